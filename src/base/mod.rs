@@ -1,0 +1,14 @@
+//! Row 0: what every layer stands on. Knows nothing of models, providers or terminals.
+
+pub mod atomic;
+pub mod bytesize;
+pub mod clock;
+pub mod digest;
+pub mod failure;
+pub mod id;
+pub mod nearest;
+pub mod places;
+pub mod redact;
+pub mod text;
+
+pub use failure::{Cause, Failure};

@@ -1,0 +1,113 @@
+//! Text with a bound: what is shown or sent is cut at character borders, and says what was left out.
+
+/// The longest prefix of `s` of at most `max` bytes that ends at a character border.
+pub fn prefix(s: &str, max: usize) -> &str {
+    let mut end = max.min(s.len());
+    while !s.is_char_boundary(end) {
+        end -= 1;
+    }
+    s.get(..end).unwrap_or("")
+}
+
+/// The longest suffix of `s` of at most `max` bytes that starts at a character border.
+pub fn suffix(s: &str, max: usize) -> &str {
+    let mut start = s.len().saturating_sub(max);
+    while !s.is_char_boundary(start) {
+        start += 1;
+    }
+    s.get(start..).unwrap_or("")
+}
+
+/// One line for a person: the first line, shortened to `max` characters with `...`.
+pub fn one_line(s: &str, max: usize) -> String {
+    let line = s.trim().lines().next().unwrap_or("");
+    let more = s.trim().lines().nth(1).is_some() || line.chars().count() > max;
+    let kept: String = line.chars().take(if more { max.saturating_sub(3) } else { max }).collect();
+    if more { format!("{kept}...") } else { kept }
+}
+
+/// Removes escape sequences and control characters that could drive a terminal; keeps tab and line feed.
+/// A lone carriage return (a progress bar) drops what it overwrites.
+pub fn strip_controls(s: &str) -> String {
+    let mut out = String::with_capacity(s.len());
+    let mut line_start = 0;
+    let mut chars = s.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\u{9b}' => skip_csi(&mut chars),
+            '\n' => {
+                out.push('\n');
+                line_start = out.len();
+            }
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' if chars.peek().is_some() => out.truncate(line_start),
+            '\t' => out.push('\t'),
+            '\u{8}' if out.len() > line_start => {
+                out.pop();
+            }
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next() {
+        Some('[') => skip_csi(chars),
+        // OSC, DCS, SOS, PM and APC run to BEL or ST.
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(c) = chars.next() {
+                if c == '\u{7}' || c == '\u{9c}' {
+                    break;
+                }
+                if c == '\u{1b}' && chars.peek() == Some(&'\\') {
+                    chars.next();
+                    break;
+                }
+            }
+        }
+        // Two-character designators such as ESC ( B.
+        Some('(' | ')' | '*' | '+' | '#' | '%') => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
+fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    for c in chars.by_ref() {
+        if ('\u{40}'..='\u{7e}').contains(&c) {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_stay_on_character_borders() {
+        assert_eq!(prefix("aé€", 2), "a");
+        assert_eq!(prefix("aé€", 3), "aé");
+        assert_eq!(suffix("aé€", 4), "€");
+        assert_eq!(suffix("aé€", 99), "aé€");
+    }
+
+    #[test]
+    fn escapes_and_overwritten_lines_are_gone() {
+        assert_eq!(strip_controls("\u{1b}[31mred\u{1b}[0m ok\r\n"), "red ok\n");
+        assert_eq!(strip_controls("\u{1b}]0;title\u{7}x"), "x");
+        assert_eq!(strip_controls("10%\r20%\rdone\n"), "done\n");
+        assert_eq!(strip_controls("a\u{0}b\tc"), "ab\tc");
+    }
+
+    #[test]
+    fn one_line_says_that_there_is_more() {
+        assert_eq!(one_line("abc", 5), "abc");
+        assert_eq!(one_line("abcdef", 5), "ab...");
+        assert_eq!(one_line("a\nb", 5), "a...");
+    }
+}

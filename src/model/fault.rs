@@ -1,0 +1,156 @@
+//! What can go wrong between pup and a model: one vocabulary of classes and scopes for every wire and layer.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The kind of a failure. Class and scope decide what happens next, never the bare HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Too fast; the same credential works again soon.
+    RateLimit,
+    /// A day's, plan's or account's allowance is used up; a long wait.
+    Quota,
+    /// Money is missing; does not come back by itself.
+    Billing,
+    /// The model has no capacity at the moment.
+    Overloaded,
+    /// The provider failed.
+    Server,
+    /// The credential is wrong, missing or expired.
+    Auth,
+    /// The credential is right but refused for this use.
+    Permission,
+    ContextTooLong,
+    /// The request itself is wrong; it would fail everywhere of its kind.
+    BadRequest,
+    ContentFilter,
+    /// No such model or path.
+    NotFound,
+    /// Connection refused, reset, cut, or bytes that are not the protocol.
+    Network,
+    Timeout,
+}
+
+impl Class {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::Quota => "quota",
+            Self::Billing => "billing",
+            Self::Overloaded => "overloaded",
+            Self::Server => "server",
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::ContextTooLong => "context_too_long",
+            Self::BadRequest => "bad_request",
+            Self::ContentFilter => "content_filter",
+            Self::NotFound => "not_found",
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// Whether the same request to the same place may well succeed later without anybody doing anything.
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::RateLimit | Self::Overloaded | Self::Server | Self::Network | Self::Timeout => true,
+            Self::Quota
+            | Self::Billing
+            | Self::Auth
+            | Self::Permission
+            | Self::ContextTooLong
+            | Self::BadRequest
+            | Self::ContentFilter
+            | Self::NotFound => false,
+        }
+    }
+}
+
+/// What a failure concerns, and so what must be left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    Request,
+    Model,
+    Key,
+    Provider,
+}
+
+impl Scope {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Model => "model",
+            Self::Key => "key",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// A provider's failure with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderError {
+    pub class: Class,
+    pub scope: Scope,
+    /// HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The provider's own time, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// For people; at most a few hundred characters.
+    pub message: String,
+    /// The provider's own error code or type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Whether content of the attempt had already been handed on.
+    #[serde(default)]
+    pub committed: bool,
+}
+
+impl ProviderError {
+    pub fn new(class: Class, scope: Scope, message: impl Into<String>) -> Self {
+        Self { class, scope, status: None, retry_after_s: None, request_id: None, message: message.into(), code: None, committed: false }
+    }
+
+    /// The connection failed, was cut, or spoke something else.
+    pub fn network(message: impl Into<String>) -> Self {
+        Self::new(Class::Network, Scope::Provider, message)
+    }
+
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self::new(Class::Timeout, Scope::Provider, message)
+    }
+
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    #[must_use]
+    pub fn with_code(mut self, code: Option<String>) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The provider's time as a duration, if it gave a usable one.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_s.and_then(|s| Duration::try_from_secs_f64(s).ok())
+    }
+}
+
+impl std::fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.class.as_str().replace('_', " "))?;
+        if let Some(status) = self.status {
+            write!(f, " (HTTP {status})")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ProviderError {}

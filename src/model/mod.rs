@@ -1,0 +1,19 @@
+//! Row 1: the neutral conversation. Every wire translates to and from these types, every layer above speaks only them.
+//!
+//! Nothing here does IO, knows a provider's name, or reads a clock.
+
+pub mod accumulate;
+pub mod event;
+pub mod fault;
+pub mod history;
+pub mod message;
+pub mod request;
+pub mod usage;
+
+pub use accumulate::{Accumulator, Reply};
+pub use event::{BlockKind, Delta, Stop, StreamEvent};
+pub use fault::{Class, ProviderError, Scope};
+pub use history::History;
+pub use message::{Block, ImageSource, Message, Origin, Part, Role, ToolCall, ToolResult};
+pub use request::{Loss, Request, ResponseFormat, ToolChoice, ToolSpec};
+pub use usage::Usage;
