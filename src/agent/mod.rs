@@ -1,0 +1,1 @@
+//! Row 6: the turn machine, its driver, and prompts.

@@ -1,0 +1,1 @@
+//! Row 3: credentials. For now: keys from the environment.

@@ -1,0 +1,1 @@
+//! Row 3: the journal of a session.
