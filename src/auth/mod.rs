@@ -1,1 +1,6 @@
-//! Row 3: credentials. For now: keys from the environment.
+//! Row 3: keys. Where a provider's secret comes from, and that it never shows itself.
+
+mod dotenv;
+mod keys;
+
+pub use keys::{Access, Key, Keys};

@@ -8,7 +8,11 @@ pub mod failure;
 pub mod id;
 pub mod nearest;
 pub mod places;
+#[cfg(test)]
+mod published;
 pub mod redact;
 pub mod text;
 
 pub use failure::{Cause, Failure};
+#[cfg(test)]
+pub use published::published;

@@ -1,0 +1,345 @@
+//! From merged entries to a catalogue in which every reference leads somewhere.
+
+use super::format::{self, Billing, Capability, File, ModelEntry, Price, ProviderEntry, Quota, Slimmer, WireId};
+use super::layers::Layers;
+use super::workload::Workload;
+use crate::base::places::Places;
+use crate::base::{Failure, nearest};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a provider is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Without a slash at its end.
+    Url(String),
+    /// Whatever server answers on this machine's loopback; only the provider `local`.
+    Loopback,
+}
+
+/// Waits of a provider; unset ones come from the config.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Option<Duration>,
+    pub first_byte: Option<Duration>,
+    pub idle: Option<Duration>,
+}
+
+/// Somebody who serves models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provider {
+    pub id: String,
+    pub wire: WireId,
+    pub endpoint: Endpoint,
+    /// Environment variables that may hold the key; empty where none is needed.
+    pub api_key_env: Vec<String>,
+    pub headers: Vec<(String, String)>,
+    pub quirks: Vec<String>,
+    /// A model id of the catalogue.
+    pub default_model: Option<String>,
+    pub realtime_multiplier: f64,
+    pub billing: Billing,
+    pub slimmer: Option<Slimmer>,
+    pub paid: bool,
+    pub timeouts: Timeouts,
+}
+
+/// A listed model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    pub id: String,
+    /// Id of its provider.
+    pub provider: String,
+    pub kind: Option<String>,
+    pub display_name: String,
+    /// What the provider is told.
+    pub name: String,
+    /// Which model it really is; shared by entries that share limits.
+    pub upstream: String,
+    pub via: Vec<String>,
+    /// The provider's wire unless the entry says otherwise.
+    pub wire: WireId,
+    /// Tokens; `None` is unknown.
+    pub context: Option<u64>,
+    pub max_output: Option<u64>,
+    pub tier: Option<u8>,
+    /// `None` is unknown: tools are then assumed.
+    pub capabilities: Option<Vec<Capability>>,
+    pub quota: Vec<String>,
+    pub paid: bool,
+    pub billing: Billing,
+    pub batch: bool,
+    pub dimensions: Option<u32>,
+    pub price: Option<Price>,
+    pub settings: Map<String, Value>,
+}
+
+/// Everything that can be asked for, in the order of the files.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    providers: Vec<Arc<Provider>>,
+    models: Vec<Arc<Model>>,
+    chains: BTreeMap<Workload, Vec<String>>,
+    quotas: BTreeMap<String, Quota>,
+}
+
+impl Catalog {
+    /// Loads the built-in catalogue, the user's overlay and that of `project`, which must be trusted.
+    /// `env` gives `<PROVIDER>_BASE_URL` (for `local`: `PUP_LOCAL_BASE_URL`), which wins over all files.
+    pub fn load(places: &Places, project: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        let layers = Layers::read(places, project)?;
+        let file = layers.merge()?;
+        Builder { layers: &layers, env }.build(file)
+    }
+
+    pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|p| p.id == id)
+    }
+
+    /// In order of preference.
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
+    pub fn model(&self, id: &str) -> Option<&Arc<Model>> {
+        self.models.iter().find(|m| m.id == id)
+    }
+
+    pub fn models(&self) -> &[Arc<Model>] {
+        &self.models
+    }
+
+    /// Model ids, best first; empty where the workload has no chain.
+    pub fn chain(&self, workload: Workload) -> &[String] {
+        self.chains.get(&workload).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn quota(&self, name: &str) -> Option<&Quota> {
+        self.quotas.get(name)
+    }
+}
+
+struct Builder<'a> {
+    layers: &'a Layers,
+    env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Builder<'_> {
+    fn build(&self, file: File) -> Result<Catalog, Failure> {
+        let File { schema: _, quotas, providers, models, chains } = file;
+        let quotas: BTreeMap<String, Quota> = quotas.0.into_iter().collect();
+        let providers = providers.0.into_iter().map(|(id, e)| self.provider(id, e).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let by_id: HashMap<&str, &Provider> = providers.iter().map(|p| (p.id.as_str(), p.as_ref())).collect();
+        let models = models.0.into_iter().map(|(id, e)| self.model(id, e, &by_id).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let model_ids: HashMap<&str, &Model> = models.iter().map(|m| (m.id.as_str(), m.as_ref())).collect();
+        for model in &models {
+            self.check_model(model, &model_ids, &quotas)?;
+        }
+        for provider in &providers {
+            if let Some(id) = &provider.default_model {
+                self.known(&["providers", &provider.id, "default_model"], "model", id, &model_ids)?;
+            }
+        }
+        let chains = self.chains(chains, &model_ids)?;
+        Ok(Catalog { providers, models, chains, quotas })
+    }
+
+    fn provider(&self, id: String, entry: ProviderEntry) -> Result<Provider, Failure> {
+        let fail = |field: &str, what: &str| Err(self.layers.failure(&["providers", &id, field], what, None));
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+            return Err(self.layers.failure(
+                &["providers", &id],
+                "is not a usable provider id",
+                Some("use letters, digits, `_`, `-` and `.`".into()),
+            ));
+        }
+        let missing = |key: &str, hint: &str| Err(self.layers.missing(&["providers", &id], key, hint));
+        let Some(wire) = entry.wire else { return missing("wire", "say which protocol it speaks, e.g. \"wire\": \"openai-chat\"") };
+        let Some(api_key_env) = entry.api_key_env else {
+            return missing("api_key_env", "name the variables that hold the key, or [] where none is needed");
+        };
+        let endpoint = match (entry.base_url, self.override_of(&id)?) {
+            (_, Some(url)) => Endpoint::Url(url),
+            (Some(url), None) => match tidy_url(&url) {
+                Some(url) => Endpoint::Url(url),
+                None => return fail("base_url", &format!("is not an http or https address: {url:?}")),
+            },
+            (None, None) if id == "local" => Endpoint::Loopback,
+            (None, None) => return missing("base_url", "give the address up to the path that the wire adds"),
+        };
+        for (name, value) in &entry.headers {
+            let good = http::HeaderName::from_bytes(name.as_bytes()).is_ok() && http::HeaderValue::from_str(value).is_ok();
+            if !good {
+                return Err(self.layers.failure(&["providers", &id, "headers", name], "is not a usable HTTP header", None));
+            }
+        }
+        let waits = entry.timeouts.unwrap_or_default();
+        let Some(timeouts) = timeouts(waits) else { return fail("timeouts", "must be numbers of seconds above 0") };
+        let realtime_multiplier = entry.realtime_multiplier.unwrap_or(1.0);
+        if realtime_multiplier < 0.0 {
+            return fail("realtime_multiplier", "must not be negative");
+        }
+        if let Some(share) = entry.slimmer.as_ref().and_then(|s| s.compact_at)
+            && !(0.0..=1.0).contains(&share)
+        {
+            return fail("slimmer", "has a `compact_at` that is not a share between 0 and 1");
+        }
+        let billing = entry.billing.unwrap_or_default();
+        Ok(Provider {
+            wire,
+            endpoint,
+            api_key_env,
+            headers: entry.headers.into_iter().collect(),
+            quirks: entry.quirks.unwrap_or_default(),
+            default_model: entry.default_model,
+            realtime_multiplier,
+            billing,
+            slimmer: entry.slimmer,
+            paid: entry.paid.unwrap_or(billing != Billing::Free),
+            timeouts,
+            id,
+        })
+    }
+
+    fn override_of(&self, id: &str) -> Result<Option<String>, Failure> {
+        let name = match id {
+            "local" => "PUP_LOCAL_BASE_URL".to_owned(),
+            id => format!("{}_BASE_URL", id.to_ascii_uppercase().replace(['-', '.'], "_")),
+        };
+        let Some(value) = (self.env)(&name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()) else { return Ok(None) };
+        let Some(url) = tidy_url(&value) else {
+            return Err(Failure::config(format!("{name} is not an http or https address: {value:?}"))
+                .hint(format!("e.g. {name}=http://127.0.0.1:8080/v1")));
+        };
+        // The servers that people run at home all serve the wire under /v1, and people name them by host and port.
+        let bare = id == "local" && url.splitn(3, '/').nth(2).is_some_and(|rest| !rest.contains('/'));
+        Ok(Some(if bare { format!("{url}/v1") } else { url }))
+    }
+
+    fn model(&self, id: String, entry: ModelEntry, providers: &HashMap<&str, &Provider>) -> Result<Model, Failure> {
+        let Some(provider_id) = entry.provider else {
+            return Err(self.layers.missing(&["models", &id], "provider", "name the provider that serves it"));
+        };
+        let provider = *self.known(&["models", &id, "provider"], "provider", &provider_id, providers)?;
+        if let Some(price) = &entry.price
+            && !prices(price).into_iter().flatten().all(|p| p >= 0.0)
+        {
+            return Err(self.layers.failure(&["models", &id, "price"], "must not be negative", None));
+        }
+        let name = entry.name.clone().or_else(|| entry.upstream.clone()).unwrap_or_else(|| id.clone());
+        Ok(Model {
+            kind: entry.kind,
+            display_name: entry.display_name.unwrap_or_else(|| id.clone()),
+            upstream: entry.upstream.unwrap_or_else(|| name.clone()),
+            name,
+            via: entry.via.unwrap_or_default(),
+            wire: entry.wire.unwrap_or(provider.wire),
+            context: entry.context,
+            max_output: entry.max_output,
+            tier: entry.tier,
+            capabilities: entry.capabilities,
+            quota: entry.quota.unwrap_or_default(),
+            paid: entry.paid.unwrap_or(provider.paid),
+            billing: entry.billing.unwrap_or(provider.billing),
+            batch: entry.batch.unwrap_or(false),
+            dimensions: entry.dimensions,
+            price: entry.price,
+            settings: entry.settings,
+            provider: provider_id,
+            id,
+        })
+    }
+
+    fn check_model(&self, model: &Model, models: &HashMap<&str, &Model>, quotas: &BTreeMap<String, Quota>) -> Result<(), Failure> {
+        let quotas: HashMap<&str, &Quota> = quotas.iter().map(|(k, v)| (k.as_str(), v)).collect();
+        for name in &model.quota {
+            self.known(&["models", &model.id, "quota"], "quota", name, &quotas)?;
+        }
+        for id in &model.via {
+            self.known(&["models", &model.id, "via"], "model", id, models)?;
+        }
+        match cycle(model, models) {
+            Some(round) => {
+                Err(self.layers.failure(&["models", &model.id, "via"], &format!("leads back to itself: {}", round.join(" > ")), None))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn chains(&self, chains: format::Chains, models: &HashMap<&str, &Model>) -> Result<BTreeMap<Workload, Vec<String>>, Failure> {
+        let format::Chains { orchestrator, reasoning, coding, librarian } = chains;
+        let mut all = BTreeMap::new();
+        let rows = [
+            (Workload::Orchestrator, orchestrator),
+            (Workload::Reasoning, reasoning),
+            (Workload::Coding, coding),
+            (Workload::Librarian, librarian),
+        ];
+        for (workload, chain) in rows {
+            let Some(chain) = chain else { continue };
+            let key = workload.as_str().to_ascii_lowercase();
+            let mut seen = HashSet::new();
+            for id in &chain {
+                self.known(&["chains", &key], "model", id, models)?;
+                if !seen.insert(id) {
+                    return Err(self.layers.failure(&["chains", &key], &format!("lists `{id}` twice"), None));
+                }
+            }
+            all.insert(workload, chain);
+        }
+        Ok(all)
+    }
+
+    /// The entry called `id`, or a failure at `path` with the nearest names.
+    fn known<'m, T>(&self, path: &[&str], what: &str, id: &str, all: &'m HashMap<&str, T>) -> Result<&'m T, Failure> {
+        all.get(id).ok_or_else(|| {
+            let mut names: Vec<&str> = all.keys().copied().collect();
+            names.sort_unstable();
+            self.layers.failure(path, &format!("names the unknown {what} `{id}`"), nearest::did_you_mean(id, names))
+        })
+    }
+}
+
+/// The ways round from `start` to itself, if `via` has one.
+fn cycle(start: &Model, models: &HashMap<&str, &Model>) -> Option<Vec<String>> {
+    let mut open: Vec<Vec<&str>> = vec![vec![start.id.as_str()]];
+    let mut seen = HashSet::new();
+    while let Some(way) = open.pop() {
+        let last = way.last().and_then(|id| models.get(id))?;
+        for next in &last.via {
+            let mut longer = way.clone();
+            longer.push(next);
+            if *next == start.id {
+                return Some(longer.into_iter().map(str::to_owned).collect());
+            }
+            if models.contains_key(next.as_str()) && seen.insert(next.as_str()) {
+                open.push(longer);
+            }
+        }
+    }
+    None
+}
+
+fn prices(price: &Price) -> [Option<f64>; 6] {
+    let batch = price.batch.unwrap_or_default();
+    [price.input, price.cache_read, price.cache_write, price.output, batch.input, batch.output]
+}
+
+fn timeouts(entry: format::TimeoutsEntry) -> Option<Timeouts> {
+    let wait = |seconds: Option<f64>| match seconds {
+        None => Some(None),
+        Some(s) => Duration::try_from_secs_f64(s).ok().filter(|d| !d.is_zero()).map(Some),
+    };
+    Some(Timeouts { connect: wait(entry.connect_s)?, first_byte: wait(entry.first_byte_s)?, idle: wait(entry.idle_s)? })
+}
+
+/// An http or https address without the slashes at its end; `None` where it is none.
+fn tidy_url(text: &str) -> Option<String> {
+    let text = text.trim().trim_end_matches('/');
+    let uri: http::Uri = text.parse().ok()?;
+    let good = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty()) && uri.query().is_none();
+    good.then(|| text.to_owned())
+}

@@ -1,0 +1,198 @@
+//! The layers of the catalogue: built-in, user, trusted project; merged key by key, each able to say where a key stands.
+
+use super::check::{self, Fault};
+use super::format::File;
+use super::json::{Kind, Node, line_column};
+use crate::base::Failure;
+use crate::base::places::Places;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::path::Path;
+
+const BUILT_IN: &str = include_str!("../../models.json");
+
+/// What decides where a request and its secret go. A project may set them only for a provider of its own.
+const GUARDED: [&str; 2] = ["base_url", "headers"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    BuiltIn,
+    User,
+    Project,
+}
+
+#[derive(Debug)]
+struct Layer {
+    owner: Owner,
+    label: String,
+    text: Cow<'static, str>,
+}
+
+/// All layers, lowest first.
+#[derive(Debug)]
+pub struct Layers(Vec<Layer>);
+
+impl Layers {
+    /// Reads the user's file and, where `project` names a trusted root, the project's. Absent files are no layers.
+    pub fn read(places: &Places, project: Option<&Path>) -> Result<Self, Failure> {
+        let mut all = vec![Layer { owner: Owner::BuiltIn, label: "built-in models.json".into(), text: Cow::Borrowed(BUILT_IN) }];
+        let files = [(Owner::User, Some(places.config.join("models.json"))), (Owner::Project, project.map(|p| p.join(".pup/models.json")))];
+        for (owner, path) in files {
+            let Some(path) = path else { continue };
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Failure::io("read", &path, &e)),
+            };
+            let text = String::from_utf8(bytes).map_err(|e| {
+                let line = String::from_utf8_lossy(e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or(&[])).lines().count().max(1);
+                Failure::config(format!("{}:{line}: the file is not UTF-8 text", path.display())).hint("save it as UTF-8")
+            })?;
+            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+            all.push(Layer { owner, label: path.display().to_string(), text: Cow::Owned(text) });
+        }
+        Ok(Self(all))
+    }
+
+    /// Parses and merges all layers. Without overlays this is one pass over the built-in text.
+    pub fn merge(&self) -> Result<File, Failure> {
+        let [built_in] = self.0.as_slice() else { return self.merge_overlays() };
+        serde_json::from_str(&built_in.text).map_err(|e| Failure::internal(format!("{}: {e}", built_in.label)))
+    }
+
+    fn merge_overlays(&self) -> Result<File, Failure> {
+        let mut merged = Value::Object(Map::new());
+        for layer in &self.0 {
+            let value = layer.parse()?;
+            match layer.owner {
+                Owner::Project => {
+                    let value = layer.guard(value, &merged)?;
+                    lay_over(&mut merged, value);
+                }
+                Owner::BuiltIn | Owner::User => lay_over(&mut merged, value),
+            }
+        }
+        serde_json::from_value(merged).map_err(|e| {
+            let names: Vec<&str> = self.0.iter().map(|l| l.label.as_str()).collect();
+            Failure::config(format!("{} do not fit together: {e}", names.join(" and ")))
+        })
+    }
+
+    /// A failure about a key that the entry at `path` lacks, placed at the entry's topmost mention.
+    pub fn missing(&self, path: &[&str], key: &str, hint: &str) -> Failure {
+        self.failure(path, &format!("has no `{key}`"), Some(hint.to_owned()))
+    }
+
+    /// A failure about the value at `path`, placed in the topmost layer that has it (or has its entry).
+    pub fn failure(&self, path: &[&str], what: &str, hint: Option<String>) -> Failure {
+        for depth in (1..=path.len()).rev() {
+            let Some(prefix) = path.get(..depth) else { continue };
+            for layer in self.0.iter().rev() {
+                if let Some(member) = Node::parse(&layer.text).as_ref().and_then(|t| t.find(prefix)) {
+                    let whole = depth == path.len() && !matches!(member.value.kind, Kind::Object(_));
+                    let at = if whole { member.value.at } else { member.key_at };
+                    return layer.failure(at, path, what, hint);
+                }
+            }
+        }
+        with_hint(Failure::config(format!("models.json: {} {what}", check::key_path(path))), hint)
+    }
+}
+
+impl Layer {
+    fn failure<S: AsRef<str>>(&self, at: usize, path: &[S], what: &str, hint: Option<String>) -> Failure {
+        let (line, column) = line_column(&self.text, at);
+        let key = if path.is_empty() { "the file".to_owned() } else { check::key_path(path) };
+        with_hint(Failure::config(format!("{}:{line}:{column}: {key} {what}", self.label)), hint)
+    }
+
+    fn parse(&self) -> Result<Value, Failure> {
+        let value = serde_json::from_str(&self.text).map_err(|e| {
+            let text = e.to_string();
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            Failure::config(format!("{}:{}:{}: this is not JSON: {what}", self.label, e.line(), e.column()))
+                .hint("JSON has no comments and no comma before a closing bracket")
+        })?;
+        // The built-in layer is checked by a test.
+        if self.owner != Owner::BuiltIn
+            && let Some(Fault { at, path, what, hint }) = Node::parse(&self.text).as_ref().and_then(check::first_fault)
+        {
+            return Err(self.failure(at, &path, &what, hint));
+        }
+        Ok(value)
+    }
+
+    /// Holds a project's layer to the rule that it never redirects a secret that is not its own.
+    ///
+    /// A provider entry that names its own key variables replaces address and headers of the layers below as a whole,
+    /// so that nothing of theirs travels to the new address.
+    fn guard(&self, mut value: Value, below: &Value) -> Result<Value, Failure> {
+        let taken = key_variables(below);
+        let Some(Value::Object(providers)) = value.get_mut("providers") else { return Ok(value) };
+        for (id, entry) in providers.iter_mut() {
+            let Value::Object(entry) = entry else { continue };
+            let known = below.get("providers").and_then(|p| p.get(id)).is_some();
+            match entry.get("api_key_env").and_then(Value::as_array) {
+                Some(names) => {
+                    if let Some(name) = names.iter().filter_map(Value::as_str).find(|n| taken.contains(n)) {
+                        return Err(
+                            self.refuse(&["providers", id, "api_key_env"], &format!("names {name}, which is the key of another provider"))
+                        );
+                    }
+                    if known {
+                        entry.insert(REPLACES.to_owned(), Value::Bool(true));
+                    }
+                }
+                None => {
+                    if let Some(field) = GUARDED.into_iter().find(|f| known && entry.contains_key(*f)) {
+                        let what = format!("cannot be set by a project: `{id}` uses a key that this file does not name");
+                        return Err(self.refuse(&["providers", id, field], &what));
+                    }
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn refuse(&self, path: &[&str], what: &str) -> Failure {
+        let at = Node::parse(&self.text).as_ref().and_then(|t| t.find(path)).map_or(0, |m| m.key_at);
+        let hint = "set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own";
+        self.failure(at, path, what, Some(hint.into()))
+    }
+}
+
+/// Marks an entry whose guarded fields replace those below; never written by people (the key check refuses it).
+const REPLACES: &str = "\u{0}replaces";
+
+fn key_variables(below: &Value) -> Vec<&str> {
+    let providers = below.get("providers").and_then(Value::as_object);
+    let names = providers.into_iter().flat_map(Map::values).filter_map(|p| p.get("api_key_env")?.as_array());
+    names.flatten().filter_map(Value::as_str).collect()
+}
+
+/// Objects merge member by member, everything else replaces.
+fn lay_over(below: &mut Value, above: Value) {
+    match (below, above) {
+        (Value::Object(old), Value::Object(mut new)) => {
+            if new.remove(REPLACES).is_some() {
+                old.retain(|key, _| !GUARDED.contains(&key.as_str()));
+            }
+            for (key, value) in new {
+                match old.get_mut(&key) {
+                    Some(slot) => lay_over(slot, value),
+                    None => {
+                        old.insert(key, value);
+                    }
+                }
+            }
+        }
+        (slot, value) => *slot = value,
+    }
+}
+
+fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
