@@ -9,8 +9,14 @@ use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
 
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum SessionsCommand {
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: SessionsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionsCommand {
     /// Show all sessions, latest first
     List {
         /// Print JSON
@@ -27,8 +33,8 @@ pub enum SessionsCommand {
     },
 }
 
-pub fn run(command: &SessionsCommand, places: &Places, out: &mut dyn Write) -> Result<(), Failure> {
-    match command {
+pub fn run(args: &Args, places: &Places, out: &mut dyn Write) -> Result<(), Failure> {
+    match &args.command {
         SessionsCommand::List { json } => list(&session::list(places)?, *json, out),
         SessionsCommand::Show { id, json } => {
             let id = session::find(places, id)?;
