@@ -9,6 +9,7 @@ pub mod id;
 pub mod nearest;
 pub mod places;
 #[cfg(test)]
+#[path = "published_tests.rs"]
 mod published;
 pub mod redact;
 pub mod text;

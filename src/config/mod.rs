@@ -20,6 +20,6 @@ pub use value::Value;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
-mod published_schema;
+mod schema_tests;
 #[cfg(test)]
 mod trust_tests;
