@@ -1,6 +1,6 @@
 //! `pup config`: what is set, where it was set, and setting it.
 
-use super::{here, print};
+use super::print;
 use crate::base::Failure;
 use crate::base::places::Places;
 use crate::config::{self, Config, KEYS};
@@ -9,14 +9,8 @@ use serde_json::{Map, json};
 use std::io::Write;
 use std::path::Path;
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: ConfigCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
     /// Show the value of a setting, or of all
     Get {
         /// e.g. model, http.idle_timeout
@@ -43,23 +37,16 @@ enum ConfigCommand {
     },
 }
 
-/// Runs the command for the current folder.
-pub fn run(args: &Args, places: &Places, out: &mut dyn Write) -> Result<(), Failure> {
-    let (cwd, home) = here::here()?;
-    let project = config::trusted_root(places, &cwd, home.as_deref())?;
-    run_in(args, places, project.as_deref(), &|name| std::env::var(name).ok(), out)
-}
-
-/// The same with surroundings of any making. `project` is the root of a trusted repository.
-pub(super) fn run_in(
-    args: &Args,
+/// Runs the command. `project` is the root of a trusted repository.
+pub fn run(
+    command: &ConfigCommand,
     places: &Places,
     project: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let load = || Config::load(places, project, &[], env);
-    match &args.command {
+    match command {
         ConfigCommand::Get { key: Some(name), json } => get(name, &load()?, *json, out),
         ConfigCommand::Get { key: None, json } => get_all(&load()?, *json, out),
         ConfigCommand::Set { key, value } => {

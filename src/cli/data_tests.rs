@@ -1,6 +1,8 @@
 //! The screens of `pup config`, `pup trust` and `pup sessions`, as a person sees them.
 
-use super::{config, sessions, trust};
+use super::config::{self, ConfigCommand};
+use super::sessions::{self, SessionsCommand};
+use super::trust::{self, TrustCommand};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
@@ -12,9 +14,12 @@ use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
 enum Pup {
-    Config(config::Args),
-    Trust(trust::Args),
-    Sessions(sessions::Args),
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
 }
 
 struct Home(tempfile::TempDir);
@@ -39,8 +44,8 @@ impl Home {
         let (repo, places) = (self.repo(), self.places());
         let env = |n: &str| (n == "PUP_AGENT").then(|| "helios".to_owned());
         match Pup::try_parse_from(std::iter::once("pup").chain(line.split(' '))).unwrap() {
-            Pup::Config(c) => config::run_in(&c, &places, Some(&repo), &env, out),
-            Pup::Trust(c) => trust::run_in(&c, &places, &repo, out),
+            Pup::Config(c) => config::run(&c, &places, Some(&repo), &env, out),
+            Pup::Trust(c) => trust::run(&c, &places, &repo, out),
             Pup::Sessions(c) => sessions::run(&c, &places, out),
         }
     }

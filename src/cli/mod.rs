@@ -1,7 +1,6 @@
 //! Row 8: the command line.
 
 pub mod config;
-mod here;
 mod print;
 pub mod sessions;
 pub mod trust;

@@ -9,14 +9,8 @@ use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: SessionsCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum SessionsCommand {
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum SessionsCommand {
     /// Show all sessions, latest first
     List {
         /// Print JSON
@@ -33,8 +27,8 @@ enum SessionsCommand {
     },
 }
 
-pub fn run(args: &Args, places: &Places, out: &mut dyn Write) -> Result<(), Failure> {
-    match &args.command {
+pub fn run(command: &SessionsCommand, places: &Places, out: &mut dyn Write) -> Result<(), Failure> {
+    match command {
         SessionsCommand::List { json } => list(&session::list(places)?, *json, out),
         SessionsCommand::Show { id, json } => {
             let id = session::find(places, id)?;

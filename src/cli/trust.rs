@@ -1,22 +1,16 @@
 //! `pup trust`: which repositories may configure pup.
 
-use super::{here, print};
+use super::print;
 use crate::base::Failure;
 use crate::base::places::Places;
-use crate::config::{Trust, project_root};
+use crate::config::Trust;
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: TrustCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum TrustCommand {
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum TrustCommand {
     /// Trust a repository's pup files as they are now
     Add {
         /// The repository; the one of the current folder where absent
@@ -41,16 +35,10 @@ enum TrustCommand {
     },
 }
 
-/// Runs the command for the current folder.
-pub fn run(args: &Args, places: &Places, out: &mut dyn Write) -> Result<(), Failure> {
-    let (cwd, home) = here::here()?;
-    run_in(args, places, &project_root(&cwd, home.as_deref()), out)
-}
-
-/// The same for the repository at `root`.
-pub(super) fn run_in(args: &Args, places: &Places, root: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+/// Runs the command; `root` is the repository of the current folder.
+pub fn run(command: &TrustCommand, places: &Places, root: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let mut trust = Trust::load(places)?;
-    match &args.command {
+    match command {
         TrustCommand::Add { path, json } => {
             let path = path.as_deref().unwrap_or(root);
             let files = trust.add(path)?;

@@ -14,7 +14,7 @@ pub use edit::set;
 pub use keys::{KEYS, Key, Kind, key};
 pub use layers::{Config, Layer, LayerValue};
 pub use settings::{Approve, Http, Settings, Shell};
-pub use trust::{State, Trust, Trusted, project_root, trusted_root};
+pub use trust::{State, Trust, Trusted, project_root};
 pub use value::Value;
 
 #[cfg(test)]

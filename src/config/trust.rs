@@ -170,12 +170,6 @@ pub fn project_root(cwd: &Path, home: Option<&Path>) -> PathBuf {
     cwd.ancestors().find(is_root).unwrap_or(cwd).to_path_buf()
 }
 
-/// The root that `cwd` belongs to, if its pup files are trusted: what the loaders of config, catalogue and agents take.
-pub fn trusted_root(places: &Places, cwd: &Path, home: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
-    let root = project_root(cwd, home);
-    Ok(Trust::load(places)?.is_trusted(&root)?.then_some(root))
-}
-
 /// The name of a root in the book: its real path.
 fn name(root: &Path) -> Result<String, Failure> {
     let real = fs::canonicalize(root).map_err(|e| Failure::io("find", root, &e).with_cause(crate::base::Cause::Usage))?;

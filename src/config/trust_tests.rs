@@ -1,6 +1,6 @@
 //! Trust follows content: any change of a watched file ends it, anything else leaves it alone.
 
-use super::trust::{State, Trust, project_root, trusted_root};
+use super::trust::{State, Trust, project_root};
 use crate::base::places::Places;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,9 +160,4 @@ fn the_root_is_the_nearest_repository_but_never_home() {
     assert_eq!(root(&deep, None), home.0.path());
     fs::create_dir_all(home.repo().join(".git")).unwrap();
     assert_eq!(root(&deep, Some(home.0.path())), home.repo());
-    home.write(".pup/config.toml", "");
-    let trusted = || trusted_root(&home.places(), &deep, None).unwrap();
-    assert_eq!(trusted(), None);
-    home.trust().add(&home.repo()).unwrap();
-    assert_eq!(trusted(), Some(home.repo()));
 }
