@@ -1,1 +1,2 @@
 //! Row 8: the command line.
+pub mod debug_wire;
