@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by failing; helpers of tests are outside #[test] functions"
 )]
 
+mod architecture;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
