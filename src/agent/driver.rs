@@ -10,7 +10,7 @@ use crate::base::{Cause, Failure};
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
 use crate::route::{Ask, Attempt, Exhausted, LiveEvent, Router};
-use crate::tool::{self, Context, Registry, ToolError};
+use crate::tool::{self, Context, FileChange, Registry, ToolError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -86,7 +86,7 @@ impl Driver<'_> {
         let mut live = self.router.start(Ask { request, deadline });
         let mut reply = Accumulator::default();
         let mut discarded = 0;
-        let mut origin = None;
+        let mut answered = None;
         loop {
             let event = tokio::select! {
                 biased;
@@ -105,13 +105,16 @@ impl Driver<'_> {
                 Some(LiveEvent::Failed { attempt, error }) => {
                     self.scribe.attempt(&attempt)?;
                     let discarded_chars = std::mem::take(&mut discarded);
+                    if discarded_chars > 0 {
+                        self.scribe.discarded(&attempt, discarded_chars, error.class.as_str())?;
+                    }
                     self.sink.emit(AgentEvent::AttemptFailed { attempt: &attempt, error: &error, discarded_chars });
                     self.attempts.push(attempt);
                 }
                 Some(LiveEvent::Answered { attempt, origin: from }) => {
                     self.scribe.attempt(&attempt)?;
+                    answered = Some((attempt.clone(), from));
                     self.attempts.push(attempt);
-                    origin = Some(from);
                 }
                 Some(LiveEvent::Waiting { pause, link }) => self.sink.emit(AgentEvent::Waiting { pause, link: &link }),
                 Some(LiveEvent::GaveUp(report)) => return Ok(Called::GaveUp(report)),
@@ -119,8 +122,11 @@ impl Driver<'_> {
             }
         }
         let mut reply = reply.finish();
-        reply.message.origin = origin;
-        self.scribe.usage(&reply.usage)?;
+        if let Some((Attempt { model, provider, .. }, origin)) = answered {
+            let cost = self.router.links().iter().find(|l| l.id == model).and_then(|l| l.cost_usd(&reply.usage));
+            self.scribe.usage(&model, &provider, &reply.usage, cost)?;
+            reply.message.origin = Some(origin);
+        }
         self.sink.emit(AgentEvent::Usage { usage: &reply.usage });
         if reply.stop == crate::model::Stop::Unknown {
             let word = reply.reason.as_deref().unwrap_or("nothing");
@@ -187,7 +193,7 @@ impl Driver<'_> {
     async fn effect(&mut self, turn: &mut Turn, call: &ToolCall, kind: Kind) -> Result<(), Failure> {
         self.announce(call);
         if let Some(refusal) = self.refused(call, kind).await {
-            let done = Done { ok: false, text: refusal, summary: "denied".to_owned(), diff: None };
+            let done = Done { ok: false, text: refusal, summary: "denied".to_owned(), diff: None, changes: Vec::new() };
             self.settle(turn, call, done, Ran::Denied(kind));
             return Ok(());
         }
@@ -206,7 +212,7 @@ impl Driver<'_> {
         while let Ok((id, text)) = self.output.try_recv() {
             self.sink.emit(AgentEvent::ToolOutput { id: &id, text: &text });
         }
-        self.scribe.receipt(call, done.ok, &done.text)?;
+        self.scribe.receipt(call, done.ok, &done.text, &done.changes)?;
         self.settle(turn, call, done, Ran::Allowed(Some(kind)));
         Ok(())
     }
@@ -247,7 +253,7 @@ impl Driver<'_> {
     }
 
     fn settle(&mut self, turn: &mut Turn, call: &ToolCall, done: Done, ran: Ran) {
-        let Done { ok, text, summary, diff } = done;
+        let Done { ok, text, summary, diff, .. } = done;
         self.sink.emit(AgentEvent::ToolResult { id: &call.id, name: &call.name, ok, summary: &summary, output: &text, diff: diff.as_deref() });
         turn.tool_done(ToolResult::text(&call.id, text, !ok), ran);
     }
@@ -265,12 +271,13 @@ struct Done {
     text: String,
     summary: String,
     diff: Option<String>,
+    changes: Vec<FileChange>,
 }
 
 async fn run_one(registry: &Registry, context: &Context, token: &tokio_util::sync::CancellationToken, call: &ToolCall) -> Result<Done, Failure> {
     let failed = |text: String| {
         let summary = crate::base::text::one_line(&text, 120);
-        Done { ok: false, text: format!("Error: {text}"), summary, diff: None }
+        Done { ok: false, text: format!("Error: {text}"), summary, diff: None, changes: Vec::new() }
     };
     let Some(tool) = registry.get(&call.name) else {
         return Ok(failed(registry.unknown(&call.name)));
@@ -280,7 +287,7 @@ async fn run_one(registry: &Registry, context: &Context, token: &tokio_util::syn
         Err(e) => return Ok(failed(e.to_string())),
     };
     match tool::call(tool.as_ref(), &args, &context.for_call(&call.id, token.child_token())).await {
-        Ok(out) => Ok(Done { ok: true, text: out.text, summary: out.summary, diff: out.diff }),
+        Ok(out) => Ok(Done { ok: true, text: out.text, summary: out.summary, diff: out.diff, changes: out.changes }),
         Err(ToolError::Model(text)) => Ok(failed(text)),
         Err(ToolError::Fatal(failure)) => Err(failure),
     }

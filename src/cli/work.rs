@@ -4,16 +4,16 @@
 use super::ask::TerminalApprover;
 use super::output::{Counts, ErrorObject, Format, ResultObject, Screen, Silent, StreamFace, Style, TextFace, json_line};
 use crate::agent::scribe::{Live, Scribe};
-use crate::agent::turn::Outcome;
+use crate::agent::turn;
 use crate::agent::{AgentEvent, Approve, Driver, EventSink, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, id};
 use crate::catalog::Agent;
 use crate::model::history::Checker;
 use crate::model::{History, Message};
-use crate::route::{Attempt, Link, Router, Rules};
-use crate::session::{Journal, Meta};
+use crate::route::{Attempt, Link, Outcome, Router, Rules};
+use crate::session::{Journal, Session};
 use crate::tool::{self, Context, Registry};
 use crate::workspace::Workspace;
 use std::path::PathBuf;
@@ -80,8 +80,16 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
 
     let journal = match &job.places {
         Some(places) => {
-            let meta = Meta::new(&job.agent.name, &model, &provider, workspace.root());
-            Some(Journal::create(places, meta, (*redactor).clone())?)
+            let session = Session {
+                id: id::session(),
+                agent: job.agent.name.clone(),
+                model: Some(model.clone()),
+                provider: Some(provider.clone()),
+                cwd: workspace.root().display().to_string(),
+                prompt: Some(job.prompt.clone()),
+                pup: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            Some(Journal::create(places, session, (*redactor).clone())?)
         }
         None => None,
     };
@@ -140,7 +148,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let attempts = std::mem::take(&mut driver.attempts);
     drop(driver);
 
-    let outcome = ended.unwrap_or_else(|f| Outcome { cause: f.cause, message: Some(f.message), hint: f.hint });
+    let outcome = ended.unwrap_or_else(|f| turn::Outcome { cause: f.cause, message: Some(f.message), hint: f.hint });
     let answer = turn.answer();
     scribe.end(outcome.cause, &answer);
 
@@ -182,8 +190,8 @@ fn watch(stopper: &Stopper, timeout: Option<Duration>) {
     }
 }
 
-fn result(turn: &Turn, outcome: &Outcome, answer: String, attempts: Vec<Attempt>, router: &Router, started: Instant) -> ResultObject {
-    let answered = attempts.iter().rev().find(|a| a.outcome == "ok").or(attempts.last());
+fn result(turn: &Turn, outcome: &turn::Outcome, answer: String, attempts: Vec<Attempt>, router: &Router, started: Instant) -> ResultObject {
+    let answered = attempts.iter().rev().find(|a| a.outcome == Outcome::Ok).or(attempts.last());
     let link = answered.and_then(|a| router.links().iter().find(|l| l.id == a.model)).or(router.links().first());
     ResultObject {
         text: answer,

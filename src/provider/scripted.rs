@@ -5,7 +5,8 @@
 use super::exchange::{Exchange, Source};
 use super::http::Timeouts;
 use crate::model::{BlockKind, Delta, ProviderError, Request, Stop, StreamEvent, Usage};
-use crate::wire::{Decoder, Dialect, Encoded, Wire, openai_chat};
+use crate::wire::openai_chat::{self, Head, ReplyWriter};
+use crate::wire::{Decoder, Dialect, Encoded, Wire};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +63,14 @@ impl Scripted {
         };
         let mut pieces: VecDeque<Piece> = VecDeque::new();
         let mut left = self.cuts.iter().find(|c| c.request == number).map(|c| c.after_bytes);
-        for frame in openai_chat::encode_events(&scene.events(turn, &request, bytes.len())) {
+        let mut writer = ReplyWriter::new(Head { id: format!("scene-{turn}"), model: request.model.clone(), created: 0 });
+        for event in scene.events(turn, &request, bytes.len()) {
+            let mut frame = Vec::new();
+            writer.push(&event, &mut frame);
+            if frame.is_empty() {
+                continue;
+            }
+            let frame = Bytes::from(frame);
             let take = left.map_or(frame.len(), |n| n.min(frame.len()));
             pieces.push_back(Piece::Bytes(frame.slice(..take), self.pace));
             if let Some(n) = &mut left {
@@ -118,8 +126,8 @@ impl Scene {
         }
         let stop = if self.calls.is_empty() { Stop::End } else { Stop::ToolUse };
         let usage = Usage { input: Some(request_bytes as u64 / 4), output: Some(output), ..Usage::default() };
-        events.push(StreamEvent::End { stop, reason: None });
         events.push(StreamEvent::Usage { usage });
+        events.push(StreamEvent::End { stop, reason: None });
         events
     }
 }

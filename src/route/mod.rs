@@ -6,5 +6,6 @@ mod receipt;
 mod router;
 
 pub use plan::{Plan, Rules};
-pub use receipt::{Attempt, Exhausted};
+pub use crate::session::{Attempt, Outcome};
+pub use receipt::Exhausted;
 pub use router::{Ask, Link, Live, LiveEvent, Router};

@@ -1,21 +1,7 @@
-//! What is told of attempts: each one's outcome, and the honest account when all failed.
+//! The honest account of a call that failed on every link.
 
 use crate::base::{Cause, Failure};
 use crate::model::{Class, ProviderError};
-use serde::{Deserialize, Serialize};
-
-/// One attempt on one link, as it stands in the result object and in the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub model: String,
-    pub provider: String,
-    /// `ok` or the error's class.
-    pub outcome: String,
-    pub status: Option<u16>,
-    pub scope: Option<String>,
-    pub latency_ms: u64,
-    pub retry_after_s: Option<f64>,
-}
 
 /// Why no link gave an answer.
 #[derive(Debug, Clone, PartialEq)]

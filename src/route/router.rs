@@ -1,7 +1,8 @@
 //! The door itself: carries out what the plan decides and hands the reply's events up as they come.
 
 use super::plan::{Plan, Rules, Step};
-use super::receipt::{Attempt, Exhausted};
+use super::receipt::Exhausted;
+use crate::session::{Attempt, Outcome};
 use crate::base::clock::{self, Clock, Moment};
 use crate::base::id;
 use super::cost::cost_usd;
@@ -191,7 +192,7 @@ impl Live<'_> {
         match event {
             Some(StreamEvent::Error { error }) => self.broke(open, error),
             None if open.ended => {
-                let attempt = record(open.link, "ok", open.began, self.router.clock.now());
+                let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
                 self.over = true;
                 self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
             }
@@ -221,9 +222,9 @@ impl Live<'_> {
 
     fn failed(&mut self, link: &Link, began: Moment, error: ProviderError) {
         let now = self.router.clock.now();
-        let mut attempt = record(link, error.class.as_str(), began, now);
+        let mut attempt = record(link, Outcome::Failed(error.class), began, now);
         attempt.status = error.status;
-        attempt.scope = Some(error.scope.as_str().to_owned());
+        attempt.scope = Some(error.scope);
         attempt.retry_after_s = error.retry_after_s;
         self.plan.failed(error.clone(), now, jitter());
         self.queue.push_back(LiveEvent::Failed { attempt, error });
@@ -238,11 +239,11 @@ impl Live<'_> {
     }
 }
 
-fn record(link: &Link, outcome: &str, began: Moment, now: Moment) -> Attempt {
+fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt {
     Attempt {
         model: link.id.clone(),
         provider: link.provider.id().to_owned(),
-        outcome: outcome.to_owned(),
+        outcome,
         status: None,
         scope: None,
         latency_ms: clock::millis(now.since(began)),

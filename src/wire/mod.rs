@@ -56,6 +56,13 @@ impl Wire {
             Self::OpenaiChat => openai_chat::NAME,
         }
     }
+
+    /// What it adds to a provider's base URL.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "/chat/completions",
+        }
+    }
 }
 
 impl fmt::Display for Wire {

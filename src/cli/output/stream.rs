@@ -27,7 +27,7 @@ impl EventSink for StreamFace {
                 json!({"type": "tool_result", "id": id, "name": name, "ok": ok, "summary": summary, "output": output, "diff": diff})
             }
             AgentEvent::AttemptFailed { attempt, error, discarded_chars } => json!({
-                "type": "attempt_failed", "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome,
+                "type": "attempt_failed", "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome.as_str(),
                 "status": attempt.status, "scope": attempt.scope, "latency_ms": attempt.latency_ms,
                 "retry_after_s": attempt.retry_after_s, "message": error.message, "discarded_chars": discarded_chars,
             }),
