@@ -45,7 +45,7 @@ impl Layers {
                 Err(e) => return Err(Failure::io("read", &path, &e)),
             };
             let text = String::from_utf8(bytes).map_err(|e| {
-                let line = String::from_utf8_lossy(e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or(&[])).lines().count().max(1);
+                let line = String::from_utf8_lossy(e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or(&[])).split('\n').count();
                 Failure::config(format!("{}:{line}: the file is not UTF-8 text", path.display())).hint("save it as UTF-8")
             })?;
             let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// `input` excludes cached tokens; `output` includes `reasoning`. So `input + cache_read + cache_write + output` is
 /// everything that is billed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Usage {
     #[serde(default)]
     pub input: Option<u64>,

@@ -1,0 +1,195 @@
+//! What a line of the journal says.
+
+use crate::base::Cause;
+use crate::model::{Class, Message, Scope, Usage};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// One entry. A kind that this version does not know is kept as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// The first line: what this session is. A later one says what changed on resume.
+    Session(Session),
+    /// A message of the conversation, in order.
+    Message { message: Message },
+    /// A tool call is about to have its effect.
+    Intent(Intent),
+    /// The command of an intent is running.
+    Spawned(Spawned),
+    /// A tool call is over.
+    Receipt(Receipt),
+    /// A call to a model came to its end, good or bad.
+    Attempt(Attempt),
+    /// What a call to a model used.
+    Usage(UsageEntry),
+    /// A partial reply that was shown and taken back.
+    Discarded(Discarded),
+    /// The run ended; a session that goes on afterwards has further lines.
+    End(End),
+    #[serde(skip)]
+    Unknown(Value),
+}
+
+impl Entry {
+    /// The kinds that this version reads.
+    pub const KINDS: [&'static str; 9] = ["session", "message", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "end"];
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Session {
+    pub id: String,
+    pub agent: String,
+    /// Catalogue id or `provider/upstream`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The workspace.
+    pub cwd: String,
+    /// The first task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Version of the pup that wrote this.
+    #[serde(default)]
+    pub pup: String,
+}
+
+/// The kind of a tool call's effect, which decides what a crash between intent and receipt means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// May simply run again.
+    ReadOnly,
+    /// Done if the files have their `after` digests.
+    Writes,
+    /// The outcome is unknown.
+    Exec,
+    /// The outcome is unknown.
+    Network,
+}
+
+/// SHA-256 digests of a file around an edit; absent means that the file does not exist at that time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileChange {
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Intent {
+    pub call_id: String,
+    pub tool: String,
+    /// The arguments as the model wrote them, redacted.
+    pub args: String,
+    pub effect: Effect,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileChange>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Spawned {
+    pub call_id: String,
+    pub pid: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pgid: Option<u32>,
+    /// In the unit of the system (on Linux field 22 of `/proc/PID/stat`); tells a process from a later one of its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    pub call_id: String,
+    pub ok: bool,
+    /// SHA-256 of the output that the model got.
+    pub digest: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileChange>,
+}
+
+/// How an attempt came out: `ok`, or the class of its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    Failed(Class),
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed(class) => class.as_str(),
+        }
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Value::deserialize(deserializer)?;
+        if word == "ok" {
+            return Ok(Self::Ok);
+        }
+        serde_json::from_value(word).map(Self::Failed).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Outcome {
+    fn schema_name() -> Cow<'static, str> {
+        "Outcome".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let class = generator.subschema_for::<Class>();
+        schemars::json_schema!({ "anyOf": [{ "const": "ok" }, class] })
+    }
+}
+
+/// The same fields as an element of `attempts` in `pup run --output json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    pub model: String,
+    pub provider: String,
+    pub outcome: Outcome,
+    pub status: Option<u16>,
+    pub scope: Option<Scope>,
+    pub latency_ms: u64,
+    pub retry_after_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageEntry {
+    pub model: String,
+    pub provider: String,
+    pub usage: Usage,
+    /// `None` where a price is unknown.
+    pub cost_usd: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Discarded {
+    pub model: String,
+    pub provider: String,
+    /// Characters that had been shown.
+    pub chars: u64,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct End {
+    pub cause: Cause,
+    /// The final answer, or what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! One writer a session. The lock is the system's own and ends with the process, however it ends.
+
+use crate::base::Failure;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::Path;
+
+/// Held while a journal is open for writing.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the session in `folder`, or says which process holds it.
+    pub fn take(folder: &Path, id: &str) -> Result<Self, Failure> {
+        let path = folder.join("lock");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| super::journal::failed("open", &path, &e))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // For people and for the message below; the lock itself does not depend on it.
+                let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+                Ok(Self { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder = std::fs::read_to_string(&path).ok().filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
+                let who = holder.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                Err(Failure::usage(format!("session {id} is in use by {who}")).hint("wait until it ends, or start a session of your own"))
+            }
+            // Some network file systems have no locks; working without one beats not working.
+            Err(TryLockError::Error(_)) => Ok(Self { _file: file }),
+        }
+    }
+}
