@@ -63,6 +63,15 @@ impl Request {
     }
 }
 
+/// Fails unless each request begins with the very bytes of the messages, and has the tools, of the one before it.
+#[track_caller]
+pub fn assert_stable_prefix(requests: &[Request]) {
+    for pair in requests.windows(2) {
+        let broken = invariant::prefix_break(&pair[0].raw, &pair[1].raw);
+        assert!(broken.is_none(), "request {} does not continue the one before it: {}", pair[1].number, broken.unwrap_or_default());
+    }
+}
+
 fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),

@@ -144,7 +144,11 @@ fn turns_give_a_retry_the_same_answer() {
         {"role": "tool", "tool_call_id": "call_0_0", "content": "ok"}
     ]));
     assert!(exchange(&server, &next).0.contains("\"end\""));
-    assert_eq!(server.finish()[2].results(), ["ok"]);
+    let requests = server.finish();
+    assert_eq!(requests[2].results(), ["ok"]);
+    assert_stable_prefix(&requests);
+    let backwards = [requests[2].clone(), requests[0].clone()];
+    assert!(std::panic::catch_unwind(|| assert_stable_prefix(&backwards)).is_err());
 }
 
 #[test]
