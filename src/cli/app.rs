@@ -1,6 +1,5 @@
 //! What every command stands on: places, settings, catalogue, agents, redaction. Built once, handed down in parts.
 
-use crate::auth;
 use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
@@ -27,7 +26,7 @@ impl App {
         let config = Config::load(&places, trusted, flags, &env)?;
         let catalog = Catalog::load(&places, trusted, &env)?;
         let agents = Agents::load(&places, trusted)?;
-        let redactor = redactor(&places)?;
+        let redactor = redactor();
         Ok(Self { config, catalog, agents, redactor, root, places })
     }
 }
@@ -37,9 +36,7 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-/// Knows the secrets of the environment and of the config folder's `.env`.
-fn redactor(places: &Places) -> Result<Redactor, Failure> {
-    let mut all: Vec<(String, String)> = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
-    all.extend(auth::dotenv(places)?);
-    Ok(Redactor::from_env(all))
+/// Knows the secrets of the environment; those of the config folder's `.env` are learned where keys are read.
+fn redactor() -> Redactor {
+    Redactor::from_env(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
 }

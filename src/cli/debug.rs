@@ -103,7 +103,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
 fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
     let agent = app.agents.get(agent.unwrap_or(DEFAULT_AGENT))?;
-    let specs = Registry::builtin().specs(&agent.tools);
+    let specs = Registry::builtin().select(&agent.tools)?.specs();
     Ok((app, specs))
 }
 

@@ -3,11 +3,15 @@
 
 use super::output::Format;
 use super::work::{self, Job};
-use crate::agent::Approve;
-use crate::base::{Cause, Failure};
+use crate::agent::{Approve, Limits};
+use crate::base::places::Places;
+use crate::base::redact::Redactor;
+use crate::base::{Cause, Failure, atomic};
+use crate::catalog::{Agents, DEFAULT_AGENT};
 use crate::provider::scripted::{Cut, Scene};
 use crate::provider::{Provider, Scripted};
 use crate::route::Link;
+use crate::tool;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +36,10 @@ const GREET: &str = "#!/bin/sh\n# Prints a greeting for each name it is given.\n
 
 const CHECK: &str = "#!/bin/sh\n# The project's test: greet.sh must greet everybody by name.\n\ncd \"$(dirname \"$0\")\" || exit 1\nwant='Hello, Ada!\nHello, Grace!'\ngot=$(sh greet.sh Ada Grace)\nif [ \"$got\" = \"$want\" ]; then\n    echo 'ok: everybody is greeted by name'\nelse\n    echo 'FAILED: wrong greeting'\n    echo \"  want: $want\"\n    echo \"  got:  $got\"\n    exit 1\nfi\n";
 
+/// The defect and its repair.
+const WRONG: &str = "\"$2\"";
+const RIGHT: &str = "\"$1\"";
+
 const TASK: &str = "The test `sh check.sh` fails. Find out why, fix it, and show that it passes.";
 
 /// What the scripted model does. The third scene's stream is cut in the middle of its text.
@@ -41,7 +49,7 @@ fn scenes() -> Vec<Scene> {
         Scene { text: "Now the test, to see how it fails.", calls: vec![("shell", json!({"command": "sh check.sh"}))] },
         Scene {
             text: "greet.sh prints its second argument, but the function gets only one: the name is $1. I will change that line.",
-            calls: vec![("replace_in_file", json!({"path": "greet.sh", "replacements": [{"old_str": "\"$2\"", "new_str": "\"$1\""}]}))],
+            calls: vec![("replace_in_file", json!({"path": "greet.sh", "replacements": [{"old_str": WRONG, "new_str": RIGHT}]}))],
         },
         Scene { text: "The test again.", calls: vec![("shell", json!({"command": "sh check.sh"}))] },
         Scene { text: "Fixed: `greet` in greet.sh used `$2`, which a function with one argument does not have, so every greeting lost its name. It prints `$1` now, and `sh check.sh` passes.", calls: vec![] },
@@ -59,37 +67,26 @@ pub fn run(args: &Args) -> u8 {
 }
 
 fn demo(args: &Args) -> Result<u8, Failure> {
-    let temp;
-    let root: &Path = if let Some(dir) = &args.keep {
-        std::fs::create_dir_all(dir).map_err(|e| Failure::io("create", dir, &e))?;
-        dir
-    } else {
-        temp = tempfile::Builder::new().prefix("pup-demo-").tempdir().map_err(|e| Failure::io("create a folder in", &std::env::temp_dir(), &e))?;
-        temp.path()
+    let temp = tempfile::Builder::new().prefix("pup-demo-").tempdir().map_err(|e| Failure::io("create a folder in", &std::env::temp_dir(), &e))?;
+    let root = match &args.keep {
+        Some(dir) => dir.clone(),
+        None => temp.path().join("greeting"),
     };
-    for (name, text) in [("greet.sh", GREET), ("check.sh", CHECK)] {
-        let path = root.join(name);
-        if path.exists() && args.keep.is_some() && std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            return Err(Failure::new(Cause::Usage, format!("{} exists and is not the demo's own", path.display()))
-                .hint("give `--keep` an empty folder, or remove the file"));
-        }
-        std::fs::write(&path, text).map_err(|e| Failure::io("write", &path, &e))?;
-    }
+    lay_out(&root)?;
+    // Where there is no home, the journal is real all the same: it goes with the throw-away folder.
+    let places = Places::from_env().unwrap_or_else(|_| Places::under(&temp.path().join("pup")));
     let pace = if args.json { Duration::ZERO } else { PACE };
     let provider = Provider::Scripted(Scripted::new(scenes(), CUTS.to_vec(), pace));
-    let link = Link::new("scripted/demo".to_owned(), "demo".to_owned(), provider, None, None);
-    let places = Places::from_env().ok();
-    let agents = Agents::load(places.as_ref().unwrap_or(&nowhere(root)), None)?;
     let job = Job {
         prompt: TASK.to_owned(),
-        root: root.to_path_buf(),
-        agent: agents.built_in(DEFAULT_AGENT)?,
-        links: vec![link],
+        root: root.clone(),
+        agent: Agents::load(&places, None)?.get(DEFAULT_AGENT)?,
+        links: vec![Link::new("scripted/demo".to_owned(), "demo".to_owned(), provider, None, None)],
         approve: Approve::All,
         limits: Limits { max_turns: 20, loop_guard: 5 },
         tool_limits: tool::Limits::default(),
         timeout: Some(Duration::from_secs(60)),
-        places,
+        places: Some(places),
         redactor: Redactor::default(),
         hidden: Vec::new(),
         notes: Vec::new(),
@@ -102,6 +99,25 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         outro(args.keep.as_deref(), code);
     }
     Ok(code)
+}
+
+/// Writes the project. A file of somebody else's in its place is never overwritten; the demo's own, fixed by an earlier
+/// run, is made wrong again.
+fn lay_out(root: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(root).map_err(|e| Failure::io("create", root, &e))?;
+    let fixed = GREET.replace(WRONG, RIGHT);
+    for (name, text, own) in [("greet.sh", GREET, fixed.as_str()), ("check.sh", CHECK, CHECK)] {
+        let path = root.join(name);
+        match std::fs::read(&path) {
+            Ok(old) if old != text.as_bytes() && old != own.as_bytes() => {
+                return Err(Failure::new(Cause::Usage, format!("{} exists and is not the demo's own", path.display()))
+                    .hint("give `--keep` an empty folder, or remove the file"));
+            }
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Failure::io("read", &path, &e)),
+            _ => atomic::write(&path, text.as_bytes(), false).map_err(|e| Failure::io("write", &path, &e))?,
+        }
+    }
+    Ok(())
 }
 
 /// What was shown, and how to go on.

@@ -1,12 +1,12 @@
 //! `pup run`: one task, then exit.
 
-use super::app::{self, App};
+use super::app::App;
 use super::ask::can_ask;
 use super::output::Format;
 use super::select;
 use super::work::{self, Job};
 use crate::agent::{Approve, Limits, prompt};
-use crate::base::{Cause, Failure};
+use crate::base::Failure;
 use crate::catalog::DEFAULT_AGENT;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;

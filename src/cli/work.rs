@@ -73,8 +73,7 @@ pub fn finish(job: Job) -> Result<u8, Failure> {
 async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let workspace = Workspace::open(&job.root)?;
     let screen = Screen::detect(job.no_color, job.quiet);
-    let registry = Registry::builtin();
-    let tools = registry.specs(&job.agent.tools);
+    let registry = Registry::builtin().select(&job.agent.tools)?;
     let (model, provider) = job.links.first().map(|l| (l.id.clone(), l.provider.id().to_owned())).unwrap_or_default();
     let redactor = Arc::new(job.redactor);
 
@@ -114,7 +113,8 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
             &mut stream
         }
     };
-    for note in job.notes.iter().chain(workspace.warn().as_ref()) {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    for note in job.notes.iter().chain(workspace.warn(home.as_deref()).as_ref()) {
         sink.emit(AgentEvent::Warning { text: note });
     }
 
@@ -131,7 +131,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let mut driver = Driver {
         router: &router,
         registry: &registry,
-        tools,
+        tools: registry.specs(),
         context,
         output,
         scribe: scribe.clone(),

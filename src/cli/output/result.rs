@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize)]
 pub struct ResultObject {
     #[serde(rename = "type")]
-    kind: &'static str,
+    pub kind: &'static str,
     pub ok: bool,
     pub cause: &'static str,
     pub exit_code: u8,

@@ -9,6 +9,7 @@
 //! | `constrained-calls` | asks for tool calls as schema-bound text ([`constrained_calls`]) |
 //! | `text-calls` | reads tool calls out of plain text ([`text_calls`]) |
 
+pub mod calls;
 pub mod max_tokens;
 pub mod no_stream_options;
 pub mod null_content;
