@@ -106,7 +106,12 @@ impl Launch {
     /// Starts it and returns at once.
     pub fn spawn(self) -> Running {
         let mut command = Command::new(&self.program);
-        command.args(&self.args).env_clear().envs(&self.env).current_dir(&self.cwd).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.args).env_clear().envs(&self.env).current_dir(&self.cwd).stderr(Stdio::piped());
+        command.stdout(match self.stdout {
+            Stdout::Captured => Stdio::piped(),
+            // Only the writing end lives on.
+            Stdout::ReaderGone => Stdio::from(std::io::pipe().expect("a pipe").1),
+        });
         command.stdin(if matches!(self.stdin, Stdin::Empty) { Stdio::null() } else { Stdio::piped() });
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -114,10 +119,8 @@ impl Launch {
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {line}: {e}"));
         let seen = Arc::new(Seen::default());
         let mut readers = vec![collect(child.stderr.take().expect("a piped stderr"), Arc::clone(&seen), Stream::Err)];
-        let out = child.stdout.take().expect("a piped stdout");
-        match self.stdout {
-            Stdout::Captured => readers.push(collect(out, Arc::clone(&seen), Stream::Out)),
-            Stdout::ReaderGone => drop(out),
+        if let Some(out) = child.stdout.take() {
+            readers.push(collect(out, Arc::clone(&seen), Stream::Out));
         }
         let held = feed(child.stdin.take(), self.stdin);
         Running { child, seen, readers, held, line, deadline: Instant::now() + self.limit }
@@ -358,9 +361,16 @@ mod tests {
         let said = failure(|| sh(&env, script).limit(Duration::from_secs(2)).run());
         assert!(said.contains("did not end in time") && said.contains("begun"), "{said}");
         let child = env.read("child");
-        // A killed child may wait a moment for its reaper, as a zombie; it no longer runs.
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z") || state.contains(") X"), "{state}");
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            // Death by a signal takes its moment, and then the corpse may wait for its reaper, as a zombie.
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+            if state.is_empty() || state.contains(") Z") || state.contains(") X") {
+                break;
+            }
+            assert!(Instant::now() < until, "still alive: {state}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

@@ -305,8 +305,7 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Resul
     while let Some(raw) = http::read_request(&mut reader)? {
         let last = raw.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
         let next = if raw.method == "POST" && raw.path.split('?').next().is_some_and(|p| p.ends_with("/chat/completions")) {
-            let request = record(raw, connection, shared);
-            let reply = choose(&request, shared);
+            let (request, reply) = take(raw, connection, shared);
             let number = request.number;
             answer(&mut stream, &request, &reply, shared).inspect_err(|_| {
                 shared.state().hangups.push(number);
@@ -337,43 +336,43 @@ fn other(raw: &RawRequest) -> Reply {
     Reply::error(404, "not_found", &format!("no such path here: {} {}", raw.method, raw.path))
 }
 
-fn record(raw: RawRequest, connection: usize, shared: &Shared) -> Request {
-    let mut state = shared.state();
-    let number = state.requests.len();
+/// Records a request and chooses its reply, one request at a time: who sees the request knows that its reply is taken.
+fn take(raw: RawRequest, connection: usize, shared: &Shared) -> (Request, Reply) {
+    let mut source = shared.source.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let number = shared.state().requests.len();
+    let mut wrong = Vec::new();
     let body: Value = serde_json::from_slice(&raw.body).unwrap_or_else(|e| {
-        state.violations.push(format!("request {number}: the body is not JSON: {e}"));
+        wrong.push(format!("the body is not JSON: {e}"));
         Value::Null
     });
     if !body.is_null() {
-        let found = invariant::broken(&body);
-        state.violations.extend(found.into_iter().map(|what| format!("request {number}: {what}")));
+        wrong.extend(invariant::broken(&body));
     }
     if !raw.header("content-type").is_some_and(|v| v.starts_with("application/json")) {
-        state.violations.push(format!("request {number}: its content-type is not application/json"));
+        wrong.push("its content-type is not application/json".to_owned());
     }
     let request = Request { number, connection, path: raw.path, headers: raw.headers, raw: raw.body, body };
+    let reply = choose(&mut source, &request).unwrap_or_else(|what| {
+        wrong.push(what);
+        Reply::error(400, "script_over", "the test has no reply for this request")
+    });
+    let mut state = shared.state();
+    state.violations.extend(wrong.into_iter().map(|what| format!("request {number}: {what}")));
     state.requests.push(request.clone());
-    drop(state);
     shared.changed.notify_all();
-    request
+    (request, reply)
 }
 
-fn choose(request: &Request, shared: &Shared) -> Reply {
-    let Ok(mut source) = shared.source.lock() else {
-        return Reply::error(400, "broken_responder", "the test's closure failed on an earlier request");
-    };
-    match &mut *source {
-        Source::Script(replies) => replies.pop_front().unwrap_or_else(|| {
-            shared.complain(format!("request {}: the script has no reply for it", request.number));
-            Reply::error(400, "script_over", "the script has no more replies")
-        }),
+/// The reply, or what is to be held against the test.
+fn choose(source: &mut Source, request: &Request) -> Result<Reply, String> {
+    match source {
+        Source::Script(replies) => replies.pop_front().ok_or_else(|| "the script has no reply for it".to_owned()),
         Source::Responder(with) => {
             // A closure that asserts must fail the test, not only this thread.
             let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(request)));
-            called.unwrap_or_else(|payload| {
+            called.map_err(|payload| {
                 let said = payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-                shared.complain(format!("request {}: the responder failed: {}", request.number, said.unwrap_or_default()));
-                Reply::error(400, "broken_responder", "the test's closure failed")
+                format!("the responder failed: {}", said.unwrap_or_default())
             })
         }
     }
