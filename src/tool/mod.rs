@@ -1,15 +1,27 @@
 //! Row 5: what a model can call, one file a tool, spec and runtime on one object.
 
+mod args;
+mod change;
+mod create_file;
+mod delete_file;
+mod grep;
+mod list_files;
+mod read_file;
 pub mod registry;
+mod replace_in_file;
+mod schema;
+mod shell;
+mod shell_output;
+mod walk;
 
 pub use registry::Registry;
 
 use crate::base::Failure;
 use crate::base::redact::Redactor;
 use crate::model::ToolSpec;
-use crate::workspace::Workspace;
 use crate::workspace::process::Spawned;
 use crate::workspace::seen::Seen;
+use crate::workspace::{PathError, Workspace};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -36,6 +48,12 @@ pub enum ToolError {
     /// The run cannot go on.
     #[error(transparent)]
     Fatal(#[from] Failure),
+}
+
+impl From<PathError> for ToolError {
+    fn from(e: PathError) -> Self {
+        Self::Model(e.to_string())
+    }
 }
 
 impl ToolError {
@@ -72,8 +90,10 @@ pub struct Limits {
     pub shell_timeout: Duration,
     /// The longest time-out that a command may ask for.
     pub shell_timeout_max: Duration,
-    /// Bytes of text in one result.
+    /// Bytes of a command's output, a search or a listing in one result.
     pub output_bytes: usize,
+    /// Bytes of a file in one result.
+    pub read_bytes: usize,
     /// Lines of a file in one result.
     pub read_lines: usize,
     /// Entries of a listing.
@@ -87,7 +107,8 @@ impl Default for Limits {
         Self {
             shell_timeout: Duration::from_secs(120),
             shell_timeout_max: Duration::from_secs(3600),
-            output_bytes: 50 * 1024,
+            output_bytes: 30 * 1024,
+            read_bytes: 50 * 1024,
             read_lines: 2000,
             entries: 500,
             matches: 200,
@@ -198,3 +219,6 @@ pub async fn call(tool: &dyn Tool, args: &Args, ctx: &Context) -> Result<Output,
         Err(ToolError::Fatal(failure)) => Err(ToolError::Fatal(failure)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,13 @@
 //! The tools that an agent has, by name.
 
 use super::Tool;
+use super::create_file::CreateFile;
+use super::delete_file::DeleteFile;
+use super::grep::Grep;
+use super::list_files::ListFiles;
+use super::read_file::ReadFile;
+use super::replace_in_file::ReplaceInFile;
+use super::shell::Shell;
 use crate::base::{Failure, nearest};
 use crate::model::ToolSpec;
 use std::sync::Arc;
@@ -20,7 +27,15 @@ impl Registry {
 
     /// Every tool that is built in.
     pub fn builtin() -> Self {
-        Self::new(Vec::new())
+        Self::new(vec![
+            Arc::new(ListFiles::new()),
+            Arc::new(ReadFile::new()),
+            Arc::new(Grep::new()),
+            Arc::new(CreateFile::new()),
+            Arc::new(ReplaceInFile::new()),
+            Arc::new(DeleteFile::new()),
+            Arc::new(Shell::new()),
+        ])
     }
 
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
