@@ -14,7 +14,7 @@ pub fn of<T: JsonSchema>() -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     if let Value::Object(root) = &mut schema {
         // The description of the arguments as a whole is the tool's own.
-        root.remove("description");
+        root.shift_remove("description");
         slim(root);
     }
     schema
@@ -22,7 +22,7 @@ pub fn of<T: JsonSchema>() -> Value {
 
 fn slim(schema: &mut Map<String, Value>) {
     for key in ["$schema", "title", "format", "minimum", "default"] {
-        schema.remove(key);
+        schema.shift_remove(key);
     }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|t| t != "null");
@@ -35,7 +35,7 @@ fn slim(schema: &mut Map<String, Value>) {
         properties.values_mut().filter_map(Value::as_object_mut).for_each(slim);
     }
     if let Some(Value::Object(items)) = schema.get_mut("items") {
-        items.remove("description");
+        items.shift_remove("description");
         slim(items);
     }
 }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn only_what_a_model_needs_is_left() {
-        let want = r#"{"type":"object","properties":{"path":{"type":"string"},"line":{"description":"From 1.","type":"integer"},"all":{"type":"boolean"},"items":{"type":"array","items":{"type":"object","properties":{"n":{"type":"boolean"}}}}},"required":["path","items"]}"#;
+        let want = r#"{"type":"object","properties":{"path":{"type":"string"},"line":{"type":"integer","description":"From 1."},"all":{"type":"boolean"},"items":{"type":"array","items":{"type":"object","properties":{"n":{"type":"boolean"}}}}},"required":["path","items"]}"#;
         assert_eq!(of::<Outer>().to_string(), want);
     }
 }
