@@ -1,2 +1,3 @@
-#[test]
-fn a() {}
+//! The one integration binary: a topic a module.
+
+mod recordings;
