@@ -17,9 +17,10 @@ pub struct WireUsage {
     total_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
-    /// DeepSeek's and Moonshot's places for the same count.
+    /// DeepSeek's place for the same count.
     #[serde(default, deserialize_with = "count")]
     prompt_cache_hit_tokens: Option<u64>,
+    /// Moonshot's. Together writes a 0 here whether it caches or not, so a 0 says nothing.
     #[serde(default, deserialize_with = "count")]
     cached_tokens: Option<u64>,
 }
@@ -47,7 +48,7 @@ fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 impl WireUsage {
     pub fn neutral(&self) -> Usage {
         let prompt = self.prompt_tokens_details.as_ref();
-        let cache_read = prompt.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens).or(self.cached_tokens);
+        let cache_read = prompt.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens).or(self.cached_tokens.filter(|n| *n > 0));
         let cache_write = prompt.and_then(|d| d.cache_write_tokens);
         let reasoning = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens);
         let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
