@@ -1,0 +1,111 @@
+//! Every setting that there is: name, kind, default and purpose. Parsing, validation, `pup config` and the published
+//! schema all read this table.
+
+use crate::base::{Failure, nearest};
+
+/// What a setting may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    OneOf(&'static [&'static str]),
+    /// A whole number, at least this.
+    Count {
+        least: u64,
+    },
+    /// More than no time at all.
+    Duration,
+}
+
+/// A setting.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Dots are tables of the file.
+    pub name: &'static str,
+    pub kind: Kind,
+    /// As a person would write it; `None` means that it is not set.
+    pub default: Option<&'static str>,
+    pub doc: &'static str,
+}
+
+pub const KEYS: &[Key] = &[
+    Key { name: "model", kind: Kind::Text, default: None, doc: "Model to use: a catalogue id, or PROVIDER/NAME." },
+    Key { name: "agent", kind: Kind::Text, default: Some("code-puppy"), doc: "Agent to use." },
+    Key {
+        name: "approve",
+        kind: Kind::OneOf(&["ask", "edits", "all", "read-only"]),
+        default: None,
+        doc: "What tools may do without a question. Unset: `ask` on a terminal, else `edits`.",
+    },
+    Key { name: "max_turns", kind: Kind::Count { least: 1 }, default: Some("200"), doc: "Model calls in one run." },
+    Key { name: "timeout", kind: Kind::Duration, default: None, doc: "Longest time of one run. Unset: no limit." },
+    Key {
+        name: "loop_guard",
+        kind: Kind::Count { least: 2 },
+        default: Some("24"),
+        doc: "How often the same call with the same result may come before the run is stopped.",
+    },
+    Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
+    Key {
+        name: "http.first_byte_timeout",
+        kind: Kind::Duration,
+        default: Some("2m"),
+        doc: "Wait from a request to the first byte of its answer.",
+    },
+    Key { name: "http.idle_timeout", kind: Kind::Duration, default: Some("90s"), doc: "Wait between two pieces of a stream." },
+    Key {
+        name: "http.deadline",
+        kind: Kind::Duration,
+        default: Some("10m"),
+        doc: "Longest time of one model call in `pup run`, retries included.",
+    },
+    Key {
+        name: "http.retries",
+        kind: Kind::Count { least: 0 },
+        default: None,
+        doc: "Retries of one model call on the last usable link. Unset: until the deadline.",
+    },
+    Key { name: "shell.timeout", kind: Kind::Duration, default: Some("2m"), doc: "Longest time of one command, unless the call says." },
+    Key {
+        name: "shell.max_output",
+        kind: Kind::Count { least: 1000 },
+        default: Some("16000"),
+        doc: "Bytes of a command's output that the model sees.",
+    },
+];
+
+impl Key {
+    /// The variable that sets it: `http.idle_timeout` is `PUP_HTTP_IDLE_TIMEOUT`.
+    pub fn env(&self) -> String {
+        format!("PUP_{}", self.name.to_ascii_uppercase().replace('.', "_"))
+    }
+}
+
+impl Kind {
+    /// For errors: "must be ...".
+    pub fn wanted(self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::OneOf(words) => format!("one of {}", words.join(", ")),
+            Self::Count { least } => format!("a whole number from {least}"),
+            Self::Duration => "a time such as \"90s\", \"10m\" or a number of seconds".into(),
+        }
+    }
+}
+
+/// The setting of this name, or a `usage` failure with the nearest names.
+pub fn key(name: &str) -> Result<&'static Key, Failure> {
+    KEYS.iter().find(|k| k.name == name).ok_or_else(|| Failure::usage(format!("there is no setting `{name}`")).hint(near(name)))
+}
+
+/// A hint towards the names like `wrong`.
+pub fn near(wrong: &str) -> String {
+    let names = || KEYS.iter().map(|k| k.name);
+    let leaf = |n: &'static str| n.rsplit('.').next().unwrap_or(n);
+    nearest::did_you_mean(wrong, names())
+        .or_else(|| {
+            let near = nearest::nearest(wrong.rsplit('.').next().unwrap_or(wrong), names().map(leaf));
+            let full = near.first().and_then(|l| names().find(|n| leaf(n) == *l))?;
+            Some(format!("did you mean `{full}`?"))
+        })
+        .unwrap_or_else(|| format!("the settings are {}", names().collect::<Vec<_>>().join(", ")))
+}

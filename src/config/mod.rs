@@ -1,0 +1,25 @@
+//! Row 2: settings in layers, each value able to say where it came from; and which repositories are trusted.
+//!
+//! Layers, lowest first: built-in, system (`/etc/pup/config.toml`), user (`<config>/config.toml`), project
+//! (`.pup/config.toml`, trusted only), environment (`PUP_*`), command line. The keys stand in one table (`keys`).
+
+mod edit;
+mod keys;
+mod layers;
+mod settings;
+mod trust;
+mod value;
+
+pub use edit::set;
+pub use keys::{KEYS, Key, Kind, key};
+pub use layers::{Config, Layer, LayerValue};
+pub use settings::{Approve, Http, Settings, Shell};
+pub use trust::{State, Trust, Trusted, project_root};
+pub use value::Value;
+
+#[cfg(test)]
+mod config_tests;
+#[cfg(test)]
+mod published_schema;
+#[cfg(test)]
+mod trust_tests;

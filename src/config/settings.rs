@@ -1,0 +1,103 @@
+//! The settings as types, for the code that uses them.
+
+use super::layers::Config;
+use super::value::Value;
+use std::time::Duration;
+
+/// What tools may do without a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approve {
+    Ask,
+    Edits,
+    All,
+    ReadOnly,
+}
+
+impl Approve {
+    /// From the word of the command line and the config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "ask" => Some(Self::Ask),
+            "edits" => Some(Self::Edits),
+            "all" => Some(Self::All),
+            "read-only" => Some(Self::ReadOnly),
+            _ => None,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Edits => "edits",
+            Self::All => "all",
+            Self::ReadOnly => "read-only",
+        }
+    }
+}
+
+/// Everything in force. The meaning of each field stands beside its key (`super::KEYS`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub model: Option<String>,
+    pub agent: String,
+    pub approve: Option<Approve>,
+    pub max_turns: u32,
+    pub timeout: Option<Duration>,
+    pub loop_guard: u32,
+    pub http: Http,
+    pub shell: Shell,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    pub connect_timeout: Duration,
+    pub first_byte_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub deadline: Duration,
+    /// `None`: until the deadline.
+    pub retries: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shell {
+    pub timeout: Duration,
+    /// Bytes.
+    pub max_output: usize,
+}
+
+impl Config {
+    /// The values in force, typed. Keys with a default in the table always have a value.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            model: self.text("model"),
+            agent: self.text("agent").unwrap_or_default(),
+            approve: self.text("approve").as_deref().and_then(Approve::from_word),
+            max_turns: self.count("max_turns").unwrap_or(u32::MAX),
+            timeout: self.duration("timeout"),
+            loop_guard: self.count("loop_guard").unwrap_or(u32::MAX),
+            http: Http {
+                connect_timeout: self.duration("http.connect_timeout").unwrap_or(Duration::MAX),
+                first_byte_timeout: self.duration("http.first_byte_timeout").unwrap_or(Duration::MAX),
+                idle_timeout: self.duration("http.idle_timeout").unwrap_or(Duration::MAX),
+                deadline: self.duration("http.deadline").unwrap_or(Duration::MAX),
+                retries: self.count("http.retries"),
+            },
+            shell: Shell {
+                timeout: self.duration("shell.timeout").unwrap_or(Duration::MAX),
+                max_output: self.count("shell.max_output").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+            },
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        if let Some(Value::Text(text)) = self.get(name) { Some(text.clone()) } else { None }
+    }
+
+    fn count(&self, name: &str) -> Option<u32> {
+        if let Some(Value::Count(n)) = self.get(name) { u32::try_from(*n).ok() } else { None }
+    }
+
+    fn duration(&self, name: &str) -> Option<Duration> {
+        if let Some(Value::Duration(d)) = self.get(name) { Some(*d) } else { None }
+    }
+}

@@ -1,0 +1,130 @@
+//! A setting's value, read from text or from TOML and written back as a person would.
+
+use super::keys::Kind;
+use serde::{Serialize, Serializer};
+use std::fmt;
+use std::time::Duration;
+
+/// A value of a setting. Which variant a key has is decided by its [`Kind`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Text(String),
+    Count(u64),
+    Duration(Duration),
+}
+
+impl Value {
+    /// From an environment variable, a flag or `pup config set`. `None` where it does not fit `kind`.
+    pub fn from_text(kind: Kind, text: &str) -> Option<Self> {
+        let text = text.trim();
+        match kind {
+            Kind::Text => (!text.is_empty()).then(|| Self::Text(text.to_owned())),
+            Kind::OneOf(words) => words.contains(&text).then(|| Self::Text(text.to_owned())),
+            Kind::Count { least } => text.parse().ok().filter(|n| *n >= least && *n <= u64::from(u32::MAX)).map(Self::Count),
+            Kind::Duration => duration(text).map(Self::Duration),
+        }
+    }
+
+    /// From a value of a TOML file.
+    pub fn from_toml(kind: Kind, value: &toml_edit::Value) -> Option<Self> {
+        use toml_edit::Value as T;
+        match (kind, value) {
+            (Kind::Text | Kind::OneOf(_) | Kind::Duration, T::String(s)) => Self::from_text(kind, s.value()),
+            (Kind::Count { .. } | Kind::Duration, T::Integer(n)) => Self::from_text(kind, &n.value().to_string()),
+            (Kind::Duration, T::Float(f)) => Duration::try_from_secs_f64(*f.value()).ok().filter(|d| !d.is_zero()).map(Self::Duration),
+            _ => None,
+        }
+    }
+
+    /// As a TOML value.
+    pub fn to_toml(&self) -> toml_edit::Value {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Count(n) => i64::try_from(*n).unwrap_or(i64::MAX).into(),
+            Self::Duration(_) => self.to_string().into(),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Duration(d) => f.write_str(&human(*d)),
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(n) => serializer.serialize_u64(*n),
+            Self::Text(_) | Self::Duration(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+/// `90s`, `10m`, `1h30m`, `250ms`, or a bare number of seconds. Never zero.
+fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, tail) = rest.split_at_checked(digits)?;
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at_checked(letters)?;
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            "" if number == text => 1.0,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?)?;
+        rest = tail;
+    }
+    (!total.is_zero()).then_some(total)
+}
+
+/// The shortest form that [`duration`] reads back as the same time, to the millisecond.
+fn human(d: Duration) -> String {
+    let ms = d.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.iter().find(|(_, size)| ms > 0 && ms.is_multiple_of(*size) && (ms / size < 120 || *size == 3_600_000)) {
+        Some((unit, size)) => format!("{}{unit}", ms / size),
+        None if ms.is_multiple_of(1000) => format!("{}s", ms / 1000),
+        None => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let ms = |t: &str| duration(t).map(|d| d.as_millis());
+        let rows =
+            [("90s", 90_000), ("10m", 600_000), ("1h30m", 5_400_000), ("250ms", 250), ("45", 45_000), ("1.5", 1_500), ("2min", 120_000)];
+        for (text, wanted) in rows {
+            assert_eq!(ms(text), Some(wanted), "{text}");
+        }
+        for bad in ["", "0", "0s", "s", "5x", "-3s", "1m 30s", "10 m", "1.2.3s", "5m10", "99999999999999999999d", "1e3"] {
+            assert_eq!(ms(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_so_that_they_read_back() {
+        for (text, shown) in
+            [("90s", "90s"), ("120", "2m"), ("60m", "1h"), ("1h30m", "90m"), ("1500ms", "1500ms"), ("3601", "3601s"), ("48h", "48h")]
+        {
+            let d = duration(text).unwrap();
+            assert_eq!(human(d), shown);
+            assert_eq!(duration(&human(d)), Some(d));
+        }
+    }
+}
