@@ -1,1 +1,3 @@
 //! Row 8: the command line.
+
+pub mod debug_tool;

@@ -105,8 +105,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            shell_timeout: Duration::from_secs(120),
-            shell_timeout_max: Duration::from_secs(3600),
+            shell_timeout: Duration::from_mins(2),
+            shell_timeout_max: Duration::from_hours(1),
             output_bytes: 30 * 1024,
             read_bytes: 50 * 1024,
             read_lines: 2000,

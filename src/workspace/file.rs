@@ -93,7 +93,7 @@ impl Text {
             Err(e) => {
                 let at = e.utf8_error().valid_up_to();
                 let (good, bad) = e.as_bytes().split_at_checked(at).unwrap_or_default();
-                let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+                let line = good.split(|b| *b == b'\n').count();
                 Err(FileError::NotUtf8 { line, byte: bad.first().copied().unwrap_or_default() })
             }
         }

@@ -102,7 +102,9 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
     tree::adopt_orphans();
     let marker = id::fresh(16);
     let (reader, writer) = io::pipe().map_err(ProcessError::Spawn)?;
-    let (child, call) = spawn(command, &marker, writer).map_err(ProcessError::Spawn)?;
+    let (child, call) = spawn(command, &marker, &writer).map_err(ProcessError::Spawn)?;
+    // The end of output comes when the last writer is gone, and this is one.
+    drop(writer);
     let mut out = pipe::Receiver::from_owned_fd(reader.into()).map_err(ProcessError::Io)?;
     let mut child = Guarded { child, call };
     let call = child.call.clone();
@@ -159,7 +161,7 @@ fn take(capture: &mut Capture, watch: &mut dyn Watch, buffer: &[u8], n: usize) {
     watch.output(bytes);
 }
 
-fn spawn(command: &Command<'_>, marker: &str, writer: io::PipeWriter) -> io::Result<(tree::Shell, tree::Call)> {
+fn spawn(command: &Command<'_>, marker: &str, writer: &io::PipeWriter) -> io::Result<(tree::Shell, tree::Call)> {
     let start = |shell: &str| -> io::Result<(tree::Shell, tree::Call)> {
         let (stdout, stderr) = (writer.try_clone()?, writer.try_clone()?);
         let mut wrap = CommandWrap::with_new(shell, |c| {

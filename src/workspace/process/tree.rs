@@ -98,13 +98,6 @@ impl Call {
         live().shells.remove(&self.shell);
     }
 
-    /// Whether anything could be left of a call whose shell has ended: cheap, and never a wrong "no" on Linux.
-    fn may_have_orphans(&self) -> bool {
-        let (Some(children), Some(own)) = (own_children(), own_session()) else { return true };
-        let live = live();
-        children.iter().any(|pid| !live.shells.contains(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
-    }
-
     /// The call's processes among `all`, without the shell and without those that have ended; the latter are reaped
     /// where they are ours.
     fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Vec<Process> {
@@ -147,6 +140,14 @@ impl Call {
     }
 }
 
+/// Whether anything could be left of a call whose shell has ended: cheap, and on Linux never a wrong "no", since then
+/// everything that it started has died or become ours.
+fn may_have_orphans() -> bool {
+    let (Some(children), Some(own)) = (own_children(), own_session()) else { return true };
+    let live = live();
+    children.iter().any(|pid| !live.shells.contains(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Running,
@@ -163,7 +164,7 @@ pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     let mut asked: BTreeSet<u32> = BTreeSet::new();
     loop {
         let shell = if matches!(child.try_wait(), Ok(None)) { State::Running } else { State::Ended };
-        if shell == State::Ended && asked.is_empty() && !call.may_have_orphans() {
+        if shell == State::Ended && asked.is_empty() && !may_have_orphans() {
             break;
         }
         let members = call.members(&scan(), shell);
