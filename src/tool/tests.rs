@@ -267,8 +267,10 @@ fn a_plan_tells_the_digests_that_the_call_then_makes() {
         assert_eq!(made, planned, "{name}");
         assert_eq!(planned[0].after, now(&planned[0].path), "{name}");
     }
-    let effect = |name: &str| b.tools.get(name).unwrap().effect(&Args::new(), &b.ctx);
-    assert!(matches!(effect("shell"), Ok(Effect::Exec)) && matches!(effect("grep"), Ok(Effect::ReadOnly)));
+    let effect = |name: &str, args: Value| b.tools.get(name).unwrap().effect(args.as_object().unwrap(), &b.ctx);
+    assert!(matches!(effect("shell", json!({"command": "ls"})), Ok(Effect::Exec)));
+    assert!(matches!(effect("shell", json!({"comand": "ls"})), Err(ToolError::Model(m)) if m.contains("did you mean `command`?")));
+    assert!(matches!(effect("grep", json!({})), Ok(Effect::ReadOnly)));
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn a_command_says_how_it_ended() {
     let out = b.call("shell", json!({"command": "echo begun; sleep 300", "timeout_s": 1})).unwrap();
     assert!(out.text.starts_with("begun\n[timed out after 1 s; it and what it started were ended."), "{}", out.text);
     let out = b.text("shell", json!({"command": "sleep 300 & echo done"}));
-    assert!(out.starts_with("done\n[ended 1 processes that the command left running: sleep ("), "{out}");
+    assert!(out.starts_with("done\n[ended 1 process that the command left running: sleep ("), "{out}");
     assert!(b.refusal("shell", json!({"command": " "})).contains("empty"));
     assert!(b.refusal("shell", json!({"command": "ls", "cwd": "nope"})).contains("nope is not a folder"));
     assert!(b.refusal("shell", json!({"command": "ls", "cwd": "/"})).contains("outside the workspace"));

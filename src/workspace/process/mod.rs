@@ -106,10 +106,9 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
     // The end of output comes when the last writer is gone, and this is one.
     drop(writer);
     let mut out = pipe::Receiver::from_owned_fd(reader.into()).map_err(ProcessError::Io)?;
-    let mut child = Guarded { child, call };
-    let call = child.call.clone();
-    if let Err(failure) = watch.spawned(&call.spawned(marker)) {
-        tree::end_all(&call, &mut child.child).await;
+    let mut guard = Guarded { child, call, ended: false };
+    if let Err(failure) = watch.spawned(&guard.call.spawned(marker)) {
+        guard.end().await;
         return Err(ProcessError::Watch(failure));
     }
 
@@ -126,7 +125,7 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
             biased;
             () = cancel.cancelled() => break status.is_none().then_some(Ended::Cancelled),
             () = sleep_until(deadline) => break status.is_none().then_some(Ended::TimedOut),
-            ended = child.child.wait(), if status.is_none() => {
+            ended = guard.child.wait(), if status.is_none() => {
                 status = Some(ended.map_err(ProcessError::Io)?);
                 deadline = deadline.min(Instant::now() + LINGER);
             }
@@ -137,7 +136,7 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
         }
     };
 
-    let ending = tree::end_all(&call, &mut child.child).await;
+    let ending = guard.end().await;
     if open {
         let rest = async {
             while let Ok(n @ 1..) = out.read(&mut buffer).await {
@@ -188,16 +187,25 @@ fn environment(c: &mut tokio::process::Command, hidden: &[String], marker: &str)
     c.env(tree::MARKER, marker);
 }
 
-/// The shell and its group, killed when the call is dropped half-way.
+/// A call, whose processes are killed when it is dropped half-way.
 struct Guarded {
     child: tree::Shell,
     call: tree::Call,
+    ended: bool,
+}
+
+impl Guarded {
+    async fn end(&mut self) -> tree::Ending {
+        let ending = tree::end_all(&self.call, &mut self.child).await;
+        self.ended = true;
+        ending
+    }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            self.call.kill_now();
+        if !self.ended {
+            tree::kill_now(&self.call, &mut self.child);
         }
     }
 }

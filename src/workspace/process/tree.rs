@@ -89,15 +89,6 @@ impl Call {
         Spawned { pid: self.shell, pgid: self.shell, start_time: self.start, marker }
     }
 
-    /// Kills the shell's group and every process with the call's mark, without waiting.
-    pub(super) fn kill_now(&self) {
-        signal_group(self.shell, Signal::KILL);
-        for process in self.members(&scan(), State::Running) {
-            process.signal(Signal::KILL);
-        }
-        live().shells.remove(&self.shell);
-    }
-
     /// The call's processes among `all`, without the shell and without those that have ended; the latter are reaped
     /// where they are ours.
     fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Vec<Process> {
@@ -154,6 +145,23 @@ enum State {
     Ended,
 }
 
+fn state(child: &mut Shell) -> State {
+    if matches!(child.try_wait(), Ok(None)) { State::Running } else { State::Ended }
+}
+
+/// Kills everything of the call at once, without waiting.
+pub(super) fn kill_now(call: &Call, child: &mut Shell) {
+    let shell = state(child);
+    let members = call.members(&scan(), shell);
+    if shell == State::Running {
+        signal_group(call.shell, Signal::KILL);
+    }
+    for process in &members {
+        process.signal(Signal::KILL);
+    }
+    live().shells.remove(&call.shell);
+}
+
 /// Ends the shell, if it still runs, and everything else of the call: first asked, then forced. Returns what was
 /// running besides the shell.
 pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
@@ -163,7 +171,7 @@ pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     let mut forced = false;
     let mut asked: BTreeSet<u32> = BTreeSet::new();
     loop {
-        let shell = if matches!(child.try_wait(), Ok(None)) { State::Running } else { State::Ended };
+        let shell = state(child);
         if shell == State::Ended && asked.is_empty() && !may_have_orphans() {
             break;
         }
