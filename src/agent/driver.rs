@@ -3,7 +3,8 @@
 
 use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
-use super::policy::{self, Approve, Decision, Kind};
+use super::policy::{self, Decision, Kind};
+use crate::config::Approve;
 use super::scribe::Scribe;
 use super::turn::{Outcome, Ran, Step, Turn};
 use crate::base::{Cause, Failure};
@@ -219,7 +220,7 @@ impl Driver<'_> {
 
     /// Why the call may not run, if it may not.
     async fn refused(&mut self, call: &ToolCall, kind: Kind) -> Option<String> {
-        let asked = match self.approve.decide(Some(kind)) {
+        let asked = match policy::decide(self.approve, Some(kind)) {
             Decision::Allow => return None,
             Decision::Deny => false,
             Decision::Ask => {
@@ -235,7 +236,7 @@ impl Driver<'_> {
                 match answer {
                     super::event::Answer::Yes => return None,
                     super::event::Answer::Always => {
-                        self.approve = self.approve.widened(kind);
+                        self.approve = policy::widened(kind);
                         return None;
                     }
                     super::event::Answer::No => true,

@@ -12,5 +12,6 @@ pub mod turn;
 pub use cancel::Stopper;
 pub use driver::Driver;
 pub use event::{AgentEvent, Answer, Approver, EventSink, Question};
-pub use policy::{Approve, Decision, Kind};
+pub use crate::config::Approve;
+pub use policy::{Decision, Kind};
 pub use turn::{Limits, Outcome, Turn};

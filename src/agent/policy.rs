@@ -1,20 +1,8 @@
 //! Which calls run, which are asked about, which are refused: by their effect, never by their name.
 
+use crate::config::Approve;
 use crate::tool::Effect;
 use serde::{Deserialize, Serialize};
-
-/// How much a run may do without asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Approve {
-    /// Everything but reading is asked about.
-    Ask,
-    /// Edits inside the workspace run; commands and the network are asked about.
-    Edits,
-    All,
-    /// Only reading; nothing is asked.
-    ReadOnly,
-}
 
 /// The kinds of effect that can be denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,23 +40,21 @@ impl Kind {
     }
 }
 
-impl Approve {
-    pub const fn decide(self, kind: Option<Kind>) -> Decision {
-        match (self, kind) {
-            (_, None) | (Self::All, Some(_)) | (Self::Edits, Some(Kind::Writes)) => Decision::Allow,
-            (Self::ReadOnly, Some(_)) => Decision::Deny,
-            (Self::Ask, Some(_)) | (Self::Edits, Some(Kind::Exec | Kind::Network)) => Decision::Ask,
-        }
+/// What the mode says to a call of this kind.
+pub const fn decide(mode: Approve, kind: Option<Kind>) -> Decision {
+    match (mode, kind) {
+        (_, None) | (Approve::All, Some(_)) | (Approve::Edits, Some(Kind::Writes)) => Decision::Allow,
+        (Approve::ReadOnly, Some(_)) => Decision::Deny,
+        (Approve::Ask, Some(_)) | (Approve::Edits, Some(Kind::Exec | Kind::Network)) => Decision::Ask,
     }
+}
 
-    /// The mode after a person said "always" to a call of this kind. Allowing commands allows edits as well: a command
-    /// can make any of them.
-    #[must_use]
-    pub const fn widened(self, kind: Kind) -> Self {
-        match kind {
-            Kind::Writes => Self::Edits,
-            Kind::Exec | Kind::Network => Self::All,
-        }
+/// The mode after a person said "always" to a call of this kind. Allowing commands allows edits as well: a command can
+/// make any of them.
+pub const fn widened(kind: Kind) -> Approve {
+    match kind {
+        Kind::Writes => Approve::Edits,
+        Kind::Exec | Kind::Network => Approve::All,
     }
 }
 
@@ -99,8 +85,8 @@ mod tests {
             (Approve::ReadOnly, Decision::Deny, Decision::Deny),
         ];
         for (mode, writes, exec) in rows {
-            assert_eq!(mode.decide(None), Decision::Allow);
-            assert_eq!((mode.decide(Some(Kind::Writes)), mode.decide(Some(Kind::Exec))), (writes, exec), "{mode:?}");
+            assert_eq!(decide(mode, None), Decision::Allow);
+            assert_eq!((decide(mode, Some(Kind::Writes)), decide(mode, Some(Kind::Exec))), (writes, exec), "{mode:?}");
         }
     }
 

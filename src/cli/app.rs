@@ -4,17 +4,19 @@ use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::{Agents, Catalog};
-use crate::config::{Config, trust};
+use crate::config::{Config, Settings, State, Trust, project_root};
 use std::path::{Path, PathBuf};
 
 /// The surroundings of a command.
 pub struct App {
     pub places: Places,
-    pub config: Config,
+    pub settings: Settings,
     pub catalog: Catalog,
     pub agents: Agents,
     pub redactor: Redactor,
     pub root: PathBuf,
+    /// What a person should know of the repository's own pup files.
+    pub note: Option<String>,
 }
 
 impl App {
@@ -22,12 +24,16 @@ impl App {
     pub fn load(root: &Path, flags: &[(String, String)]) -> Result<Self, Failure> {
         let places = Places::from_env()?;
         let root = std::path::absolute(root).map_err(|e| Failure::io("find", root, &e))?;
-        let trusted = trust::Store::load(&places)?.is_trusted(&root)?.then_some(root.as_path());
-        let config = Config::load(&places, trusted, flags, &env)?;
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let project = project_root(&root, home.as_deref());
+        let state = Trust::load(&places)?.state(&project)?;
+        let trusted = (state == State::Trusted).then_some(project.as_path());
+        let settings = Config::load(&places, trusted, flags, &env)?.settings();
         let catalog = Catalog::load(&places, trusted, &env)?;
         let agents = Agents::load(&places, trusted)?;
+        let note = state.note(&project);
         let redactor = redactor();
-        Ok(Self { config, catalog, agents, redactor, root, places })
+        Ok(Self { settings, catalog, agents, redactor, root, note, places })
     }
 }
 
@@ -37,6 +43,6 @@ pub fn env(name: &str) -> Option<String> {
 }
 
 /// Knows the secrets of the environment; those of the config folder's `.env` are learned where keys are read.
-fn redactor() -> Redactor {
+pub fn redactor() -> Redactor {
     Redactor::from_env(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
 }

@@ -1,10 +1,10 @@
 //! `pup debug`: looks inside. Codecs, tools and prompts as they are, without a session.
 
 use super::app::App;
-use super::{debug_tool, debug_wire};
+use super::debug_tool::{self, Approval};
+use super::debug_wire;
 use crate::agent::prompt;
 use crate::base::{Cause, Failure};
-use crate::catalog::DEFAULT_AGENT;
 use crate::model::{History, Message, Request, ToolSpec};
 use crate::tool::Registry;
 use crate::wire::{self, Dialect, Wire};
@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -50,8 +51,8 @@ enum What {
         /// The workspace
         #[arg(long, value_name = "DIR")]
         cwd: Option<PathBuf>,
-        /// `all` allows edits and commands
-        #[arg(long, value_name = "MODE", default_value = "read-only")]
+        /// Whether edits and commands are allowed
+        #[arg(long, value_name = "MODE", default_value = "read-only", value_parser = ["read-only", "all"])]
         approve: String,
         /// The arguments as a JSON object, or `-` for stdin
         #[arg(default_value = "-")]
@@ -84,14 +85,16 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
             print(out, &debug_tool::tools(&specs))
         }
         What::Tool { name, cwd, approve, json } => {
-            let args = if json == "-" { bytes(None)? } else { json.into_bytes() };
+            let args = if json == "-" { String::from_utf8_lossy(&bytes(None)?).into_owned() } else { json };
             let cwd = cwd.unwrap_or_else(|| PathBuf::from("."));
+            let approval = if approve == "all" { Approval::All } else { Approval::ReadOnly };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|e| Failure::internal(format!("cannot start the runtime: {e}")))?;
-            let (result, ok) = runtime.block_on(debug_tool::tool(&name, &args, &cwd, &approve))?;
+            let token = CancellationToken::new();
+            let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, super::app::redactor(), token))?;
             runtime.shutdown_background();
-            print(out, &result)?;
-            Ok(u8::from(!ok))
+            print(out, &printed.json)?;
+            Ok(u8::from(!printed.ok))
         }
         What::Prompt { agent, model, task } => {
             let (app, specs) = agent_tools(agent.as_deref())?;
@@ -102,15 +105,15 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
 
 fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
-    let agent = app.agents.get(agent.unwrap_or(DEFAULT_AGENT))?;
+    let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
     let specs = Registry::builtin().select(&agent.tools)?.specs();
     Ok((app, specs))
 }
 
 fn first_request(app: &App, agent: Option<&str>, model: Option<&str>, task: &str, tools: std::sync::Arc<[ToolSpec]>) -> Result<Value, Failure> {
-    let agent = app.agents.get(agent.unwrap_or(DEFAULT_AGENT))?;
+    let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
     let workspace = Workspace::open(&app.root)?;
-    let (dialect, upstream) = match model.or(app.config.model()).or(agent.model.as_deref()) {
+    let (dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {
         Some(id) => {
             let link = app.catalog.resolve(id)?;
             let dialect = Dialect::from_quirks(&link.provider.quirks).map_err(|e| Failure::config(e.to_string()))?;

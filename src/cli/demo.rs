@@ -10,7 +10,7 @@ use crate::base::{Cause, Failure, atomic};
 use crate::catalog::{Agents, DEFAULT_AGENT};
 use crate::provider::scripted::{Cut, Scene};
 use crate::provider::{Provider, Scripted};
-use crate::route::Link;
+use crate::route::{Link, Rules};
 use crate::tool;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         approve: Approve::All,
         limits: Limits { max_turns: 20, loop_guard: 5 },
         tool_limits: tool::Limits::default(),
+        rules: Rules::default(),
         timeout: Some(Duration::from_secs(60)),
         places: Some(places),
         redactor: Redactor::default(),

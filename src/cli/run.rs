@@ -7,7 +7,9 @@ use super::select;
 use super::work::{self, Job};
 use crate::agent::{Approve, Limits, prompt};
 use crate::base::Failure;
-use crate::catalog::DEFAULT_AGENT;
+use crate::config::Settings;
+use crate::route::Rules;
+use crate::tool;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -85,18 +87,21 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
         return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
     };
-    let agent = app.agents.get(args.agent.as_deref().or(app.config.agent()).unwrap_or(DEFAULT_AGENT))?;
+    let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
     let wanted = select::Wanted { model: args.model, provider: args.provider, pin: agent.model.clone() };
     let mut redactor = app.redactor.clone();
     let links = select::links(&app, &wanted, &mut redactor)?;
-    let (approve, note) = approve(&app)?;
-    let limits = Limits { max_turns: agent.max_turns.unwrap_or(app.config.max_turns()), loop_guard: app.config.loop_guard() };
+    let (approve, note) = approve(app.settings.approve);
+    let settings = &app.settings;
+    let limits = Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
+    let tool_limits = tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
     Ok(Job {
         limits,
-        timeout: app.config.timeout(),
+        timeout: settings.timeout,
+        rules: rules(settings),
         hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
-        tool_limits: app.config.tool_limits(),
-        notes: note.into_iter().collect(),
+        tool_limits,
+        notes: note.into_iter().chain(app.note).collect(),
         places: (!args.no_session).then_some(app.places),
         redactor,
         prompt,
@@ -110,21 +115,23 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     })
 }
 
+/// How long and how often a model call is tried.
+fn rules(settings: &Settings) -> Rules {
+    let default = Rules::default();
+    let max_attempts = settings.http.retries.map_or(default.max_attempts, |n| n.saturating_add(1));
+    Rules { deadline: Some(settings.http.deadline), max_attempts, ..default }
+}
+
 /// The mode, and what must be said of it: without a terminal the default is narrower than people may expect.
-fn approve(app: &App) -> Result<(Approve, Option<String>), Failure> {
-    let mode = match app.config.approve() {
-        Some("ask") => Approve::Ask,
-        Some("edits") => Approve::Edits,
-        Some("all") => Approve::All,
-        Some("read-only") => Approve::ReadOnly,
-        Some(other) => return Err(Failure::usage(format!("`{other}` is not an approval mode")).hint("the modes are ask, edits, all and read-only")),
-        None if can_ask() => Approve::Ask,
+fn approve(mode: Option<Approve>) -> (Approve, Option<String>) {
+    match mode {
+        Some(mode) => (mode, None),
+        None if can_ask() => (Approve::Ask, None),
         None => {
             let note = "no terminal: edits are allowed, commands are not; `--approve all` (or `--yolo`) allows them";
-            return Ok((Approve::Edits, Some(note.to_owned())));
+            (Approve::Edits, Some(note.to_owned()))
         }
-    };
-    Ok((mode, None))
+    }
 }
 
 /// What was piped in. With a prompt given, a pipe that says nothing for a while is left alone: a script that leaves

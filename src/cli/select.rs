@@ -24,7 +24,7 @@ pub struct Wanted {
 pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<Link>, Failure> {
     let keys = Keys::load(&app.places, &app::env)?;
     keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
-    let named = wanted.model.as_deref().or(app.config.model());
+    let named = wanted.model.as_deref().or(app.settings.model.as_deref());
     let chosen = match (named, wanted.provider.as_deref(), wanted.pin.as_deref()) {
         (Some(model), None, _) | (None, None, Some(model)) => app.catalog.resolve(model)?,
         (_, Some(provider), _) => default_of(app, provider)?,
@@ -127,7 +127,7 @@ fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Op
     if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
         dialect.calls = calls;
     }
-    let (config, own) = (&app.config, provider.timeouts);
+    let (http, own) = (&app.settings.http, provider.timeouts);
     let endpoint = Endpoint {
         provider: provider.id.clone(),
         wire: Wire::OpenaiChat,
@@ -136,9 +136,9 @@ fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Op
         key: access.key().cloned(),
         dialect,
         timeouts: Timeouts {
-            connect: own.connect.unwrap_or(config.connect_timeout()),
-            first_byte: own.first_byte.unwrap_or(config.first_byte_timeout()),
-            idle: own.idle.unwrap_or(config.idle_timeout()),
+            connect: own.connect.unwrap_or(http.connect_timeout),
+            first_byte: own.first_byte.unwrap_or(http.first_byte_timeout),
+            idle: own.idle.unwrap_or(http.idle_timeout),
         },
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);

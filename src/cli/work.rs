@@ -29,6 +29,7 @@ pub struct Job {
     pub approve: Approve,
     pub limits: Limits,
     pub tool_limits: tool::Limits,
+    pub rules: Rules,
     /// For the whole run.
     pub timeout: Option<Duration>,
     /// None records nothing.
@@ -118,7 +119,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         sink.emit(AgentEvent::Warning { text: note });
     }
 
-    let router = Router::new(job.links, Rules::default());
+    let router = Router::new(job.links, job.rules);
     let context = Context {
         workspace,
         limits: job.tool_limits,

@@ -33,11 +33,7 @@ impl CreateFile {
         if path.is_dir() || args.path.ends_with('/') {
             return Err(ToolError::model(format!("{shown} is a folder; give the path of a file in it")));
         }
-        let before = match change::current(&path, ctx) {
-            // A file that cannot be read as text is in the way, but not to be compared.
-            Err(e) if !args.overwrite && path.exists() => return Err(e),
-            other => other?,
-        };
+        let before = change::current(&path, ctx)?;
         let old = before.as_ref().map_or("", |t| t.body.as_str());
         change::refuse_redacted(&args.content, old)?;
         let (bytes, kept) = in_the_old_style(&args.content, before.as_ref());
@@ -88,7 +84,7 @@ impl Tool for CreateFile {
     }
 
     fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| c.diff.text)
+        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff.text).into_owned())
     }
 
     fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {

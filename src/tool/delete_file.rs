@@ -118,7 +118,7 @@ impl Tool for DeleteFile {
     }
 
     fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok()?.diff(ctx).map(|d| d.text)
+        self.prepare(args, ctx).ok()?.diff(ctx).map(|d| ctx.redactor.redact(&d.text).into_owned())
     }
 
     fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {

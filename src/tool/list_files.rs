@@ -6,6 +6,7 @@ use crate::model::ToolSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::fmt::Write;
 use std::fs::{self, Metadata};
 use std::path::Path;
 
@@ -82,10 +83,10 @@ impl Listing {
             text.push_str("(empty folder)\n");
         }
         if shown < total {
-            text.push_str(&format!("[{shown} of {at_least}{total} entries shown; list a folder in it to see more]\n"));
+            let _ = writeln!(text, "[{shown} of {at_least}{total} entries shown; list a folder in it to see more]");
         }
         if unreadable > 0 {
-            text.push_str(&format!("[{unreadable} entries could not be read]\n"));
+            let _ = writeln!(text, "[{unreadable} entries could not be read]");
         }
         Output { text, summary: format!("{at_least}{total} entries"), ..Output::default() }
     }
@@ -104,15 +105,14 @@ fn line(path: &Path, meta: Option<&Metadata>, ctx: &Context) -> String {
 fn flat(folder: &Path, ctx: &Context, list: &mut Listing) -> Result<(), ToolError> {
     let shown = ctx.workspace.show(folder);
     let entries = fs::read_dir(folder).map_err(|e| ToolError::model(format!("cannot list {shown}: {e}")))?;
-    let mut names: Vec<_> = entries
-        .filter_map(|e| match e {
-            Ok(e) => Some(e.file_name()),
-            Err(_) => {
-                list.unreadable += 1;
-                None
-            }
-        })
-        .collect();
+    let mut names = Vec::new();
+    for entry in entries {
+        if let Ok(entry) = entry {
+            names.push(entry.file_name());
+        } else {
+            list.unreadable += 1;
+        }
+    }
     names.sort();
     for name in names {
         let path = folder.join(name);

@@ -105,8 +105,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            shell_timeout: Duration::from_secs(120),
-            shell_timeout_max: Duration::from_secs(3600),
+            shell_timeout: Duration::from_mins(2),
+            shell_timeout_max: Duration::from_hours(1),
             output_bytes: 30 * 1024,
             read_bytes: 50 * 1024,
             read_lines: 2000,
@@ -190,10 +190,10 @@ pub trait Tool: Send + Sync {
     /// What the call would do. Looks, but changes nothing.
     fn effect(&self, args: &Args, ctx: &Context) -> Result<Effect, ToolError>;
 
-    /// One line for people: `shell: cargo test`. Works for wrong arguments too.
+    /// One line for people: `shell: cargo test`. Works for wrong arguments too. Not redacted: it holds only what the model wrote.
     fn describe(&self, args: &Args) -> String;
 
-    /// A diff of what the call would change, for an approval. `None` where there is none to show.
+    /// A diff of what the call would change, for an approval, redacted. `None` where there is none to show.
     fn preview(&self, _args: &Args, _ctx: &Context) -> Option<String> {
         None
     }

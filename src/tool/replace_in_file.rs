@@ -110,7 +110,7 @@ impl Tool for ReplaceInFile {
     }
 
     fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| c.diff.text)
+        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff.text).into_owned())
     }
 
     fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {

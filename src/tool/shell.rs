@@ -83,7 +83,8 @@ fn output(finished: &Finished, timeout: Duration, ctx: &Context) -> Output {
         Ended::Exit(0) => {
             if !finished.stopped.is_empty() {
                 let (names, count) = (names(&finished.stopped), finished.stopped.len());
-                note(format!("[ended {count} processes that the command left running: {names}]"));
+                let es = if count == 1 { "" } else { "es" };
+                note(format!("[ended {count} process{es} that the command left running: {names}]"));
             }
         }
         Ended::Exit(_) | Ended::Signal(_) => note(format!("[{summary}]")),
@@ -115,8 +116,9 @@ impl Tool for Shell {
         ToolSpec { name: self.name().into(), description: description.into(), parameters: self.schema.clone() }
     }
 
-    fn effect(&self, _: &Args, _: &Context) -> Result<Effect, ToolError> {
-        Ok(Effect::Exec)
+    fn effect(&self, args: &Args, _: &Context) -> Result<Effect, ToolError> {
+        // Nobody should be asked to approve what cannot run.
+        args::read::<ShellArgs>(self.name(), &self.schema, args).map(|_| Effect::Exec)
     }
 
     fn describe(&self, args: &Args) -> String {

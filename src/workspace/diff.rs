@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_long_diff_is_cut_at_a_line_and_says_so() {
-        let new: String = (0..10_000).map(|n| format!("line {n}\n")).collect();
+        let lines: Vec<String> = (0..10_000).map(|n| format!("line {n}\n")).collect();
+        let new = lines.concat();
         let d = unified("f", Kind::Create, "", &new);
         assert_eq!(d.added, 10_000);
         assert!(d.text.len() < MAX_BYTES + 100, "{}", d.text.len());

@@ -114,7 +114,8 @@ fn file() -> impl Strategy<Value = String> {
     let lines = prop::collection::vec((line(), ending), 1..12);
     (lines, any::<bool>(), prop::option::of(Just("\r\n"))).prop_map(|(lines, last, one)| {
         // A capital of its own makes each line unique.
-        let mut text: String = ('A'..).zip(&lines).map(|(mark, (l, e))| format!("{mark}{l}{}", one.unwrap_or(e))).collect();
+        let marked: Vec<String> = ('A'..).zip(&lines).map(|(mark, (l, e))| format!("{mark}{l}{}", one.unwrap_or(e))).collect();
+        let mut text = marked.concat();
         if !last {
             while text.ends_with(['\n', '\r']) {
                 text.pop();

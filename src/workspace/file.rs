@@ -93,7 +93,7 @@ impl Text {
             Err(e) => {
                 let at = e.utf8_error().valid_up_to();
                 let (good, bad) = e.as_bytes().split_at_checked(at).unwrap_or_default();
-                let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+                let line = good.split(|b| *b == b'\n').count();
                 Err(FileError::NotUtf8 { line, byte: bad.first().copied().unwrap_or_default() })
             }
         }
@@ -156,6 +156,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
     fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -221,5 +222,7 @@ mod tests {
         assert!(matches!(write(dir.path(), b"new"), Err(FileError::Folder)));
         assert!(matches!(write(&path.join("below"), b"new"), Err(FileError::ParentIsFile)));
         assert!(matches!(write(Path::new("/dev/full"), b"new"), Err(FileError::Special)));
+        let on_a_full_disk = File::options().write(true).open("/dev/full").unwrap().write_all(b"x").unwrap_err();
+        assert_eq!(FileError::from(on_a_full_disk).to_string(), "the disk is full");
     }
 }

@@ -27,9 +27,12 @@ pub fn hint(file: &str, old: &str, new: &str) -> String {
         return " No line is similar; read the file again".to_owned();
     };
     let shown = lines.iter().enumerate().skip(window.start).take(wanted.len().clamp(1, SHOWN));
-    let listing: String = shown.map(|(ix, line)| format!("\n{}: {}", ix + 1, clip(line))).collect();
+    let listing: Vec<String> = shown.map(|(ix, line)| format!("\n{}: {}", ix + 1, clip(line))).collect();
     let reason = if window.only_indentation { " It differs in leading blanks only." } else { "" };
-    format!("{reason} Nearest lines, with their numbers:{listing}\nCopy the text exactly as it is in the file, without the numbers")
+    format!(
+        "{reason} Nearest lines, with their numbers:{}\nCopy the text exactly as it is in the file, without the numbers",
+        listing.concat()
+    )
 }
 
 fn clip(line: &str) -> String {

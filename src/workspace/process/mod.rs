@@ -102,12 +102,13 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
     tree::adopt_orphans();
     let marker = id::fresh(16);
     let (reader, writer) = io::pipe().map_err(ProcessError::Spawn)?;
-    let (child, call) = spawn(command, &marker, writer).map_err(ProcessError::Spawn)?;
+    let (child, call) = spawn(command, &marker, &writer).map_err(ProcessError::Spawn)?;
+    // The end of output comes when the last writer is gone, and this is one.
+    drop(writer);
     let mut out = pipe::Receiver::from_owned_fd(reader.into()).map_err(ProcessError::Io)?;
-    let mut child = Guarded { child, call };
-    let call = child.call.clone();
-    if let Err(failure) = watch.spawned(&call.spawned(marker)) {
-        tree::end_all(&call, &mut child.child).await;
+    let mut guard = Guarded { child, call, ended: false };
+    if let Err(failure) = watch.spawned(&guard.call.spawned(marker)) {
+        guard.end().await;
         return Err(ProcessError::Watch(failure));
     }
 
@@ -124,7 +125,7 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
             biased;
             () = cancel.cancelled() => break status.is_none().then_some(Ended::Cancelled),
             () = sleep_until(deadline) => break status.is_none().then_some(Ended::TimedOut),
-            ended = child.child.wait(), if status.is_none() => {
+            ended = guard.child.wait(), if status.is_none() => {
                 status = Some(ended.map_err(ProcessError::Io)?);
                 deadline = deadline.min(Instant::now() + LINGER);
             }
@@ -135,7 +136,7 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
         }
     };
 
-    let ending = tree::end_all(&call, &mut child.child).await;
+    let ending = guard.end().await;
     if open {
         let rest = async {
             while let Ok(n @ 1..) = out.read(&mut buffer).await {
@@ -159,7 +160,7 @@ fn take(capture: &mut Capture, watch: &mut dyn Watch, buffer: &[u8], n: usize) {
     watch.output(bytes);
 }
 
-fn spawn(command: &Command<'_>, marker: &str, writer: io::PipeWriter) -> io::Result<(tree::Shell, tree::Call)> {
+fn spawn(command: &Command<'_>, marker: &str, writer: &io::PipeWriter) -> io::Result<(tree::Shell, tree::Call)> {
     let start = |shell: &str| -> io::Result<(tree::Shell, tree::Call)> {
         let (stdout, stderr) = (writer.try_clone()?, writer.try_clone()?);
         let mut wrap = CommandWrap::with_new(shell, |c| {
@@ -186,16 +187,25 @@ fn environment(c: &mut tokio::process::Command, hidden: &[String], marker: &str)
     c.env(tree::MARKER, marker);
 }
 
-/// The shell and its group, killed when the call is dropped half-way.
+/// A call, whose processes are killed when it is dropped half-way.
 struct Guarded {
     child: tree::Shell,
     call: tree::Call,
+    ended: bool,
+}
+
+impl Guarded {
+    async fn end(&mut self) -> tree::Ending {
+        let ending = tree::end_all(&self.call, &mut self.child).await;
+        self.ended = true;
+        ending
+    }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            self.call.kill_now();
+        if !self.ended {
+            tree::kill_now(&self.call, &mut self.child);
         }
     }
 }

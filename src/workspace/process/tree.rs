@@ -89,22 +89,6 @@ impl Call {
         Spawned { pid: self.shell, pgid: self.shell, start_time: self.start, marker }
     }
 
-    /// Kills the shell's group and every process with the call's mark, without waiting.
-    pub(super) fn kill_now(&self) {
-        signal_group(self.shell, Signal::KILL);
-        for process in self.members(&scan(), State::Running) {
-            process.signal(Signal::KILL);
-        }
-        live().shells.remove(&self.shell);
-    }
-
-    /// Whether anything could be left of a call whose shell has ended: cheap, and never a wrong "no" on Linux.
-    fn may_have_orphans(&self) -> bool {
-        let (Some(children), Some(own)) = (own_children(), own_session()) else { return true };
-        let live = live();
-        children.iter().any(|pid| !live.shells.contains(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
-    }
-
     /// The call's processes among `all`, without the shell and without those that have ended; the latter are reaped
     /// where they are ours.
     fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Vec<Process> {
@@ -147,10 +131,35 @@ impl Call {
     }
 }
 
+/// Whether anything could be left of a call whose shell has ended: cheap, and on Linux never a wrong "no", since then
+/// everything that it started has died or become ours.
+fn may_have_orphans() -> bool {
+    let (Some(children), Some(own)) = (own_children(), own_session()) else { return true };
+    let live = live();
+    children.iter().any(|pid| !live.shells.contains(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Running,
     Ended,
+}
+
+fn state(child: &mut Shell) -> State {
+    if matches!(child.try_wait(), Ok(None)) { State::Running } else { State::Ended }
+}
+
+/// Kills everything of the call at once, without waiting.
+pub(super) fn kill_now(call: &Call, child: &mut Shell) {
+    let shell = state(child);
+    let members = call.members(&scan(), shell);
+    if shell == State::Running {
+        signal_group(call.shell, Signal::KILL);
+    }
+    for process in &members {
+        process.signal(Signal::KILL);
+    }
+    live().shells.remove(&call.shell);
 }
 
 /// Ends the shell, if it still runs, and everything else of the call: first asked, then forced. Returns what was
@@ -162,8 +171,8 @@ pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     let mut forced = false;
     let mut asked: BTreeSet<u32> = BTreeSet::new();
     loop {
-        let shell = if matches!(child.try_wait(), Ok(None)) { State::Running } else { State::Ended };
-        if shell == State::Ended && asked.is_empty() && !call.may_have_orphans() {
+        let shell = state(child);
+        if shell == State::Ended && asked.is_empty() && !may_have_orphans() {
             break;
         }
         let members = call.members(&scan(), shell);
