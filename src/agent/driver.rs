@@ -4,10 +4,10 @@
 use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::policy::{self, Decision, Kind};
-use crate::config::Approve;
 use super::scribe::Scribe;
 use super::turn::{Outcome, Ran, Step, Turn};
 use crate::base::{Cause, Failure};
+use crate::config::Approve;
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
 use crate::route::{Ask, Attempt, Exhausted, LiveEvent, Router};
@@ -44,7 +44,7 @@ impl Driver<'_> {
             if let Some(cause) = self.stopper.cause() {
                 stop(turn, cause, self.until);
             }
-            match turn.next() {
+            match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
                     self.check(turn)?;
@@ -71,7 +71,9 @@ impl Driver<'_> {
         found.extend(self.checker.pending());
         match found.first() {
             None => Ok(()),
-            Some(first) => Err(Failure::internal(format!("the history is not valid: {first}")).hint("please report this with the session's journal")),
+            Some(first) => {
+                Err(Failure::internal(format!("the history is not valid: {first}")).hint("please report this with the session's journal"))
+            }
         }
     }
 
@@ -140,7 +142,9 @@ impl Driver<'_> {
         match event {
             StreamEvent::Delta { delta: Delta::Text { text }, .. } => self.sink.emit(AgentEvent::Text { text }),
             StreamEvent::Delta { delta: Delta::Thinking { text }, .. } => self.sink.emit(AgentEvent::Thinking { text }),
-            StreamEvent::Unknown { raw } => tracing::warn!(event = crate::base::text::one_line(raw, 200), "skipped an event that could not be read"),
+            StreamEvent::Unknown { raw } => {
+                tracing::warn!(event = crate::base::text::one_line(raw, 200), "skipped an event that could not be read");
+            }
             _ => {}
         }
     }
@@ -226,7 +230,8 @@ impl Driver<'_> {
             Decision::Ask => {
                 let args = call.args().unwrap_or_default();
                 let tool = self.registry.get(&call.name)?;
-                let question = super::event::Question { tool: &call.name, line: &tool.describe(&args), preview: tool.preview(&args, &self.context) };
+                let question =
+                    super::event::Question { tool: &call.name, line: &tool.describe(&args), preview: tool.preview(&args, &self.context) };
                 let token = self.stopper.token().clone();
                 let answer = tokio::select! {
                     biased;
@@ -255,7 +260,14 @@ impl Driver<'_> {
 
     fn settle(&mut self, turn: &mut Turn, call: &ToolCall, done: Done, ran: Ran) {
         let Done { ok, text, summary, diff, .. } = done;
-        self.sink.emit(AgentEvent::ToolResult { id: &call.id, name: &call.name, ok, summary: &summary, output: &text, diff: diff.as_deref() });
+        self.sink.emit(AgentEvent::ToolResult {
+            id: &call.id,
+            name: &call.name,
+            ok,
+            summary: &summary,
+            output: &text,
+            diff: diff.as_deref(),
+        });
         turn.tool_done(ToolResult::text(&call.id, text, !ok), ran);
     }
 }
@@ -275,7 +287,12 @@ struct Done {
     changes: Vec<FileChange>,
 }
 
-async fn run_one(registry: &Registry, context: &Context, token: &tokio_util::sync::CancellationToken, call: &ToolCall) -> Result<Done, Failure> {
+async fn run_one(
+    registry: &Registry,
+    context: &Context,
+    token: &tokio_util::sync::CancellationToken,
+    call: &ToolCall,
+) -> Result<Done, Failure> {
     let failed = |text: String| {
         let summary = crate::base::text::one_line(&text, 120);
         Done { ok: false, text: format!("Error: {text}"), summary, diff: None, changes: Vec::new() }

@@ -9,18 +9,50 @@ use std::time::Duration;
 /// Something that happened, in order.
 #[derive(Debug)]
 pub enum AgentEvent<'a> {
-    TurnStart { turn: u32 },
-    Text { text: &'a str },
-    Thinking { text: &'a str },
-    ToolCall { id: &'a str, name: &'a str, args: &'a serde_json::Value, line: &'a str },
+    TurnStart {
+        turn: u32,
+    },
+    Text {
+        text: &'a str,
+    },
+    Thinking {
+        text: &'a str,
+    },
+    ToolCall {
+        id: &'a str,
+        name: &'a str,
+        args: &'a serde_json::Value,
+        line: &'a str,
+    },
     /// Output of a running command as it comes.
-    ToolOutput { id: &'a str, text: &'a str },
-    ToolResult { id: &'a str, name: &'a str, ok: bool, summary: &'a str, output: &'a str, diff: Option<&'a str> },
+    ToolOutput {
+        id: &'a str,
+        text: &'a str,
+    },
+    ToolResult {
+        id: &'a str,
+        name: &'a str,
+        ok: bool,
+        summary: &'a str,
+        output: &'a str,
+        diff: Option<&'a str>,
+    },
     /// An attempt failed; the text that it had shown, if any, is void.
-    AttemptFailed { attempt: &'a Attempt, error: &'a ProviderError, discarded_chars: usize },
-    Waiting { pause: Duration, link: &'a str },
-    Usage { usage: &'a Usage },
-    Warning { text: &'a str },
+    AttemptFailed {
+        attempt: &'a Attempt,
+        error: &'a ProviderError,
+        discarded_chars: usize,
+    },
+    Waiting {
+        pause: Duration,
+        link: &'a str,
+    },
+    Usage {
+        usage: &'a Usage,
+    },
+    Warning {
+        text: &'a str,
+    },
 }
 
 /// Takes events. Must not block for long: the agent waits for it.

@@ -9,9 +9,9 @@ pub mod prompt;
 pub mod scribe;
 pub mod turn;
 
+pub use crate::config::Approve;
 pub use cancel::Stopper;
 pub use driver::Driver;
 pub use event::{AgentEvent, Answer, Approver, EventSink, Question};
-pub use crate::config::Approve;
 pub use policy::{Decision, Kind};
 pub use turn::{Limits, Outcome, Turn};

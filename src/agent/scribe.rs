@@ -98,7 +98,8 @@ impl Scribe {
 }
 
 fn files(changes: &[FileChange]) -> Vec<session::FileChange> {
-    let file = |c: &FileChange| session::FileChange { path: c.path.display().to_string(), before: c.before.clone(), after: c.after.clone() };
+    let file =
+        |c: &FileChange| session::FileChange { path: c.path.display().to_string(), before: c.before.clone(), after: c.after.clone() };
     changes.iter().map(file).collect()
 }
 

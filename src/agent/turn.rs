@@ -1,6 +1,6 @@
 //! The turn machine: what happens next between a user's prompt and the end of the agent's work.
 //!
-//! It does no IO and reads no clock. The driver asks [`Turn::next`] for a step, carries it out and reports back; the
+//! It does no IO and reads no clock. The driver asks [`Turn::step`] for a step, carries it out and reports back; the
 //! whole state serialises, so a turn can be stopped at any step and taken up again. Its history is valid at every
 //! moment at which it could be sent.
 
@@ -126,7 +126,7 @@ impl Turn {
     }
 
     /// The next step. Asking again before the answer is in gives the same step.
-    pub fn next(&mut self) -> Step {
+    pub fn step(&mut self) -> Step {
         match &mut self.phase {
             Phase::Ended(outcome) => Step::Finish(outcome.clone()),
             Phase::Model => Step::CallModel,
@@ -139,7 +139,7 @@ impl Turn {
                 if self.turns >= self.limits.max_turns {
                     let message = format!("the limit of {} model calls is reached", self.limits.max_turns);
                     self.end(Cause::Limit, Some(message), Some("raise it with `--max-turns N`, or continue the session".to_owned()));
-                    return self.next();
+                    return self.step();
                 }
                 self.turns += 1;
                 self.phase = Phase::Model;
@@ -162,7 +162,8 @@ impl Turn {
             self.history.push(message);
         }
         if matches!(stop, Stop::ContentFilter | Stop::Refusal) && calls.is_empty() {
-            let what = if stop == Stop::Refusal { "the model refused to answer" } else { "the provider's content filter stopped the answer" };
+            let what =
+                if stop == Stop::Refusal { "the model refused to answer" } else { "the provider's content filter stopped the answer" };
             return self.end(Cause::Rejected, Some(what.to_owned()), None);
         }
         if !calls.is_empty() {
@@ -214,7 +215,9 @@ impl Turn {
             let cut = stop == Stop::MaxTokens && ix == last;
             match call.args() {
                 // No arguments at all, where the output limit struck: they were still to come.
-                Ok(_) if cut && call.args_raw.trim().is_empty() => Some("the call was cut off at the output limit; nothing was run".to_owned()),
+                Ok(_) if cut && call.args_raw.trim().is_empty() => {
+                    Some("the call was cut off at the output limit; nothing was run".to_owned())
+                }
                 Ok(_) => None,
                 Err(e) if cut => Some(format!("{e} (it was cut off at the output limit: make the call shorter)")),
                 Err(e) => Some(e.to_string()),

@@ -1,3 +1,5 @@
+//! The turn machine over whole turns, and under any order of events.
+
 use super::*;
 use crate::model::history;
 use proptest::prelude::*;
@@ -34,7 +36,7 @@ fn done(id: &str) -> ToolResult {
 }
 
 fn ended(turn: &mut Turn) -> Outcome {
-    match turn.next() {
+    match turn.step() {
         Step::Finish(o) => o,
         other => panic!("not ended: {other:?}"),
     }
@@ -43,13 +45,13 @@ fn ended(turn: &mut Turn) -> Outcome {
 #[test]
 fn a_turn_with_tools_runs_to_its_end() {
     let mut t = start();
-    assert_eq!(t.next(), Step::CallModel);
+    assert_eq!(t.step(), Step::CallModel);
     t.replied(reply(vec![call("a", "{}"), call("b", "{\"x\":1}")], Stop::ToolUse));
-    let Step::RunTools(calls) = t.next() else { panic!() };
+    let Step::RunTools(calls) = t.step() else { panic!() };
     assert_eq!(calls.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     t.tool_done(done("b"), Ran::Allowed(None));
     t.tool_done(done("a"), Ran::Allowed(None));
-    assert_eq!(t.next(), Step::CallModel);
+    assert_eq!(t.step(), Step::CallModel);
     t.replied(reply(text("answer"), Stop::End));
     assert_eq!(ended(&mut t).cause, Cause::Done);
     assert_eq!((t.answer().as_str(), t.turns(), t.tool_calls(), t.usage().input), ("answer", 2, 2, Some(2)));
@@ -59,12 +61,12 @@ fn a_turn_with_tools_runs_to_its_end() {
 #[test]
 fn broken_arguments_are_answered_and_never_handed_out() {
     let mut t = start();
-    t.next();
+    t.step();
     t.replied(reply(vec![call("a", "{\"command\": \"rm -rf"), call("b", "[1]"), call("c", "{}")], Stop::ToolUse));
-    let Step::RunTools(calls) = t.next() else { panic!() };
+    let Step::RunTools(calls) = t.step() else { panic!() };
     assert_eq!(calls.len(), 1, "only the whole call is run");
     t.tool_done(done("c"), Ran::Allowed(None));
-    t.next();
+    t.step();
     let results: Vec<_> = t.history().last().unwrap().tool_results().map(|r| (r.call_id.clone(), r.is_error)).collect();
     assert_eq!(results, [("a".into(), true), ("b".into(), true), ("c".into(), false)]);
 }
@@ -72,27 +74,27 @@ fn broken_arguments_are_answered_and_never_handed_out() {
 #[test]
 fn a_call_cut_off_before_its_arguments_is_not_run_without_them() {
     let mut t = start();
-    t.next();
+    t.step();
     t.replied(reply(vec![call("a", "")], Stop::MaxTokens));
-    assert_eq!(t.next(), Step::CallModel);
+    assert_eq!(t.step(), Step::CallModel);
     assert!(t.history().last().unwrap().tool_results().all(|r| r.is_error));
 }
 
 #[test]
 fn empty_arguments_of_a_whole_call_mean_none() {
     let mut t = start();
-    t.next();
+    t.step();
     t.replied(reply(vec![call("a", "")], Stop::ToolUse));
-    assert!(matches!(t.next(), Step::RunTools(c) if c.len() == 1));
+    assert!(matches!(t.step(), Step::RunTools(c) if c.len() == 1));
 }
 
 #[test]
 fn repeated_ids_and_missing_names_are_made_unique() {
     let mut t = start();
     for _ in 0..3 {
-        t.next();
+        t.step();
         t.replied(reply(vec![call("call_0", "{}"), call("", "{}")], Stop::ToolUse));
-        let Step::RunTools(calls) = t.next() else { panic!() };
+        let Step::RunTools(calls) = t.step() else { panic!() };
         for c in calls {
             t.tool_done(ToolResult::text(c.id, "x", false), Ran::Allowed(None));
         }
@@ -108,7 +110,7 @@ fn a_loop_is_told_and_then_stopped() {
     let mut t = start();
     let mut told = 0;
     let outcome = loop {
-        match t.next() {
+        match t.step() {
             Step::CallModel => t.replied(reply(vec![call("a", "{\"p\":1}")], Stop::ToolUse)),
             Step::RunTools(calls) => {
                 for c in calls {
@@ -128,12 +130,12 @@ fn a_denied_kind_makes_the_end_denied_unless_it_was_allowed_later() {
     for (second, cause) in [(Ran::Denied(Kind::Exec), Cause::Denied), (Ran::Allowed(Some(Kind::Exec)), Cause::Done)] {
         let mut t = start();
         for ran in [Ran::Denied(Kind::Exec), second] {
-            t.next();
+            t.step();
             t.replied(reply(vec![call("a", "{}")], Stop::ToolUse));
-            let Step::RunTools(calls) = t.next() else { panic!() };
+            let Step::RunTools(calls) = t.step() else { panic!() };
             t.tool_done(done(&calls[0].id), ran);
         }
-        t.next();
+        t.step();
         t.replied(reply(text("bye"), Stop::End));
         assert_eq!(ended(&mut t).cause, cause);
     }
@@ -142,9 +144,9 @@ fn a_denied_kind_makes_the_end_denied_unless_it_was_allowed_later() {
 #[test]
 fn an_interrupt_in_the_middle_of_tools_leaves_a_valid_history() {
     let mut t = start();
-    t.next();
+    t.step();
     t.replied(reply(vec![call("a", "{}"), call("b", "{}")], Stop::ToolUse));
-    t.next();
+    t.step();
     t.tool_done(done("a"), Ran::Allowed(None));
     t.stop(Cause::Interrupted, None, None);
     assert_eq!(ended(&mut t).cause, Cause::Interrupted);
@@ -155,10 +157,10 @@ fn an_interrupt_in_the_middle_of_tools_leaves_a_valid_history() {
 #[test]
 fn steering_reaches_the_model_before_the_turn_may_end() {
     let mut t = start();
-    t.next();
+    t.step();
     t.steer("also this".into());
     t.replied(reply(text("done?"), Stop::End));
-    assert_eq!(t.next(), Step::CallModel);
+    assert_eq!(t.step(), Step::CallModel);
     assert_eq!(t.history().last().unwrap().joined_text(), "also this");
 }
 
@@ -166,7 +168,7 @@ fn steering_reaches_the_model_before_the_turn_may_end() {
 fn empty_replies_are_nudged_and_then_given_up() {
     let mut t = start();
     for n in 0..3 {
-        assert_eq!(t.next(), Step::CallModel, "{n}");
+        assert_eq!(t.step(), Step::CallModel, "{n}");
         t.replied(reply(vec![], Stop::End));
     }
     assert_eq!(ended(&mut t).cause, Cause::Rejected);
@@ -175,7 +177,7 @@ fn empty_replies_are_nudged_and_then_given_up() {
 #[test]
 fn the_limit_of_model_calls_runs_no_further_tools() {
     let mut t = Turn::new([Message::user("u")].into_iter().collect(), Limits { max_turns: 1, loop_guard: 6 });
-    t.next();
+    t.step();
     t.replied(reply(vec![call("a", "{}")], Stop::ToolUse));
     let o = ended(&mut t);
     assert_eq!(o.cause, Cause::Limit);
@@ -194,7 +196,7 @@ fn stops_map_to_causes() {
         (Stop::ContentFilter, Cause::Rejected),
     ] {
         let mut t = start();
-        t.next();
+        t.step();
         t.replied(reply(text("x"), stop));
         assert_eq!(ended(&mut t).cause, cause, "{stop:?}");
     }
@@ -236,8 +238,8 @@ proptest! {
     fn the_machine_stays_valid(moves in prop::collection::vec(any_move(), 1..60)) {
         let mut t = start();
         for m in moves {
-            let step = t.next();
-            prop_assert_eq!(&t.next(), &step, "asking twice changes nothing");
+            let step = t.step();
+            prop_assert_eq!(&t.step(), &step, "asking twice changes nothing");
             if step == Step::CallModel {
                 prop_assert_eq!(history::check(t.history()), vec![]);
             }

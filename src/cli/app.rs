@@ -24,8 +24,7 @@ impl App {
     pub fn load(root: &Path, flags: &[(String, String)]) -> Result<Self, Failure> {
         let places = Places::from_env()?;
         let root = std::path::absolute(root).map_err(|e| Failure::io("find", root, &e))?;
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let project = project_root(&root, home.as_deref());
+        let project = project_root(&root, home().as_deref());
         let state = Trust::load(&places)?.state(&project)?;
         let trusted = (state == State::Trusted).then_some(project.as_path());
         let settings = Config::load(&places, trusted, flags, &env)?.settings();
@@ -33,7 +32,7 @@ impl App {
         let agents = Agents::load(&places, trusted)?;
         let note = state.note(&project);
         let redactor = redactor();
-        Ok(Self { settings, catalog, agents, redactor, root, note, places })
+        Ok(Self { places, settings, catalog, agents, redactor, root, note })
     }
 }
 
@@ -45,4 +44,15 @@ pub fn env(name: &str) -> Option<String> {
 /// Knows the secrets of the environment; those of the config folder's `.env` are learned where keys are read.
 pub fn redactor() -> Redactor {
     Redactor::from_env(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+}
+
+/// The user's home folder, where one is known.
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from)
+}
+
+/// The repository of the current folder, or the folder itself.
+pub fn project() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    project_root(&here, home().as_deref())
 }

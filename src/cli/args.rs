@@ -20,11 +20,20 @@ pub enum Command {
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
     /// List recorded sessions, or show one
-    Sessions(sessions::Args),
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::SessionsCommand,
+    },
     /// Read and change settings, and see where each value comes from
-    Config(config::Args),
+    Config {
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
     /// Say which repositories' own pup files may take effect
-    Trust(trust::Args),
+    Trust {
+        #[command(subcommand)]
+        command: trust::TrustCommand,
+    },
     /// Look inside: codecs, tools, prompts
     Debug(debug::Args),
 }

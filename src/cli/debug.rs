@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::debug_tool::{self, Approval};
-use super::debug_wire;
+use super::{debug_wire, print};
 use crate::agent::prompt;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
@@ -78,7 +78,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
         What::Decode { wire, file } => print(out, &debug_wire::decode(wire, &bytes(file.as_deref())?)),
         What::Encode { wire, file } => {
             let body = debug_wire::encode(wire, &bytes(file.as_deref())?)?;
-            write(out, &body)
+            print::line(out, &String::from_utf8_lossy(&body)).map(|()| 0)
         }
         What::Tools { agent } => {
             let (_, specs) = agent_tools(agent.as_deref())?;
@@ -110,7 +110,13 @@ fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>),
     Ok((app, specs))
 }
 
-fn first_request(app: &App, agent: Option<&str>, model: Option<&str>, task: &str, tools: std::sync::Arc<[ToolSpec]>) -> Result<Value, Failure> {
+fn first_request(
+    app: &App,
+    agent: Option<&str>,
+    model: Option<&str>,
+    task: &str,
+    tools: std::sync::Arc<[ToolSpec]>,
+) -> Result<Value, Failure> {
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
     let workspace = Workspace::open(&app.root)?;
     let (dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {
@@ -142,21 +148,14 @@ fn count(text: &str) -> usize {
 }
 
 fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
-    match file {
-        Some(path) => std::fs::read(path).map_err(|e| Failure::io("read", path, &e).with_cause(Cause::Usage)),
-        None => {
-            let mut all = Vec::new();
-            let read = std::io::stdin().lock().read_to_end(&mut all);
-            read.map(|_| all).map_err(|e| Failure::usage(format!("cannot read stdin: {e}")))
-        }
+    if let Some(path) = file {
+        return std::fs::read(path).map_err(|e| Failure::io("read", path, &e).with_cause(Cause::Usage));
     }
+    let mut all = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut all);
+    read.map(|_| all).map_err(|e| Failure::usage(format!("cannot read stdin: {e}")))
 }
 
 fn print(out: &mut dyn Write, value: &Value) -> Result<u8, Failure> {
-    write(out, value.to_string().as_bytes())
-}
-
-fn write(out: &mut dyn Write, bytes: &[u8]) -> Result<u8, Failure> {
-    super::written(out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))?;
-    Ok(0)
+    print::line(out, &value.to_string()).map(|()| 0)
 }

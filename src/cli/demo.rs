@@ -45,14 +45,24 @@ const TASK: &str = "The test `sh check.sh` fails. Find out why, fix it, and show
 /// What the scripted model does. The third scene's stream is cut in the middle of its text.
 fn scenes() -> Vec<Scene> {
     vec![
-        Scene { text: "I will look at the project first.", calls: vec![("list_files", json!({"path": "."})), ("read_file", json!({"path": "check.sh"})), ("read_file", json!({"path": "greet.sh"}))] },
+        Scene {
+            text: "I will look at the project first.",
+            calls: vec![
+                ("list_files", json!({"path": "."})),
+                ("read_file", json!({"path": "check.sh"})),
+                ("read_file", json!({"path": "greet.sh"})),
+            ],
+        },
         Scene { text: "Now the test, to see how it fails.", calls: vec![("shell", json!({"command": "sh check.sh"}))] },
         Scene {
             text: "greet.sh prints its second argument, but the function gets only one: the name is $1. I will change that line.",
             calls: vec![("replace_in_file", json!({"path": "greet.sh", "replacements": [{"old_str": WRONG, "new_str": RIGHT}]}))],
         },
         Scene { text: "The test again.", calls: vec![("shell", json!({"command": "sh check.sh"}))] },
-        Scene { text: "Fixed: `greet` in greet.sh used `$2`, which a function with one argument does not have, so every greeting lost its name. It prints `$1` now, and `sh check.sh` passes.", calls: vec![] },
+        Scene {
+            text: "Fixed: `greet` in greet.sh used `$2`, which a function with one argument does not have, so every greeting lost its name. It prints `$1` now, and `sh check.sh` passes.",
+            calls: vec![],
+        },
     ]
 }
 
@@ -67,7 +77,8 @@ pub fn run(args: &Args) -> u8 {
 }
 
 fn demo(args: &Args) -> Result<u8, Failure> {
-    let temp = tempfile::Builder::new().prefix("pup-demo-").tempdir().map_err(|e| Failure::io("create a folder in", &std::env::temp_dir(), &e))?;
+    let temp =
+        tempfile::Builder::new().prefix("pup-demo-").tempdir().map_err(|e| Failure::io("create a folder in", &std::env::temp_dir(), &e))?;
     let root = match &args.keep {
         Some(dir) => dir.clone(),
         None => temp.path().join("greeting"),
@@ -86,7 +97,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         limits: Limits { max_turns: 20, loop_guard: 5 },
         tool_limits: tool::Limits::default(),
         rules: Rules::default(),
-        timeout: Some(Duration::from_secs(60)),
+        timeout: Some(Duration::from_mins(1)),
         places: Some(places),
         redactor: Redactor::default(),
         hidden: Vec::new(),
@@ -123,13 +134,14 @@ fn lay_out(root: &Path) -> Result<(), Failure> {
 
 /// What was shown, and how to go on.
 fn outro(kept: Option<&Path>, code: u8) {
-    use std::io::Write;
+    use std::fmt::Write as _;
+    use std::io::Write as _;
     let mut text = String::from("\n");
     if code == 0 {
         text.push_str("What you saw: pup read the project, ran its failing test, lost the connection in the\nmiddle of an answer, took the answer up again without repeating anything, edited one\nline, and ran the test again. The model was a script; the loop, the tools and the\njournal are the real ones (`pup sessions show last`).\n\n");
     }
     if let Some(dir) = kept {
-        text.push_str(&format!("The project is in {}: try `sh check.sh` there.\n\n", dir.display()));
+        let _ = write!(text, "The project is in {}: try `sh check.sh` there.\n\n", dir.display());
     }
     text.push_str("Now with a real model:\n  export OPENAI_API_KEY=...     or GROQ_API_KEY, OPENROUTER_API_KEY, ...\n  (or start Ollama, llama.cpp or LM Studio on this machine: pup finds it)\n  pup run \"explain this project\"\n");
     let mut out = std::io::stdout().lock();

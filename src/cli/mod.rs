@@ -9,14 +9,19 @@ mod debug_tool;
 mod debug_wire;
 mod demo;
 mod output;
+mod print;
 mod run;
 mod select;
 mod sessions;
 mod trust;
 mod work;
 
+#[cfg(test)]
+mod data_tests;
+
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
+use crate::config::Trust;
 use args::{Cli, Command};
 use clap::Parser;
 use output::Format;
@@ -57,19 +62,18 @@ fn dispatch(command: Command) -> u8 {
             return demo::run(&args);
         }
         Command::Debug(args) => debug::run(args, &mut out),
-        Command::Sessions(args) => Places::from_env().and_then(|p| sessions::run(&args, &p, &mut out)).map(|()| 0),
-        Command::Config(args) => Places::from_env().and_then(|p| config::run(&args, &p, &mut out)).map(|()| 0),
-        Command::Trust(args) => Places::from_env().and_then(|p| trust::run(&args, &p, &mut out)).map(|()| 0),
+        Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
+        Command::Config { command } => settings(&command, &mut out).map(|()| 0),
+        Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
     };
     done.unwrap_or_else(|failure| work::report(&failure, Format::Text))
 }
 
-/// A reader that has gone away ends the output, quietly; anything else that stops it is told.
-fn written(result: io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Cause::Internal, format!("cannot write to stdout: {e}"))),
-        _ => Ok(()),
-    }
+fn settings(command: &config::ConfigCommand, out: &mut dyn Write) -> Result<(), Failure> {
+    let places = Places::from_env()?;
+    let project = app::project();
+    let trusted = Trust::load(&places)?.is_trusted(&project)?.then_some(project.as_path());
+    config::run(command, &places, trusted, &app::env, out)
 }
 
 /// The form that was asked for, even where the rest of the line is wrong: a script still gets its object.

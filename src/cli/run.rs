@@ -74,7 +74,9 @@ pub fn run(args: Args) -> u8 {
 fn prepare(args: Args) -> Result<Job, Failure> {
     let root = match &args.cwd {
         Some(dir) => dir.clone(),
-        None => std::env::current_dir().map_err(|e| Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`"))?,
+        None => std::env::current_dir().map_err(|e| {
+            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
+        })?,
     };
     let flags = [
         ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
@@ -93,8 +95,10 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let links = select::links(&app, &wanted, &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let settings = &app.settings;
-    let limits = Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
-    let tool_limits = tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
+    let limits =
+        Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
+    let tool_limits =
+        tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
     Ok(Job {
         limits,
         timeout: settings.timeout,
@@ -168,11 +172,14 @@ fn piped(have_prompt: bool) -> Result<Option<String>, Failure> {
     // A closed stdin reads as an error on some systems and as nothing on others: both mean that there is no input.
     let Some(Ok(bytes)) = read else { return Ok(None) };
     if bytes.len() as u64 > PIPE_BYTES {
-        return Err(Failure::usage("more than 10 MB came from stdin").hint("put it into a file of the workspace and name that in the prompt"));
+        return Err(
+            Failure::usage("more than 10 MB came from stdin").hint("put it into a file of the workspace and name that in the prompt")
+        );
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
-        Err(_) => Err(Failure::usage("what came from stdin is not UTF-8 text").hint("put it into a file of the workspace and name that in the prompt")),
+        Err(_) => Err(Failure::usage("what came from stdin is not UTF-8 text")
+            .hint("put it into a file of the workspace and name that in the prompt")),
     }
 }
 

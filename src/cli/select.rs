@@ -40,7 +40,8 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<
 fn default_of(app: &App, id: &str) -> Result<catalog::Link, Failure> {
     let Some(provider) = app.catalog.provider(id) else {
         let known: Vec<&str> = app.catalog.providers().iter().map(|p| p.id.as_str()).collect();
-        let hint = crate::base::nearest::did_you_mean(id, known.iter().copied()).unwrap_or_else(|| format!("the providers are {}", known.join(", ")));
+        let hint = crate::base::nearest::did_you_mean(id, known.iter().copied())
+            .unwrap_or_else(|| format!("the providers are {}", known.join(", ")));
         return Err(Failure::usage(format!("there is no provider `{id}`")).hint(hint));
     };
     match &provider.default_model {
@@ -99,7 +100,9 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
     match (servers.as_slice(), &chosen.provider.endpoint) {
         // A server that was named by its address serves the name, or says itself that it does not.
         ([server], catalog::Endpoint::Url(_)) if !wanted.is_empty() => local_link(app, chosen, server),
-        ([], _) | ([_], catalog::Endpoint::Url(_)) => Err(Failure::new(Cause::Auth, "no model server answers on this machine").hint(START_LOCAL)),
+        ([], _) | ([_], catalog::Endpoint::Url(_)) => {
+            Err(Failure::new(Cause::Auth, "no model server answers on this machine").hint(START_LOCAL))
+        }
         (servers, _) => {
             let names: Vec<String> = servers.iter().flat_map(|s| s.models.iter().map(|m| format!("local/{m}"))).collect();
             let hint = crate::base::nearest::did_you_mean(&format!("local/{wanted}"), names.iter().map(String::as_str))
@@ -121,8 +124,9 @@ fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link
 
 fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Option<Calls>) -> Result<Link, Failure> {
     let provider = &chosen.provider;
-    let mut dialect = Dialect::from_quirks(&provider.quirks)
-        .map_err(|e| Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it"))?;
+    let mut dialect = Dialect::from_quirks(&provider.quirks).map_err(|e| {
+        Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it")
+    })?;
     // A catalogue that says how this model is asked wins over what was found out.
     if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
         dialect.calls = calls;

@@ -114,8 +114,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
             &mut stream
         }
     };
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    for note in job.notes.iter().chain(workspace.warn(home.as_deref()).as_ref()) {
+    for note in job.notes.iter().chain(workspace.warn(super::app::home().as_deref()).as_ref()) {
         sink.emit(AgentEvent::Warning { text: note });
     }
 
@@ -156,7 +155,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let result = result(&turn, &outcome, answer, attempts, &router, started);
     let result = ResultObject { session, agent: Some(job.agent.name), ..result };
     match job.format {
-        Format::Text => show(&mut text, &screen, &result, outcome.cause),
+        Format::Text => show(&mut text, screen, &result, outcome.cause),
         Format::Json | Format::StreamJson => json_line(&result),
     }
     Ok(result.exit_code)
@@ -210,7 +209,7 @@ fn result(turn: &Turn, outcome: &turn::Outcome, answer: String, attempts: Vec<At
 }
 
 /// The end of a run in text: the answer on stdout, the rest on stderr.
-fn show(face: &mut TextFace, screen: &Screen, result: &ResultObject, cause: Cause) {
+fn show(face: &mut TextFace, screen: Screen, result: &ResultObject, cause: Cause) {
     face.finish(&result.text);
     if let Some(error) = &result.error {
         screen.always(Style::Red, &format!("pup: {}", error.message));

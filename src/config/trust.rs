@@ -40,17 +40,25 @@ impl State {
 
     /// What to tell a person who works there: why its files are ignored and what to do. `None` where they are not.
     pub fn note(self, root: &Path) -> Option<String> {
+        let pasted = pasteable(root);
         let root = root.display();
         match self {
             Self::Nothing | Self::Trusted => None,
             Self::Changed => Some(format!(
-                "the pup files of {root} changed since they were trusted, so they are ignored; look at them, then run: pup trust add {root}"
+                "the pup files of {root} changed since they were trusted, so they are ignored; look at them, then run: pup trust add {pasted}"
             )),
             Self::Untrusted => Some(format!(
-                "{root} has pup files that are not trusted, so they are ignored; look at them, then run: pup trust add {root}"
+                "{root} has pup files that are not trusted, so they are ignored; look at them, then run: pup trust add {pasted}"
             )),
         }
     }
+}
+
+/// A path as a shell takes it.
+fn pasteable(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-~:@%+,\\".contains(&b));
+    if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A repository in the list.
@@ -175,7 +183,7 @@ fn content(root: &Path) -> Result<Option<(String, usize)>, Failure> {
     for top in WATCHED {
         let path = root.join(top);
         if fs::symlink_metadata(&path).is_ok() {
-            walk.visit(&path, top.to_owned())?;
+            walk.visit(&path, top)?;
         }
     }
     if walk.lines.is_empty() {
@@ -197,7 +205,7 @@ struct Walk {
 
 impl Walk {
     /// Links are followed, because whoever reads the file later follows them too.
-    fn visit(&mut self, path: &Path, name: String) -> Result<(), Failure> {
+    fn visit(&mut self, path: &Path, name: &str) -> Result<(), Failure> {
         self.visits += 1;
         let fail = |e: io::Error| Failure::io("read", path, &e);
         let meta = match fs::metadata(path) {
@@ -222,7 +230,7 @@ impl Walk {
             for entry in fs::read_dir(path).map_err(fail)? {
                 let entry = entry.map_err(fail)?;
                 let inner = format!("{name}/{}", entry.file_name().as_encoded_bytes().escape_ascii());
-                self.visit(&entry.path(), inner)?;
+                self.visit(&entry.path(), &inner)?;
             }
             self.open.remove(&real);
             return Ok(());

@@ -135,6 +135,7 @@ fn what_people_see() {
     "#);
     insta::assert_snapshot!(home.shown(&State::Untrusted.note(&home.repo()).unwrap()), @"~/repo has pup files that are not trusted, so they are ignored; look at them, then run: pup trust add ~/repo");
     insta::assert_snapshot!(home.shown(&State::Changed.note(&home.repo()).unwrap()), @"the pup files of ~/repo changed since they were trusted, so they are ignored; look at them, then run: pup trust add ~/repo");
+    assert!(State::Untrusted.note(Path::new("/a b/it's")).unwrap().ends_with(r"pup trust add '/a b/it'\''s'"));
     fs::create_dir_all(home.places().state).unwrap();
     fs::write(home.places().state.join("trust.json"), "{\"v\":1").unwrap();
     insta::assert_snapshot!(show(Trust::load(&home.places()).unwrap_err()), @r#"

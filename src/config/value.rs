@@ -20,7 +20,7 @@ impl Value {
         match kind {
             Kind::Text => (!text.is_empty()).then(|| Self::Text(text.to_owned())),
             Kind::OneOf(words) => words.contains(&text).then(|| Self::Text(text.to_owned())),
-            Kind::Count { least } => text.parse().ok().filter(|n| *n >= least && *n <= u64::from(u32::MAX)).map(Self::Count),
+            Kind::Count { least } => text.parse().ok().filter(|n| *n >= least && u32::try_from(*n).is_ok()).map(Self::Count),
             Kind::Duration => duration(text).map(Self::Duration),
         }
     }

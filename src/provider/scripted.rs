@@ -56,7 +56,8 @@ impl Scripted {
     pub(super) fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let bytes = encoded.to_vec();
-        let request = openai_chat::decode_request(&bytes).map_err(|e| ProviderError::network(format!("the script cannot read the request: {e}")))?;
+        let request =
+            openai_chat::decode_request(&bytes).map_err(|e| ProviderError::network(format!("the script cannot read the request: {e}")))?;
         let turn = request.messages.iter().filter(|m| m.calls().next().is_some()).count();
         let Some(scene) = self.scenes.get(turn) else {
             return Err(ProviderError::network(format!("the script has no scene {turn}")));
@@ -87,7 +88,7 @@ impl Scripted {
 }
 
 /// The script never stalls by accident.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// The next piece of a scripted stream, at its pace.
 pub(super) async fn next(pieces: &mut VecDeque<Piece>) -> Result<Option<Bytes>, ProviderError> {

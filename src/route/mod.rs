@@ -5,7 +5,7 @@ pub mod plan;
 mod receipt;
 mod router;
 
-pub use plan::{Plan, Rules};
 pub use crate::session::{Attempt, Outcome};
+pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
 pub use router::{Ask, Link, Live, LiveEvent, Router};

@@ -49,6 +49,7 @@ pub enum Verdict {
 }
 
 /// Class and scope decide. Exhaustive on purpose: a new class forces a decision.
+#[allow(clippy::match_same_arms, reason = "a table: one line a class")]
 pub const fn verdict(class: Class, scope: Scope) -> Verdict {
     match (class, scope) {
         (Class::RateLimit, Scope::Key) => Verdict::NextKey,
@@ -67,13 +68,8 @@ pub const fn verdict(class: Class, scope: Scope) -> Verdict {
 /// What to do now.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    Try {
-        link: usize,
-    },
-    Wait {
-        until: Moment,
-        link: usize,
-    },
+    Try { link: usize },
+    Wait { until: Moment, link: usize },
     GiveUp(Exhausted),
 }
 
@@ -144,7 +140,8 @@ impl Plan {
         let class = error.class;
         state.last = Some((error, now));
         if !last_link {
-            let quick = verdict == Verdict::Retry && class != Class::RateLimit && failures == 1 && own_time.is_none_or(|t| t <= rules.quick_retry);
+            let quick =
+                verdict == Verdict::Retry && class != Class::RateLimit && failures == 1 && own_time.is_none_or(|t| t <= rules.quick_retry);
             if quick {
                 self.not_before = Some(now.plus(rules.quick_retry));
             } else {

@@ -1,3 +1,5 @@
+//! The plan's rules one by one, and that every schedule of faults ends.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -50,7 +50,9 @@ fn seconds(s: f64) -> String {
 /// The exit's cause for a class of failure. Exhaustive, so that a new class forces a decision.
 pub const fn cause_of(class: Class) -> Cause {
     match class {
-        Class::RateLimit | Class::Quota | Class::Billing | Class::Overloaded | Class::Server | Class::Network | Class::Timeout => Cause::Exhausted,
+        Class::RateLimit | Class::Quota | Class::Billing | Class::Overloaded | Class::Server | Class::Network | Class::Timeout => {
+            Cause::Exhausted
+        }
         Class::Auth | Class::Permission => Cause::Auth,
         Class::ContextTooLong => Cause::Limit,
         Class::BadRequest | Class::ContentFilter => Cause::Rejected,
@@ -60,7 +62,9 @@ pub const fn cause_of(class: Class) -> Cause {
 
 fn hint_for(error: &ProviderError) -> Option<String> {
     let text = match error.class {
-        Class::RateLimit | Class::Overloaded | Class::Server => "try again later, give it longer with `--timeout 30m`, or choose another model with `--model`",
+        Class::RateLimit | Class::Overloaded | Class::Server => {
+            "try again later, give it longer with `--timeout 30m`, or choose another model with `--model`"
+        }
         Class::Network | Class::Timeout => "check that the server is running and reachable; `--timeout` sets how long pup keeps trying",
         Class::Quota => "wait for the quota to return, or choose another model with `--model`",
         Class::Billing => "add credit at the provider, or choose another model with `--model`",

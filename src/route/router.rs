@@ -1,17 +1,17 @@
 //! The door itself: carries out what the plan decides and hands the reply's events up as they come.
 
+use super::cost::cost_usd;
 use super::plan::{Plan, Rules, Step};
 use super::receipt::Exhausted;
-use crate::session::{Attempt, Outcome};
 use crate::base::clock::{self, Clock, Moment};
 use crate::base::id;
-use super::cost::cost_usd;
 use crate::catalog::Price;
 use crate::model::{Delta, Origin, ProviderError, Request, StreamEvent, Usage};
 use crate::provider::{Exchange, Provider};
+use crate::session::{Attempt, Outcome};
 use crate::wire::Encoder;
-use crate::wire::quirk::calls::{self, ReplyFilter};
 use crate::wire::quirk::Calls;
+use crate::wire::quirk::calls::{self, ReplyFilter};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -66,14 +66,25 @@ pub struct Ask {
 #[derive(Debug)]
 pub enum LiveEvent {
     /// An attempt failed.
-    Failed { attempt: Attempt, error: ProviderError },
+    Failed {
+        attempt: Attempt,
+        error: ProviderError,
+    },
     /// The whole reply is there; the last event of a call that succeeded.
-    Answered { attempt: Attempt, origin: Origin },
+    Answered {
+        attempt: Attempt,
+        origin: Origin,
+    },
     /// The next attempt is due in this time.
-    Waiting { pause: Duration, link: String },
+    Waiting {
+        pause: Duration,
+        link: String,
+    },
     Event(StreamEvent),
     /// What this attempt had shown is void; nothing of it will be repeated or continued.
-    Discarded { chars: usize },
+    Discarded {
+        chars: usize,
+    },
     /// The last event of a call that failed on every link.
     GaveUp(Exhausted),
 }
@@ -190,13 +201,13 @@ impl Live<'_> {
             Err(error) => Some(StreamEvent::Error { error }),
         };
         match event {
-            Some(StreamEvent::Error { error }) => self.broke(open, error),
+            Some(StreamEvent::Error { error }) => self.broke(&open, error),
             None if open.ended => {
                 let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
                 self.over = true;
                 self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
             }
-            None => self.broke(open, ProviderError::network("the stream ended before its terminal event")),
+            None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
             Some(event) => {
                 for event in open.filter.push(event) {
                     open.committed |= event.is_content();
@@ -212,7 +223,7 @@ impl Live<'_> {
     }
 
     /// The open attempt failed in the middle: what it showed is void.
-    fn broke(&mut self, open: Open<'_>, mut error: ProviderError) {
+    fn broke(&mut self, open: &Open<'_>, mut error: ProviderError) {
         error.committed = open.committed;
         if open.committed {
             self.queue.push_back(LiveEvent::Discarded { chars: open.shown });

@@ -48,14 +48,14 @@ impl Screen {
     }
 
     /// A line on stderr, if somebody watches it.
-    pub fn line(&self, style: Style, line: &str) {
+    pub fn line(self, style: Style, line: &str) {
         if self.stderr {
             self.always(style, line);
         }
     }
 
     /// A line on stderr in any case.
-    pub fn always(&self, style: Style, line: &str) {
+    pub fn always(self, style: Style, line: &str) {
         let clean = text::strip_controls(line);
         let code = style.code();
         let mut err = io::stderr().lock();
