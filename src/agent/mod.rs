@@ -1,1 +1,17 @@
 //! Row 6: the turn machine, its driver, and prompts.
+
+pub mod cancel;
+pub mod driver;
+pub mod event;
+pub mod guard;
+pub mod policy;
+pub mod prompt;
+pub mod scribe;
+pub mod turn;
+
+pub use crate::config::Approve;
+pub use cancel::Stopper;
+pub use driver::Driver;
+pub use event::{AgentEvent, Answer, Approver, EventSink, Question};
+pub use policy::{Decision, Kind};
+pub use turn::{Limits, Outcome, Turn};

@@ -1,7 +1,7 @@
 //! Where pup keeps things: config, state and cache, by the XDG rules, or all under `PUP_HOME`.
 
 use super::{Cause, Failure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The three folders. They need not exist; whoever writes creates them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// All three in one folder, as `PUP_HOME` has it.
+    pub fn under(home: &Path) -> Self {
+        Self { config: home.join("config"), state: home.join("state"), cache: home.join("cache") }
+    }
+
     /// Reads `PUP_HOME`, then `XDG_*_HOME`, then `HOME` (on Windows `APPDATA` and `LOCALAPPDATA`).
     pub fn from_env() -> Result<Self, Failure> {
         Self::from(|name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from))
@@ -21,7 +26,7 @@ impl Places {
     pub fn from(var: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, Failure> {
         if let Some(home) = var("PUP_HOME") {
             let home = std::path::absolute(&home).unwrap_or(home);
-            return Ok(Self { config: home.join("config"), state: home.join("state"), cache: home.join("cache") });
+            return Ok(Self::under(&home));
         }
         let home = var("HOME").or_else(|| var("USERPROFILE")).filter(|p| p.is_absolute());
         let pick = |xdg: &str, windows: &str, under: &str| {

@@ -1,9 +1,95 @@
-//! Row 8: the command line.
+//! Row 8: the command line. Parsing, dispatch, and the one place where a failure becomes text and an exit code.
 
-pub mod config;
+mod app;
+mod args;
+mod ask;
+mod config;
+mod debug;
+mod debug_tool;
+mod debug_wire;
+mod demo;
+mod output;
 mod print;
-pub mod sessions;
-pub mod trust;
+mod run;
+mod select;
+mod sessions;
+mod trust;
+mod work;
 
 #[cfg(test)]
 mod data_tests;
+
+use crate::base::places::Places;
+use crate::base::{Cause, Failure};
+use crate::config::Trust;
+use args::{Cli, Command};
+use clap::Parser;
+use output::Format;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Runs pup with these arguments, the program's own name first.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    // Before anything else is set up: scripts ask for it often.
+    if let [_, only] = args.as_slice()
+        && (only == "--version" || only == "-V")
+    {
+        let _ = writeln!(io::stdout(), concat!("pup ", env!("CARGO_PKG_VERSION")));
+        return ExitCode::SUCCESS;
+    }
+    let format = wanted_format(&args);
+    let code = match Cli::try_parse_from(args) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) if error.use_stderr() && format != Format::Text => work::report(&usage(&error), format),
+        Err(error) => {
+            let _ = error.print();
+            if error.use_stderr() { Cause::Usage.exit_code() } else { 0 }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn dispatch(command: Command) -> u8 {
+    let mut out = io::stdout().lock();
+    let done = match command {
+        Command::Run(args) => {
+            drop(out);
+            return run::run(args);
+        }
+        Command::Demo(args) => {
+            drop(out);
+            return demo::run(&args);
+        }
+        Command::Debug(args) => debug::run(args, &mut out),
+        Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
+        Command::Config { command } => settings(&command, &mut out).map(|()| 0),
+        Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
+    };
+    done.unwrap_or_else(|failure| work::report(&failure, Format::Text))
+}
+
+fn settings(command: &config::ConfigCommand, out: &mut dyn Write) -> Result<(), Failure> {
+    let places = Places::from_env()?;
+    let project = app::project();
+    let trusted = Trust::load(&places)?.is_trusted(&project)?.then_some(project.as_path());
+    config::run(command, &places, trusted, &app::env, out)
+}
+
+/// The form that was asked for, even where the rest of the line is wrong: a script still gets its object.
+fn wanted_format(args: &[OsString]) -> Format {
+    let words: Vec<&str> = args.iter().filter_map(|a| a.to_str()).take_while(|a| *a != "--").collect();
+    let pairs = words.windows(2).filter_map(|w| if let [a, b] = w { (*a == "--output").then_some(*b) } else { None });
+    let joined = words.iter().filter_map(|w| w.strip_prefix("--output="));
+    match pairs.chain(joined).next_back() {
+        Some("json") => Format::Json,
+        Some("stream-json") => Format::StreamJson,
+        _ => Format::Text,
+    }
+}
+
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let message = text.lines().next().unwrap_or("wrong arguments").trim_start_matches("error: ");
+    Failure::usage(message).hint("pup --help")
+}

@@ -1,3 +1,5 @@
+//! History invariants: what breaks them is found, and repair makes anything valid.
+
 use super::super::message::ToolCall;
 use super::*;
 use proptest::prelude::*;

@@ -1,1 +1,56 @@
 //! Row 3: talks to providers. HTTP driven by the catalogue's data, and the built-in scripted provider.
+//!
+//! A provider is data (an [`Endpoint`]), a codec (`wire`) and a way to move bytes. Nothing here retries or decides:
+//! one call is one attempt, and its outcome goes up as it is.
+
+mod body;
+mod exchange;
+mod http;
+pub mod local;
+pub mod scripted;
+
+pub use exchange::Exchange;
+pub use http::{Endpoint, HttpProvider, Timeouts};
+pub use scripted::Scripted;
+
+use crate::model::ProviderError;
+use crate::wire::{Dialect, Encoded, Wire};
+
+/// The ways to reach a model.
+#[derive(Debug)]
+pub enum Provider {
+    Http(HttpProvider),
+    Scripted(Scripted),
+}
+
+impl Provider {
+    /// The provider's id in the catalogue.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Http(p) => &p.endpoint().provider,
+            Self::Scripted(_) => scripted::ID,
+        }
+    }
+
+    pub fn wire(&self) -> Wire {
+        match self {
+            Self::Http(p) => p.endpoint().wire,
+            Self::Scripted(_) => Wire::OpenaiChat,
+        }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Http(p) => p.endpoint().dialect.clone(),
+            Self::Scripted(_) => Dialect::default(),
+        }
+    }
+
+    /// Sends one encoded request. An `Err` is a refusal or a failure before the reply began.
+    pub async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+        match self {
+            Self::Http(p) => p.send(encoded).await,
+            Self::Scripted(p) => p.send(encoded),
+        }
+    }
+}

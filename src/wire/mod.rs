@@ -1,1 +1,222 @@
 //! Row 2: codecs. Neutral requests to bytes and bytes to neutral events, both directions, without IO.
+//!
+//! A provider is data plus a codec plus HTTP; a gateway, and the scripted server of the tests, is the same codec the
+//! other way round. Nothing here reads a socket, a file or an environment variable.
+//!
+//! ```
+//! use code_pup::model::{Accumulator, Message, Request};
+//! use code_pup::wire::{Decoder, Dialect, Wire, encode};
+//!
+//! let request = Request { model: "m".into(), messages: [Message::user("hi")].into_iter().collect(), ..Request::default() };
+//! let (body, losses) = encode(Wire::OpenaiChat, &Dialect::default(), &request);
+//! assert_eq!(body, br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);
+//! assert!(losses.is_empty());
+//!
+//! let mut decoder = Decoder::new(Wire::OpenaiChat, &Dialect::default());
+//! let mut events = Vec::new();
+//! decoder.feed(b"data: {\"choices\":[{\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\n", &mut events);
+//! decoder.finish(&mut events);
+//! let mut reply = Accumulator::default();
+//! events.iter().for_each(|e| reply.push(e));
+//! assert_eq!(reply.finish().message.joined_text(), "hello");
+//! ```
+
+pub mod classify;
+mod json_out;
+pub mod openai_chat;
+pub mod quirk;
+mod sniff;
+pub mod sse;
+pub mod wait;
+
+pub use quirk::{Dialect, UnknownQuirk};
+
+use crate::base::nearest;
+use crate::model::{Loss, ProviderError, Request, StreamEvent, ToolSpec};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A wire: one vendor's way to write requests and replies, which others may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Wire {
+    /// OpenAI's Chat Completions, and everything that calls itself compatible with it.
+    #[serde(rename = "openai-chat")]
+    OpenaiChat,
+}
+
+impl Wire {
+    /// Every wire that is built.
+    pub const ALL: [Self; 1] = [Self::OpenaiChat];
+
+    /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => openai_chat::NAME,
+        }
+    }
+
+    /// What it adds to a provider's base URL.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "/chat/completions",
+        }
+    }
+}
+
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A wire's name that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown wire `{name}`; known: {}{}", Wire::ALL.map(Wire::as_str).join(", "), .suggestion.as_ref().map(|s| format!(" ({s})")).unwrap_or_default())]
+pub struct UnknownWire {
+    pub name: String,
+    suggestion: Option<String>,
+}
+
+impl FromStr for Wire {
+    type Err = UnknownWire;
+
+    fn from_str(name: &str) -> Result<Self, UnknownWire> {
+        Self::ALL
+            .into_iter()
+            .find(|w| w.as_str() == name)
+            .ok_or_else(|| UnknownWire { name: name.to_owned(), suggestion: nearest::did_you_mean(name, Self::ALL.map(Self::as_str)) })
+    }
+}
+
+/// A request's body in pieces, and what its dialect could not carry.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// The concatenation of the segments is the body. Cheap to clone: segments are shared with the [`Encoder`].
+    pub body: Vec<Bytes>,
+    /// What was left out or changed. An [`Encoder`] names the losses of a message once, with the call that first encoded it.
+    pub losses: Vec<Loss>,
+}
+
+impl Encoded {
+    /// The body's length in bytes.
+    pub fn len(&self) -> usize {
+        self.body.iter().map(Bytes::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.body.concat()
+    }
+}
+
+/// Encodes one conversation's requests, turn after turn, without serialising anything twice.
+///
+/// The bytes of messages (and of head and tools) that did not change are identical from call to call, so a provider's
+/// prompt cache stays warm.
+#[derive(Debug)]
+pub struct Encoder(EncoderKind);
+
+#[derive(Debug)]
+enum EncoderKind {
+    OpenaiChat(openai_chat::Encoder),
+}
+
+impl Encoder {
+    pub fn new(wire: Wire, dialect: Dialect) -> Self {
+        Self(match wire {
+            Wire::OpenaiChat => EncoderKind::OpenaiChat(openai_chat::Encoder::new(dialect)),
+        })
+    }
+
+    pub fn encode(&mut self, request: &Request) -> Encoded {
+        match &mut self.0 {
+            EncoderKind::OpenaiChat(chat) => chat.encode(request),
+        }
+    }
+}
+
+/// Encodes one request on its own.
+pub fn encode(wire: Wire, dialect: &Dialect, request: &Request) -> (Vec<u8>, Vec<Loss>) {
+    let encoded = Encoder::new(wire, dialect.clone()).encode(request);
+    (encoded.to_vec(), encoded.losses)
+}
+
+/// Turns a reply's bytes, cut anywhere, into events.
+///
+/// It finds out by itself what the body is: a stream, one JSON object, several, an error in an array, or a web page;
+/// content types lie too often to be asked. After a terminal event, or an error, it says nothing more.
+#[derive(Debug)]
+pub struct Decoder {
+    body: sniff::Body,
+    kind: DecoderKind,
+}
+
+#[derive(Debug)]
+enum DecoderKind {
+    OpenaiChat(openai_chat::ReplyDecoder),
+}
+
+impl Decoder {
+    /// `dialect` is that of the request; nothing in the reply of this first wire depends on it yet beyond its wire.
+    pub fn new(wire: Wire, _dialect: &Dialect) -> Self {
+        let kind = match wire {
+            Wire::OpenaiChat => DecoderKind::OpenaiChat(openai_chat::ReplyDecoder::default()),
+        };
+        Self { body: sniff::Body::default(), kind }
+    }
+
+    /// Tells the tools of the request, so that names that had to be shortened come back whole.
+    #[must_use]
+    pub fn with_tools(mut self, tools: &[ToolSpec]) -> Self {
+        match &mut self.kind {
+            DecoderKind::OpenaiChat(chat) => chat.expect_tools(tools),
+        }
+        self
+    }
+
+    /// Takes the next bytes and appends the events that they complete.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
+        match &mut self.kind {
+            DecoderKind::OpenaiChat(chat) => self.body.feed(bytes, &mut |piece| chat.piece(&piece, out)),
+        }
+    }
+
+    /// The body has ended, or was cut. Without a terminal event before this, the last event is an error of class
+    /// `network`. A driver whose connection broke calls this too: if the reply's end had already been seen, it is one.
+    pub fn finish(&mut self, out: &mut Vec<StreamEvent>) {
+        match &mut self.kind {
+            DecoderKind::OpenaiChat(chat) => {
+                self.body.finish(&mut |piece| chat.piece(&piece, out));
+                chat.finish(self.body.nature(), out);
+            }
+        }
+    }
+}
+
+/// Reads a provider's refusal: status (200 for one inside a good reply), headers and body, in that wire's shapes.
+/// The body decides before the status does.
+pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
+    match wire {
+        Wire::OpenaiChat => classify::http(status, headers, body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_a_wrong_one_is_answered_with_the_known_ones() {
+        for wire in Wire::ALL {
+            assert_eq!(wire.to_string().parse(), Ok(wire));
+            assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
+        }
+        let error = "openai-chta".parse::<Wire>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown wire `openai-chta`; known: openai-chat (did you mean `openai-chat`?)");
+    }
+}

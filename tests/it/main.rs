@@ -1,2 +1,16 @@
-#[test]
-fn a() {}
+//! The one integration binary; each topic is a module. Helpers live in `tests/support`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by failing; helpers of tests are outside #[test] functions"
+)]
+
+mod architecture;
+mod cli_smoke;
+mod readme;
+mod recordings;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
+mod support;

@@ -1,0 +1,58 @@
+//! What every command stands on: places, settings, catalogue, agents, redaction. Built once, handed down in parts.
+
+use crate::base::Failure;
+use crate::base::places::Places;
+use crate::base::redact::Redactor;
+use crate::catalog::{Agents, Catalog};
+use crate::config::{Config, Settings, State, Trust, project_root};
+use std::path::{Path, PathBuf};
+
+/// The surroundings of a command.
+pub struct App {
+    pub places: Places,
+    pub settings: Settings,
+    pub catalog: Catalog,
+    pub agents: Agents,
+    pub redactor: Redactor,
+    pub root: PathBuf,
+    /// What a person should know of the repository's own pup files.
+    pub note: Option<String>,
+}
+
+impl App {
+    /// Loads everything for work in `root`. `flags` are settings given on the command line.
+    pub fn load(root: &Path, flags: &[(String, String)]) -> Result<Self, Failure> {
+        let places = Places::from_env()?;
+        let root = std::path::absolute(root).map_err(|e| Failure::io("find", root, &e))?;
+        let project = project_root(&root, home().as_deref());
+        let state = Trust::load(&places)?.state(&project)?;
+        let trusted = (state == State::Trusted).then_some(project.as_path());
+        let settings = Config::load(&places, trusted, flags, &env)?.settings();
+        let catalog = Catalog::load(&places, trusted, &env)?;
+        let agents = Agents::load(&places, trusted)?;
+        let note = state.note(&project);
+        let redactor = redactor();
+        Ok(Self { places, settings, catalog, agents, redactor, root, note })
+    }
+}
+
+/// A variable of the environment, where it is set and not empty.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+/// Knows the secrets of the environment; those of the config folder's `.env` are learned where keys are read.
+pub fn redactor() -> Redactor {
+    Redactor::from_env(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+}
+
+/// The user's home folder, where one is known.
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from)
+}
+
+/// The repository of the current folder, or the folder itself.
+pub fn project() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    project_root(&here, home().as_deref())
+}

@@ -1,0 +1,39 @@
+//! The command line's shape. What each command does lives in a file of its own.
+
+use super::{config, debug, demo, run, sessions, trust};
+use clap::{Parser, Subcommand};
+
+/// A multi-agent coding assistant for the terminal that keeps working when a provider does not.
+#[derive(Debug, Parser)]
+#[command(name = "pup", version, propagate_version = false, arg_required_else_help = true, max_term_width = 100, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "Start with `pup demo`: it needs no account and no network.\nThen: export OPENAI_API_KEY=...  (or start a local server), and `pup run \"fix the failing test\"`.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Do one task, then exit
+    Run(run::Args),
+    /// Show the whole loop on a throw-away project, without an account or a network
+    Demo(demo::Args),
+    /// List recorded sessions, or show one
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::SessionsCommand,
+    },
+    /// Read and change settings, and see where each value comes from
+    Config {
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
+    /// Say which repositories' own pup files may take effect
+    Trust {
+        #[command(subcommand)]
+        command: trust::TrustCommand,
+    },
+    /// Look inside: codecs, tools, prompts
+    Debug(debug::Args),
+}

@@ -1,0 +1,149 @@
+//! `pup demo`: the real loop, tools and journal on a throw-away project with a failing test, against the built-in
+//! scripted provider; its stream is cut once on the way. No account, no network.
+
+use super::output::Format;
+use super::work::{self, Job};
+use crate::agent::{Approve, Limits};
+use crate::base::places::Places;
+use crate::base::redact::Redactor;
+use crate::base::{Cause, Failure, atomic};
+use crate::catalog::{Agents, DEFAULT_AGENT};
+use crate::provider::scripted::{Cut, Scene};
+use crate::provider::{Provider, Scripted};
+use crate::route::{Link, Rules};
+use crate::tool;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two pieces of the scripted stream: fast, but a person sees it flow.
+const PACE: Duration = Duration::from_millis(12);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the result object only
+    #[arg(long)]
+    pub json: bool,
+    /// Work in DIR (created if missing) and leave it there
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Never use colour
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+const GREET: &str = "#!/bin/sh\n# Prints a greeting for each name it is given.\n\ngreet() {\n    printf 'Hello, %s!\\n' \"$2\"\n}\n\nfor name in \"$@\"; do\n    greet \"$name\"\ndone\n";
+
+const CHECK: &str = "#!/bin/sh\n# The project's test: greet.sh must greet everybody by name.\n\ncd \"$(dirname \"$0\")\" || exit 1\nwant='Hello, Ada!\nHello, Grace!'\ngot=$(sh greet.sh Ada Grace)\nif [ \"$got\" = \"$want\" ]; then\n    echo 'ok: everybody is greeted by name'\nelse\n    echo 'FAILED: wrong greeting'\n    echo \"  want: $want\"\n    echo \"  got:  $got\"\n    exit 1\nfi\n";
+
+/// The defect and its repair.
+const WRONG: &str = "\"$2\"";
+const RIGHT: &str = "\"$1\"";
+
+const TASK: &str = "The test `sh check.sh` fails. Find out why, fix it, and show that it passes.";
+
+/// What the scripted model does. The third scene's stream is cut in the middle of its text.
+fn scenes() -> Vec<Scene> {
+    vec![
+        Scene {
+            text: "I will look at the project first.",
+            calls: vec![
+                ("list_files", json!({"path": "."})),
+                ("read_file", json!({"path": "check.sh"})),
+                ("read_file", json!({"path": "greet.sh"})),
+            ],
+        },
+        Scene { text: "Now the test, to see how it fails.", calls: vec![("shell", json!({"command": "sh check.sh"}))] },
+        Scene {
+            text: "greet.sh prints its second argument, but the function gets only one: the name is $1. I will change that line.",
+            calls: vec![("replace_in_file", json!({"path": "greet.sh", "replacements": [{"old_str": WRONG, "new_str": RIGHT}]}))],
+        },
+        Scene { text: "The test again.", calls: vec![("shell", json!({"command": "sh check.sh"}))] },
+        Scene {
+            text: "Fixed: `greet` in greet.sh used `$2`, which a function with one argument does not have, so every greeting lost its name. It prints `$1` now, and `sh check.sh` passes.",
+            calls: vec![],
+        },
+    ]
+}
+
+/// Where the plug is pulled: request and byte of its reply.
+const CUTS: [Cut; 1] = [Cut { request: 2, after_bytes: 1400 }];
+
+pub fn run(args: &Args) -> u8 {
+    match demo(args) {
+        Ok(code) => code,
+        Err(failure) => work::report(&failure, if args.json { Format::Json } else { Format::Text }),
+    }
+}
+
+fn demo(args: &Args) -> Result<u8, Failure> {
+    let temp =
+        tempfile::Builder::new().prefix("pup-demo-").tempdir().map_err(|e| Failure::io("create a folder in", &std::env::temp_dir(), &e))?;
+    let root = match &args.keep {
+        Some(dir) => dir.clone(),
+        None => temp.path().join("greeting"),
+    };
+    lay_out(&root)?;
+    // Where there is no home, the journal is real all the same: it goes with the throw-away folder.
+    let places = Places::from_env().unwrap_or_else(|_| Places::under(&temp.path().join("pup")));
+    let pace = if args.json { Duration::ZERO } else { PACE };
+    let provider = Provider::Scripted(Scripted::new(scenes(), CUTS.to_vec(), pace));
+    let job = Job {
+        prompt: TASK.to_owned(),
+        root: root.clone(),
+        agent: Agents::load(&places, None)?.get(DEFAULT_AGENT)?,
+        links: vec![Link::new("scripted/demo".to_owned(), "demo".to_owned(), provider, None, None)],
+        approve: Approve::All,
+        limits: Limits { max_turns: 20, loop_guard: 5 },
+        tool_limits: tool::Limits::default(),
+        rules: Rules::default(),
+        timeout: Some(Duration::from_mins(1)),
+        places: Some(places),
+        redactor: Redactor::default(),
+        hidden: Vec::new(),
+        notes: Vec::new(),
+        format: if args.json { Format::Json } else { Format::Text },
+        quiet: false,
+        no_color: args.no_color,
+    };
+    let code = work::finish(job)?;
+    if !args.json {
+        outro(args.keep.as_deref(), code);
+    }
+    Ok(code)
+}
+
+/// Writes the project. A file of somebody else's in its place is never overwritten; the demo's own, fixed by an earlier
+/// run, is made wrong again.
+fn lay_out(root: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(root).map_err(|e| Failure::io("create", root, &e))?;
+    let fixed = GREET.replace(WRONG, RIGHT);
+    for (name, text, own) in [("greet.sh", GREET, fixed.as_str()), ("check.sh", CHECK, CHECK)] {
+        let path = root.join(name);
+        match std::fs::read(&path) {
+            Ok(old) if old != text.as_bytes() && old != own.as_bytes() => {
+                return Err(Failure::new(Cause::Usage, format!("{} exists and is not the demo's own", path.display()))
+                    .hint("give `--keep` an empty folder, or remove the file"));
+            }
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Failure::io("read", &path, &e)),
+            _ => atomic::write(&path, text.as_bytes(), false).map_err(|e| Failure::io("write", &path, &e))?,
+        }
+    }
+    Ok(())
+}
+
+/// What was shown, and how to go on.
+fn outro(kept: Option<&Path>, code: u8) {
+    use std::fmt::Write as _;
+    use std::io::Write as _;
+    let mut text = String::from("\n");
+    if code == 0 {
+        text.push_str("What you saw: pup read the project, ran its failing test, lost the connection in the\nmiddle of an answer, took the answer up again without repeating anything, edited one\nline, and ran the test again. The model was a script; the loop, the tools and the\njournal are the real ones (`pup sessions show last`).\n\n");
+    }
+    if let Some(dir) = kept {
+        let _ = write!(text, "The project is in {}: try `sh check.sh` there.\n\n", dir.display());
+    }
+    text.push_str("Now with a real model:\n  export OPENAI_API_KEY=...     or GROQ_API_KEY, OPENROUTER_API_KEY, ...\n  (or start Ollama, llama.cpp or LM Studio on this machine: pup finds it)\n  pup run \"explain this project\"\n");
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

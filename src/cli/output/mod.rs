@@ -1,0 +1,41 @@
+//! What people and scripts see of a run.
+
+mod result;
+mod stream;
+mod text;
+
+pub use result::{Counts, ErrorObject, ResultObject};
+pub use stream::StreamFace;
+pub use text::{Screen, Style, TextFace};
+
+use crate::agent::{AgentEvent, EventSink};
+use clap::ValueEnum;
+use std::io::{self, Write};
+
+/// The forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// The answer on stdout, progress on stderr when it is a terminal
+    #[default]
+    Text,
+    /// One object at the end
+    Json,
+    /// One object a line, as it happens
+    StreamJson,
+}
+
+/// For `--output json`: nothing until the end.
+#[derive(Debug)]
+pub struct Silent;
+
+impl EventSink for Silent {
+    fn emit(&mut self, _: AgentEvent<'_>) {}
+}
+
+/// Writes a line of JSON to stdout. A reader that has gone away is not an error of the run.
+pub fn json_line(value: &impl serde::Serialize) {
+    let Ok(mut line) = serde_json::to_vec(value) else { return };
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(&line).and_then(|()| out.flush());
+}

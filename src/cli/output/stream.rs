@@ -1,0 +1,40 @@
+//! `--output stream-json`: one object a line, as it happens.
+
+use super::json_line;
+use crate::agent::{AgentEvent, EventSink};
+use serde_json::json;
+
+/// Writes each event as a line of JSON on stdout.
+#[derive(Debug)]
+pub struct StreamFace;
+
+impl StreamFace {
+    /// The first line.
+    pub fn session(id: Option<&str>, agent: &str, model: &str, provider: &str) {
+        json_line(&json!({"type": "session", "session": id, "agent": agent, "model": model, "provider": provider}));
+    }
+}
+
+impl EventSink for StreamFace {
+    fn emit(&mut self, event: AgentEvent<'_>) {
+        let line = match event {
+            AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
+            AgentEvent::Text { text } => json!({"type": "text", "text": text}),
+            AgentEvent::Thinking { text } => json!({"type": "thinking", "text": text}),
+            AgentEvent::ToolCall { id, name, args, .. } => json!({"type": "tool_call", "id": id, "name": name, "arguments": args}),
+            AgentEvent::ToolOutput { id, text } => json!({"type": "tool_output", "id": id, "text": text}),
+            AgentEvent::ToolResult { id, name, ok, summary, output, diff } => {
+                json!({"type": "tool_result", "id": id, "name": name, "ok": ok, "summary": summary, "output": output, "diff": diff})
+            }
+            AgentEvent::AttemptFailed { attempt, error, discarded_chars } => json!({
+                "type": "attempt_failed", "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome.as_str(),
+                "status": attempt.status, "scope": attempt.scope, "latency_ms": attempt.latency_ms,
+                "retry_after_s": attempt.retry_after_s, "message": error.message, "discarded_chars": discarded_chars,
+            }),
+            AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
+            AgentEvent::Usage { usage } => json!({"type": "usage", "usage": usage}),
+            AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
+        };
+        json_line(&line);
+    }
+}

@@ -1,0 +1,176 @@
+//! `--output text`: for people at a terminal as it happens, for pipes the answer alone.
+
+use crate::agent::{AgentEvent, EventSink};
+use crate::base::text;
+use std::io::{self, IsTerminal, Write};
+
+/// The most lines of a diff that are shown.
+const DIFF_LINES: usize = 40;
+
+/// How a line is set off, where colour is allowed.
+#[derive(Debug, Clone, Copy)]
+pub enum Style {
+    Plain,
+    Dim,
+    Bold,
+    Red,
+    Green,
+    Yellow,
+}
+
+impl Style {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Dim => "2",
+            Self::Bold => "1",
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Yellow => "33",
+        }
+    }
+}
+
+/// Which of the standard streams a person is watching.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    pub stdout: bool,
+    pub stderr: bool,
+    pub color: bool,
+}
+
+impl Screen {
+    pub fn detect(no_color: bool, quiet: bool) -> Self {
+        let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
+        let stderr = io::stderr().is_terminal() && !quiet;
+        Self { stdout: io::stdout().is_terminal(), stderr, color: stderr && !no_color && !set("NO_COLOR") && !dumb }
+    }
+
+    /// A line on stderr, if somebody watches it.
+    pub fn line(self, style: Style, line: &str) {
+        if self.stderr {
+            self.always(style, line);
+        }
+    }
+
+    /// A line on stderr in any case.
+    pub fn always(self, style: Style, line: &str) {
+        let clean = text::strip_controls(line);
+        let code = style.code();
+        let mut err = io::stderr().lock();
+        let _ = if self.color && !code.is_empty() { writeln!(err, "\u{1b}[{code}m{clean}\u{1b}[0m") } else { writeln!(err, "{clean}") };
+    }
+}
+
+/// Shows a run. On a terminal the text streams; into a pipe only the final answer goes, once, at the end.
+#[derive(Debug)]
+pub struct TextFace {
+    screen: Screen,
+    /// Text has been written since the last line break.
+    mid_line: bool,
+    streamed: bool,
+    warned_retry: bool,
+    quiet: bool,
+}
+
+impl TextFace {
+    pub fn new(screen: Screen, quiet: bool) -> Self {
+        Self { screen, mid_line: false, streamed: false, warned_retry: false, quiet }
+    }
+
+    /// The end of the run: the answer, where it has not been streamed.
+    pub fn finish(&mut self, answer: &str) {
+        self.break_line();
+        let streamed = self.screen.stdout && self.streamed;
+        if !streamed && !answer.trim().is_empty() {
+            let mut out = io::stdout().lock();
+            // Into a pipe the text goes as the model wrote it; a terminal gets no control codes from a model.
+            let text = if self.screen.stdout { text::strip_controls(answer) } else { answer.to_owned() };
+            let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+        }
+    }
+
+    fn stream(&mut self, piece: &str) {
+        if !self.screen.stdout {
+            return;
+        }
+        let clean: String = piece.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(clean.as_bytes()).and_then(|()| out.flush());
+        self.streamed = true;
+        if let Some(last) = clean.chars().last() {
+            self.mid_line = last != '\n';
+        }
+    }
+
+    fn break_line(&mut self) {
+        if std::mem::take(&mut self.mid_line) {
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(b"\n").and_then(|()| out.flush());
+        }
+    }
+
+    fn result(&mut self, ok: bool, summary: &str, diff: Option<&str>) {
+        self.screen.line(if ok { Style::Dim } else { Style::Yellow }, &format!("  {summary}"));
+        let Some(diff) = diff else { return };
+        let body = diff.lines().skip_while(|l| l.starts_with("---") || l.starts_with("+++"));
+        for line in body.clone().take(DIFF_LINES) {
+            let style = match line.as_bytes().first() {
+                Some(b'+') => Style::Green,
+                Some(b'-') => Style::Red,
+                Some(b'@') => Style::Dim,
+                _ => Style::Plain,
+            };
+            self.screen.line(style, &format!("  {line}"));
+        }
+        let more = body.count().saturating_sub(DIFF_LINES);
+        if more > 0 {
+            self.screen.line(Style::Dim, &format!("  ({more} more lines)"));
+        }
+    }
+}
+
+impl EventSink for TextFace {
+    fn emit(&mut self, event: AgentEvent<'_>) {
+        match event {
+            AgentEvent::Text { text } => self.stream(text),
+            AgentEvent::TurnStart { .. } => {
+                self.break_line();
+                self.streamed = false;
+            }
+            AgentEvent::ToolCall { line, .. } => {
+                self.break_line();
+                self.screen.line(Style::Bold, &format!("> {}", text::one_line(line, 160)));
+            }
+            AgentEvent::ToolOutput { text, .. } => {
+                for line in text.lines() {
+                    self.screen.line(Style::Dim, &format!("  | {}", text::one_line(line, 200)));
+                }
+            }
+            AgentEvent::ToolResult { ok, summary, diff, .. } => self.result(ok, summary, diff),
+            AgentEvent::AttemptFailed { attempt, error, discarded_chars } => {
+                self.break_line();
+                self.streamed = false;
+                let void = if discarded_chars > 0 { format!(" The {discarded_chars} characters above are void.") } else { String::new() };
+                self.screen.line(Style::Yellow, &format!("! {}: {error}.{void}", attempt.model));
+            }
+            AgentEvent::Waiting { pause, link } => {
+                let line = format!("! trying {link} again in {:.1} s", pause.as_secs_f64());
+                // A script's log should say once why nothing happens; a person sees each wait.
+                if self.screen.stderr {
+                    self.screen.line(Style::Yellow, &line);
+                } else if !self.quiet && pause.as_secs() >= 2 && !std::mem::replace(&mut self.warned_retry, true) {
+                    self.screen.always(Style::Plain, &format!("pup: {link} does not answer; retrying (see --timeout)"));
+                }
+            }
+            AgentEvent::Warning { text } => {
+                self.break_line();
+                if !self.quiet {
+                    self.screen.always(Style::Yellow, &format!("pup: {text}"));
+                }
+            }
+            AgentEvent::Thinking { .. } | AgentEvent::Usage { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `pup run`: one task, then exit.
+
+use super::app::App;
+use super::ask::can_ask;
+use super::output::Format;
+use super::select;
+use super::work::{self, Job};
+use crate::agent::{Approve, Limits, prompt};
+use crate::base::Failure;
+use crate::config::Settings;
+use crate::route::Rules;
+use crate::tool;
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The most that is taken from a pipe.
+const PIPE_BYTES: u64 = 10 * 1024 * 1024;
+/// With a prompt given, how long a silent pipe may keep the run from starting.
+const PIPE_PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do; text piped into stdin is attached, or is the prompt if there is none
+    pub prompt: Option<String>,
+    /// The agent that does it
+    #[arg(short, long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// A catalogue id, or provider/name for any name that the provider serves
+    #[arg(short, long, value_name = "ID")]
+    pub model: Option<String>,
+    /// Use this provider's default model
+    #[arg(long, value_name = "ID", conflicts_with = "model")]
+    pub provider: Option<String>,
+    /// Work in DIR instead of the current folder
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// What is written to stdout
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+    /// What may be done: ask, edits, all, read-only [default: ask on a terminal, else edits]
+    #[arg(long, value_name = "MODE")]
+    pub approve: Option<String>,
+    /// The same as --approve all
+    #[arg(long, conflicts_with = "approve")]
+    pub yolo: bool,
+    /// At most N model calls
+    #[arg(long, value_name = "N")]
+    pub max_turns: Option<String>,
+    /// For the whole run, e.g. 90s or 10m
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Record nothing
+    #[arg(long)]
+    pub no_session: bool,
+    /// No progress and no notes on stderr
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Never use colour
+    #[arg(long)]
+    pub no_color: bool,
+    /// Log what happens to stderr; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Runs the command; the exit code. Every failure is reported in the output's form.
+pub fn run(args: Args) -> u8 {
+    let format = args.output;
+    prepare(args).and_then(work::finish).unwrap_or_else(|failure| work::report(&failure, format))
+}
+
+fn prepare(args: Args) -> Result<Job, Failure> {
+    let root = match &args.cwd {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().map_err(|e| {
+            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
+        })?,
+    };
+    let flags = [
+        ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
+        ("max_turns", args.max_turns.clone()),
+        ("timeout", args.timeout.clone()),
+    ];
+    let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+    let app = App::load(&root, &flags)?;
+    let piped = piped(args.prompt.is_some())?;
+    let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
+        return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
+    };
+    let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
+    let wanted = select::Wanted { model: args.model, provider: args.provider, pin: agent.model.clone() };
+    let mut redactor = app.redactor.clone();
+    let links = select::links(&app, &wanted, &mut redactor)?;
+    let (approve, note) = approve(app.settings.approve);
+    let settings = &app.settings;
+    let limits =
+        Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
+    let tool_limits =
+        tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
+    Ok(Job {
+        limits,
+        timeout: settings.timeout,
+        rules: rules(settings),
+        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
+        tool_limits,
+        notes: note.into_iter().chain(app.note).collect(),
+        places: (!args.no_session).then_some(app.places),
+        redactor,
+        prompt,
+        root: app.root,
+        links,
+        agent,
+        approve,
+        format: args.output,
+        quiet: args.quiet,
+        no_color: args.no_color,
+    })
+}
+
+/// How long and how often a model call is tried.
+fn rules(settings: &Settings) -> Rules {
+    let default = Rules::default();
+    let max_attempts = settings.http.retries.map_or(default.max_attempts, |n| n.saturating_add(1));
+    Rules { deadline: Some(settings.http.deadline), max_attempts, ..default }
+}
+
+/// The mode, and what must be said of it: without a terminal the default is narrower than people may expect.
+fn approve(mode: Option<Approve>) -> (Approve, Option<String>) {
+    match mode {
+        Some(mode) => (mode, None),
+        None if can_ask() => (Approve::Ask, None),
+        None => {
+            let note = "no terminal: edits are allowed, commands are not; `--approve all` (or `--yolo`) allows them";
+            (Approve::Edits, Some(note.to_owned()))
+        }
+    }
+}
+
+/// What was piped in. With a prompt given, a pipe that says nothing for a while is left alone: a script that leaves
+/// its stdin open must not hang the run.
+fn piped(have_prompt: bool) -> Result<Option<String>, Failure> {
+    if std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let (say, heard) = mpsc::channel();
+    // A thread, because a read of a silent pipe cannot be given up; it dies with the process.
+    std::thread::spawn(move || {
+        let mut first = [0; 1];
+        let mut stdin = std::io::stdin().lock();
+        let mut all = Vec::new();
+        match stdin.read(&mut first) {
+            Ok(n) if n > 0 => {
+                all.extend_from_slice(&first);
+                let _ = say.send(None);
+            }
+            _ => {}
+        }
+        let rest = if all.is_empty() { Ok(0) } else { stdin.take(PIPE_BYTES).read_to_end(&mut all) };
+        let _ = say.send(Some(rest.map(|_| all)));
+    });
+    let first = if have_prompt { heard.recv_timeout(PIPE_PATIENCE).ok() } else { heard.recv().ok() };
+    let read = match first {
+        Some(Some(read)) => Some(read),
+        Some(None) => heard.recv().ok().flatten(),
+        None => {
+            eprintln_quiet("pup: nothing came from stdin for 3 s; going on without it");
+            return Ok(None);
+        }
+    };
+    // A closed stdin reads as an error on some systems and as nothing on others: both mean that there is no input.
+    let Some(Ok(bytes)) = read else { return Ok(None) };
+    if bytes.len() as u64 > PIPE_BYTES {
+        return Err(
+            Failure::usage("more than 10 MB came from stdin").hint("put it into a file of the workspace and name that in the prompt")
+        );
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(Failure::usage("what came from stdin is not UTF-8 text")
+            .hint("put it into a file of the workspace and name that in the prompt")),
+    }
+}
+
+fn eprintln_quiet(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

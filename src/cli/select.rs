@@ -1,0 +1,170 @@
+//! Which model a run talks to: named, pinned, or found among what the user has.
+
+use super::app::{self, App};
+use crate::auth::{Access, Keys};
+use crate::base::redact::Redactor;
+use crate::base::{Cause, Failure};
+use crate::catalog;
+use crate::provider::local::{self, Server, Software};
+use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
+use crate::route::Link;
+use crate::wire::quirk::Calls;
+use crate::wire::{Dialect, Wire};
+
+/// What was asked for, strongest first.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub model: Option<String>,
+    pub provider: Option<String>,
+    /// The agent's own choice.
+    pub pin: Option<String>,
+}
+
+/// The links of a run: one model, named or found. Keys that are used become known to the redactor.
+pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<Link>, Failure> {
+    let keys = Keys::load(&app.places, &app::env)?;
+    keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
+    let named = wanted.model.as_deref().or(app.settings.model.as_deref());
+    let chosen = match (named, wanted.provider.as_deref(), wanted.pin.as_deref()) {
+        (Some(model), None, _) | (None, None, Some(model)) => app.catalog.resolve(model)?,
+        (_, Some(provider), _) => default_of(app, provider)?,
+        (None, None, None) => match first_with_key(app, &keys) {
+            Some(link) => link,
+            None => return found_locally(app)?.ok_or_else(|| nothing(app)).map(|l| vec![l]),
+        },
+    };
+    build(app, &keys, &chosen).map(|l| vec![l])
+}
+
+/// A provider's default model.
+fn default_of(app: &App, id: &str) -> Result<catalog::Link, Failure> {
+    let Some(provider) = app.catalog.provider(id) else {
+        let known: Vec<&str> = app.catalog.providers().iter().map(|p| p.id.as_str()).collect();
+        let hint = crate::base::nearest::did_you_mean(id, known.iter().copied())
+            .unwrap_or_else(|| format!("the providers are {}", known.join(", ")));
+        return Err(Failure::usage(format!("there is no provider `{id}`")).hint(hint));
+    };
+    match &provider.default_model {
+        Some(model) => app.catalog.resolve(model),
+        None if id == LOCAL => Ok(app.catalog.on(provider, "")),
+        None => Err(Failure::usage(format!("{id} has no default model")).hint(format!("name one: `--model {id}/NAME`"))),
+    }
+}
+
+const LOCAL: &str = "local";
+
+/// The default model of the first provider, in the catalogue's order, that has a key.
+fn first_with_key(app: &App, keys: &Keys<'_>) -> Option<catalog::Link> {
+    let mut with_key = app.catalog.providers().iter().filter(|p| !p.api_key_env.is_empty() && keys.has(p));
+    with_key.find_map(|p| p.default_model.as_ref().and_then(|m| app.catalog.resolve(m).ok()))
+}
+
+/// The first model of the first server on this machine.
+fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
+    let Some(provider) = app.catalog.provider(LOCAL) else { return Ok(None) };
+    let found = match &provider.endpoint {
+        catalog::Endpoint::Url(url) => on_this_machine(local::probe(url, Software::Unknown))?,
+        catalog::Endpoint::Loopback => on_this_machine(local::find())?.into_iter().next(),
+    };
+    let Some((server, model)) = found.and_then(|s| s.models.first().cloned().map(|m| (s, m))) else { return Ok(None) };
+    local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
+}
+
+/// Makes the chosen link usable: address, key, dialect.
+fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link) -> Result<Link, Failure> {
+    if chosen.provider.id == LOCAL {
+        return named_locally(app, chosen);
+    }
+    let access = keys.access(&chosen.provider)?;
+    let catalog::Endpoint::Url(url) = &chosen.provider.endpoint else {
+        return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
+    };
+    link(app, chosen, url, &access, None)
+}
+
+/// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
+fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
+    let wanted = &chosen.upstream;
+    let servers = match &chosen.provider.endpoint {
+        catalog::Endpoint::Url(url) => {
+            let server = on_this_machine(local::probe(url, Software::Unknown))?;
+            vec![server.unwrap_or_else(|| Server { base_url: url.clone(), software: Software::Unknown, models: Vec::new() })]
+        }
+        catalog::Endpoint::Loopback => on_this_machine(local::find())?,
+    };
+    let known = servers.iter().find(|s| wanted.is_empty() && !s.models.is_empty() || s.models.iter().any(|m| m == wanted));
+    if let Some(server) = known {
+        let name = if wanted.is_empty() { server.models.first().cloned().unwrap_or_default() } else { wanted.clone() };
+        return local_link(app, &app.catalog.on(&chosen.provider, &name), server);
+    }
+    match (servers.as_slice(), &chosen.provider.endpoint) {
+        // A server that was named by its address serves the name, or says itself that it does not.
+        ([server], catalog::Endpoint::Url(_)) if !wanted.is_empty() => local_link(app, chosen, server),
+        ([], _) | ([_], catalog::Endpoint::Url(_)) => {
+            Err(Failure::new(Cause::Auth, "no model server answers on this machine").hint(START_LOCAL))
+        }
+        (servers, _) => {
+            let names: Vec<String> = servers.iter().flat_map(|s| s.models.iter().map(|m| format!("local/{m}"))).collect();
+            let hint = crate::base::nearest::did_you_mean(&format!("local/{wanted}"), names.iter().map(String::as_str))
+                .unwrap_or_else(|| format!("they have {}", names.join(", ")));
+            Err(Failure::usage(format!("no server on this machine has the model `{wanted}`")).hint(hint))
+        }
+    }
+}
+
+const START_LOCAL: &str = "start Ollama (port 11434), llama.cpp's llama-server (8080) or LM Studio (1234), or name a server: PUP_LOCAL_BASE_URL=http://127.0.0.1:PORT/v1";
+
+fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link, Failure> {
+    // Small models write calls as text. A server that can hold them to a schema is asked to; from any other the calls
+    // are read out of the text, beside the wire's own field.
+    let calls = if server.software.constrains() { Calls::Constrained } else { Calls::Text };
+    tracing::debug!(server = server.base_url, software = server.software.name(), ?calls, "local server");
+    link(app, chosen, &server.base_url, &Access::Open, Some(calls))
+}
+
+fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Option<Calls>) -> Result<Link, Failure> {
+    let provider = &chosen.provider;
+    let mut dialect = Dialect::from_quirks(&provider.quirks).map_err(|e| {
+        Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it")
+    })?;
+    // A catalogue that says how this model is asked wins over what was found out.
+    if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
+        dialect.calls = calls;
+    }
+    let (http, own) = (&app.settings.http, provider.timeouts);
+    let endpoint = Endpoint {
+        provider: provider.id.clone(),
+        wire: Wire::OpenaiChat,
+        base_url: url.to_owned(),
+        headers: provider.headers.clone(),
+        key: access.key().cloned(),
+        dialect,
+        timeouts: Timeouts {
+            connect: own.connect.unwrap_or(http.connect_timeout),
+            first_byte: own.first_byte.unwrap_or(http.first_byte_timeout),
+            idle: own.idle.unwrap_or(http.idle_timeout),
+        },
+    };
+    let price = chosen.model.as_ref().and_then(|m| m.price);
+    let account = access.key().map(|k| k.label().to_owned());
+    Ok(Link::new(chosen.id(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+}
+
+/// Nothing to talk to: the three shortest ways to get something.
+fn nothing(app: &App) -> Failure {
+    let first = app.catalog.providers().iter().find_map(|p| p.api_key_env.first()).map_or("OPENAI_API_KEY", String::as_str);
+    Failure::new(Cause::Auth, "there is no model to talk to: no key is set and no local server answers").hint(format!(
+        "three ways to get one:\n  1. export {first}=...   (or another provider's key)\n  2. start Ollama, llama.cpp's llama-server or LM Studio on this machine\n  3. PUP_LOCAL_BASE_URL=http://127.0.0.1:PORT/v1 pup run \"...\"   (any OpenAI-compatible server)\nor look at it work without one: pup demo"
+    ))
+}
+
+/// Runs a probe before the run's own runtime exists.
+fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::internal(format!("cannot start the runtime: {e}")))?;
+    let found = runtime.block_on(probe);
+    runtime.shutdown_background();
+    Ok(found)
+}

@@ -1,0 +1,89 @@
+//! One reply on its way in: bytes, timers and the decoder, until the stream ends or fails.
+
+use super::http::Timeouts;
+use crate::model::{ProviderError, StreamEvent};
+use crate::wire::Decoder;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long a finished reply may keep its connection open before we stop waiting for the usage frame or the end.
+const AFTER_END: Duration = Duration::from_secs(2);
+
+/// A reply being read. Dropping it cancels the request upstream.
+#[derive(Debug)]
+pub struct Exchange {
+    source: Source,
+    decoder: Decoder,
+    ready: VecDeque<StreamEvent>,
+    timeouts: Timeouts,
+    /// Any byte of the body arrived.
+    began: bool,
+    /// The terminal event arrived; what follows can only add usage.
+    ended: bool,
+    closed: bool,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Http(reqwest::Response),
+    Script(VecDeque<super::scripted::Piece>),
+}
+
+impl Exchange {
+    pub(super) fn new(source: Source, decoder: Decoder, timeouts: Timeouts) -> Self {
+        Self { source, decoder, ready: VecDeque::new(), timeouts, began: false, ended: false, closed: false }
+    }
+
+    /// The next event, or nothing once the reply is over. Failures are events too, and the last ones.
+    pub async fn next(&mut self) -> Option<StreamEvent> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.ended |= matches!(event, StreamEvent::End { .. } | StreamEvent::Error { .. });
+                return Some(event);
+            }
+            if self.closed {
+                return None;
+            }
+            let mut out = Vec::new();
+            match self.read().await {
+                Ok(Some(bytes)) => self.decoder.feed(&bytes, &mut out),
+                Ok(None) => {
+                    self.closed = true;
+                    self.decoder.finish(&mut out);
+                }
+                Err(error) => {
+                    self.closed = true;
+                    // Once the terminal event is here, a reset or a silent server takes nothing away.
+                    if !self.ended {
+                        out.push(StreamEvent::Error { error });
+                    }
+                }
+            }
+            self.ready.extend(out);
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, ProviderError> {
+        let (limit, what) = match (self.ended, self.began) {
+            (true, _) => (AFTER_END, "the connection stayed open after the reply"),
+            (false, true) => (self.timeouts.idle, "the stream stalled: no bytes"),
+            (false, false) => (self.timeouts.first_byte, "no first byte"),
+        };
+        let chunk = tokio::time::timeout(limit, self.source.chunk())
+            .await
+            .map_err(|_| ProviderError::timeout(format!("{what} for {} s", limit.as_secs())))??;
+        self.began |= chunk.is_some();
+        Ok(chunk)
+    }
+}
+
+impl Source {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, ProviderError> {
+        match self {
+            Self::Http(response) => response.chunk().await.map_err(|e| super::http::transport_error(&e)),
+            Self::Script(pieces) => super::scripted::next(pieces).await,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The built-in scripted provider: replies from a script, over the real wire, with faults where the script asks.
+//!
+//! It is the model of `pup demo`. What it sends passes through the same decoder as any provider's bytes.
+
+use super::exchange::{Exchange, Source};
+use super::http::Timeouts;
+use crate::model::{BlockKind, Delta, ProviderError, Request, Stop, StreamEvent, Usage};
+use crate::wire::openai_chat::{self, Head, ReplyWriter};
+use crate::wire::{Decoder, Dialect, Encoded, Wire};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Its id as a provider.
+pub const ID: &str = "scripted";
+
+/// One reply of the script.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    pub text: &'static str,
+    /// Tool name and arguments as JSON.
+    pub calls: Vec<(&'static str, serde_json::Value)>,
+}
+
+/// A plug to pull: which request of the run, and after how many bytes of its reply the connection breaks.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    pub request: usize,
+    pub after_bytes: usize,
+}
+
+/// Replies with scene N to a history that holds the results of N earlier scenes, so that a repeated request gets the
+/// same reply.
+#[derive(Debug)]
+pub struct Scripted {
+    scenes: Vec<Scene>,
+    cuts: Vec<Cut>,
+    /// Between two pieces of a stream, so that a person can watch.
+    pace: Duration,
+    requests: AtomicUsize,
+}
+
+/// A piece of a scripted stream.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Bytes, Duration),
+    Cut,
+}
+
+impl Scripted {
+    pub fn new(scenes: Vec<Scene>, cuts: Vec<Cut>, pace: Duration) -> Self {
+        Self { scenes, cuts, pace, requests: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let bytes = encoded.to_vec();
+        let request =
+            openai_chat::decode_request(&bytes).map_err(|e| ProviderError::network(format!("the script cannot read the request: {e}")))?;
+        let turn = request.messages.iter().filter(|m| m.calls().next().is_some()).count();
+        let Some(scene) = self.scenes.get(turn) else {
+            return Err(ProviderError::network(format!("the script has no scene {turn}")));
+        };
+        let mut pieces: VecDeque<Piece> = VecDeque::new();
+        let mut left = self.cuts.iter().find(|c| c.request == number).map(|c| c.after_bytes);
+        let mut writer = ReplyWriter::new(Head { id: format!("scene-{turn}"), model: request.model.clone(), created: 0 });
+        for event in scene.events(turn, &request, bytes.len()) {
+            let mut frame = Vec::new();
+            writer.push(&event, &mut frame);
+            if frame.is_empty() {
+                continue;
+            }
+            let frame = Bytes::from(frame);
+            let take = left.map_or(frame.len(), |n| n.min(frame.len()));
+            pieces.push_back(Piece::Bytes(frame.slice(..take), self.pace));
+            if let Some(n) = &mut left {
+                *n -= take;
+                if *n == 0 {
+                    pieces.push_back(Piece::Cut);
+                    break;
+                }
+            }
+        }
+        let timeouts = Timeouts { connect: LONG, first_byte: LONG, idle: LONG };
+        Ok(Exchange::new(Source::Script(pieces), Decoder::new(Wire::OpenaiChat, &Dialect::default()), timeouts))
+    }
+}
+
+/// The script never stalls by accident.
+const LONG: Duration = Duration::from_mins(1);
+
+/// The next piece of a scripted stream, at its pace.
+pub(super) async fn next(pieces: &mut VecDeque<Piece>) -> Result<Option<Bytes>, ProviderError> {
+    match pieces.pop_front() {
+        Some(Piece::Bytes(bytes, pace)) => {
+            if !pace.is_zero() {
+                tokio::time::sleep(pace).await;
+            }
+            Ok(Some(bytes))
+        }
+        Some(Piece::Cut) => Err(ProviderError::network("the connection broke: reset by peer (pulled on purpose)")),
+        None => Ok(None),
+    }
+}
+
+impl Scene {
+    fn events(&self, turn: usize, request: &Request, request_bytes: usize) -> Vec<StreamEvent> {
+        let mut events = vec![StreamEvent::Start { id: Some(format!("scene-{turn}")), model: Some(request.model.clone()) }];
+        let mut output = 0;
+        if !self.text.is_empty() {
+            events.push(StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text });
+            for word in self.text.split_inclusive(' ') {
+                output += 1;
+                events.push(StreamEvent::Delta { ix: 0, delta: Delta::Text { text: word.to_owned() } });
+            }
+            events.push(StreamEvent::BlockEnd { ix: 0 });
+        }
+        for (n, (name, args)) in self.calls.iter().enumerate() {
+            let ix = n + 1;
+            let id = format!("call_{turn}_{n}");
+            let text = args.to_string();
+            output += text.len() as u64 / 4;
+            events.push(StreamEvent::BlockStart { ix, kind: BlockKind::ToolCall { id, name: (*name).to_owned() } });
+            events.push(StreamEvent::Delta { ix, delta: Delta::Args { text } });
+            events.push(StreamEvent::BlockEnd { ix });
+        }
+        let stop = if self.calls.is_empty() { Stop::End } else { Stop::ToolUse };
+        let usage = Usage { input: Some(request_bytes as u64 / 4), output: Some(output), ..Usage::default() };
+        events.push(StreamEvent::Usage { usage });
+        events.push(StreamEvent::End { stop, reason: None });
+        events
+    }
+}

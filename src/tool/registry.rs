@@ -1,0 +1,75 @@
+//! The tools that an agent has, by name.
+
+use super::Tool;
+use super::create_file::CreateFile;
+use super::delete_file::DeleteFile;
+use super::grep::Grep;
+use super::list_files::ListFiles;
+use super::read_file::ReadFile;
+use super::replace_in_file::ReplaceInFile;
+use super::shell::Shell;
+use crate::base::{Failure, nearest};
+use crate::model::ToolSpec;
+use std::sync::Arc;
+
+/// An ordered set of tools and their specs; the order and the bytes of the specs never change once made.
+#[derive(Clone)]
+pub struct Registry {
+    tools: Vec<Arc<dyn Tool>>,
+    specs: Arc<[ToolSpec]>,
+}
+
+impl Registry {
+    pub fn new(tools: Vec<Arc<dyn Tool>>) -> Self {
+        let specs = tools.iter().map(|t| t.spec()).collect();
+        Self { tools, specs }
+    }
+
+    /// Every tool that is built in.
+    pub fn builtin() -> Self {
+        Self::new(vec![
+            Arc::new(ListFiles::new()),
+            Arc::new(ReadFile::new()),
+            Arc::new(Grep::new()),
+            Arc::new(CreateFile::new()),
+            Arc::new(ReplaceInFile::new()),
+            Arc::new(DeleteFile::new()),
+            Arc::new(Shell::new()),
+        ])
+    }
+
+    /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
+    pub fn select(&self, globs: &[String]) -> Result<Self, Failure> {
+        let mut set = globset::GlobSetBuilder::new();
+        for pattern in globs {
+            let glob = globset::Glob::new(pattern).map_err(|e| Failure::config(format!("tool pattern `{pattern}`: {}", e.kind())))?;
+            let matcher = glob.compile_matcher();
+            if !self.names().iter().any(|n| matcher.is_match(n)) {
+                let hint =
+                    nearest::did_you_mean(pattern, self.names()).unwrap_or_else(|| format!("the tools are {}", self.names().join(", ")));
+                return Err(Failure::config(format!("no tool is named `{pattern}`")).hint(hint));
+            }
+            set.add(glob);
+        }
+        let set = set.build().map_err(|e| Failure::config(format!("tool patterns: {e}")))?;
+        Ok(Self::new(self.tools.iter().filter(|t| set.is_match(t.name())).cloned().collect()))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        self.tools.iter().find(|t| t.name() == name)
+    }
+
+    pub fn names(&self) -> Vec<&'static str> {
+        self.tools.iter().map(|t| t.name()).collect()
+    }
+
+    pub fn specs(&self) -> Arc<[ToolSpec]> {
+        Arc::clone(&self.specs)
+    }
+
+    /// What a model is told about a tool that does not exist.
+    pub fn unknown(&self, name: &str) -> String {
+        let near = nearest::did_you_mean(name, self.names()).map_or_else(|| ".".to_owned(), |hint| format!("; {hint}"));
+        format!("there is no tool `{name}`{near} The tools are: {}", self.names().join(", "))
+    }
+}

@@ -1,0 +1,123 @@
+//! `replace_in_file`: one or more replacements in a file, all or none.
+
+use super::change::{self, Change};
+use super::{Args, Context, Effect, FileChange, Running, Tool, ToolError, args, schema};
+use crate::model::ToolSpec;
+use crate::workspace::diff::Kind;
+use crate::workspace::edit::{self, Replacement, Scope};
+use crate::workspace::file::Text;
+use crate::workspace::locate::Precision;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+pub struct ReplaceInFile {
+    schema: Value,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ReplaceArgs {
+    path: String,
+    replacements: Vec<ReplacementArgs>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ReplacementArgs {
+    old_str: String,
+    new_str: String,
+    #[serde(default)]
+    replace_all: bool,
+}
+
+impl From<ReplacementArgs> for Replacement {
+    fn from(r: ReplacementArgs) -> Self {
+        let scope = if r.replace_all { Scope::Every } else { Scope::Once };
+        Self { old: r.old_str, new: r.new_str, scope }
+    }
+}
+
+impl ReplaceInFile {
+    pub fn new() -> Self {
+        Self { schema: schema::of::<ReplaceArgs>() }
+    }
+
+    fn read(&self, args: &Args) -> Result<ReplaceArgs, ToolError> {
+        args::read(self.name(), &self.schema, &gathered(args))
+    }
+
+    fn prepare(&self, args: &Args, ctx: &Context) -> Result<Change, ToolError> {
+        let args = self.read(args)?;
+        let path = ctx.workspace.resolve(&args.path)?;
+        let shown = ctx.workspace.show(&path);
+        let Some(before) = change::current(&path, ctx)? else {
+            return Err(ToolError::model(format!("{}; to make a new file use create_file", ctx.workspace.missing(&path))));
+        };
+        let replacements: Vec<Replacement> = args.replacements.into_iter().map(Replacement::from).collect();
+        for replacement in &replacements {
+            change::refuse_redacted(&replacement.new, &before.body)?;
+        }
+        let edited = edit::apply(&before.body, &replacements).map_err(|e| ToolError::model(format!("{shown} was not changed: {e}")))?;
+        let diff = change::compare(&path, Kind::Change, &before.body, &edited.text, ctx);
+        let note = match edited.precision {
+            Precision::Exact => "",
+            Precision::Endings => " (matched apart from line endings, which were kept)",
+            Precision::TrailingBlanks => " (matched apart from blanks at line ends)",
+            Precision::FinalNewline => " (the file has no newline at its end)",
+        };
+        let places = if edited.places == 1 { String::new() } else { format!(" in {} places", edited.places) };
+        let text = format!("edited {shown}{places}: +{} -{} lines{note}", diff.added, diff.removed);
+        let after = Some(Text::encode(before.bom, &edited.text));
+        Ok(Change { path, before: Some(before), after, diff, text })
+    }
+}
+
+/// A single replacement that a model put beside `path` instead of into the list.
+fn gathered(args: &Args) -> Cow<'_, Args> {
+    if args.contains_key("replacements") || args.contains_key("edits") {
+        return Cow::Borrowed(args);
+    }
+    let (mut one, mut rest) = (Args::new(), Args::new());
+    for (key, value) in args {
+        let inner = key.starts_with("old_") || key.starts_with("new_") || key == "replace_all";
+        if inner { &mut one } else { &mut rest }.insert(key.clone(), value.clone());
+    }
+    if one.is_empty() {
+        return Cow::Borrowed(args);
+    }
+    rest.insert("replacements".to_owned(), json!([one]));
+    Cow::Owned(rest)
+}
+
+impl Tool for ReplaceInFile {
+    fn name(&self) -> &'static str {
+        "replace_in_file"
+    }
+
+    fn spec(&self) -> ToolSpec {
+        let description = "Edit a file. Each old_str must match exactly one place; all replacements are made, or none.";
+        ToolSpec { name: self.name().into(), description: description.into(), parameters: self.schema.clone() }
+    }
+
+    fn effect(&self, args: &Args, ctx: &Context) -> Result<Effect, ToolError> {
+        Ok(Effect::Writes(vec![ctx.workspace.resolve(&self.read(args)?.path)?]))
+    }
+
+    fn describe(&self, args: &Args) -> String {
+        let count = args.get("replacements").and_then(Value::as_array).map_or(1, Vec::len);
+        let more = if count > 1 { format!(" ({count} replacements)") } else { String::new() };
+        format!("{}: {}{more}", self.name(), args::peek(args, "path").unwrap_or("?"))
+    }
+
+    fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
+        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff.text).into_owned())
+    }
+
+    fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
+        Ok(vec![self.prepare(args, ctx)?.digests()])
+    }
+
+    fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {
+        Box::pin(async move { self.prepare(args, ctx)?.make(ctx) })
+    }
+}

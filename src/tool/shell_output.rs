@@ -1,0 +1,183 @@
+//! A command's raw output as text: for the model when it has ended, and live, line by line, for people.
+
+use crate::base::redact::Redactor;
+use crate::base::{bytesize, text};
+use crate::workspace::process::Captured;
+
+/// Bytes next to a cut that are thrown away after redaction: a secret that was cut in two is not known as one.
+pub const SLACK: usize = 4096;
+
+/// Live text given out by one call, in bytes; the result has the rest.
+const LIVE_MAX: usize = 256 * 1024;
+/// A line is given out in parts when it is longer.
+const LIVE_LINE: usize = 8 * 1024;
+
+/// At most about `max` bytes, a third of them from the beginning, with a line between that counts what was cut.
+pub fn render(captured: &Captured, redactor: &Redactor, max: usize) -> String {
+    let clean = |bytes: &[u8]| redactor.redact(&text::strip_controls(&String::from_utf8_lossy(bytes))).into_owned();
+    let head = clean(&captured.head);
+    let (head, tail, cut_before) = if captured.cut_bytes == 0 {
+        if head.len() <= max {
+            return head;
+        }
+        (head.clone(), head, 0)
+    } else {
+        let end = head.len().saturating_sub(SLACK);
+        (text::prefix(&head, end).to_owned(), without_key_rest(&clean(&captured.tail)), captured.cut_bytes)
+    };
+    let first = to_line_end(text::prefix(&head, max / 3));
+    let room = (max - max / 3).min(if cut_before == 0 { max } else { tail.len().saturating_sub(SLACK) });
+    let last = from_line_start(text::suffix(&tail, room));
+    let (cut_bytes, cut_lines) = if cut_before == 0 {
+        let middle = head.get(first.len()..head.len() - last.len()).unwrap_or("");
+        (middle.len() as u64, lines(middle))
+    } else {
+        let trimmed = (captured.head.len() + captured.tail.len()).saturating_sub(first.len() + last.len());
+        let rest = count(&captured.head) + count(&captured.tail);
+        (captured.cut_bytes + trimmed as u64, captured.cut_lines + rest.saturating_sub(lines(first) + lines(last)))
+    };
+    let gap = if first.is_empty() || first.ends_with('\n') { "" } else { "\n" };
+    format!("{first}{gap}[... {cut_lines} lines, {} cut ...]\n{last}", bytesize::human(cut_bytes))
+}
+
+fn lines(text: &str) -> u64 {
+    count(text.as_bytes())
+}
+
+fn count(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|b| u64::from(*b == b'\n')).sum()
+}
+
+/// Cuts back to a whole line, unless that would lose most of it.
+fn to_line_end(s: &str) -> &str {
+    match s.rfind('\n') {
+        Some(at) if at * 2 > s.len() => s.get(..=at).unwrap_or(s),
+        _ => s,
+    }
+}
+
+fn from_line_start(s: &str) -> &str {
+    match s.find('\n') {
+        Some(at) if at * 2 < s.len() => s.get(at + 1..).unwrap_or(s),
+        _ => s,
+    }
+}
+
+/// The end of a private key whose beginning was cut is not known by its first line; it goes up to its last.
+fn without_key_rest(tail: &str) -> String {
+    let end = "PRIVATE KEY-----";
+    match tail.find("-----END ").and_then(|at| Some(at + tail.get(at..)?.find(end)? + end.len())) {
+        Some(after) => format!("{}{}", crate::base::redact::MARK, format_args!("private_key]{}", tail.get(after..).unwrap_or(""))),
+        None => tail.to_owned(),
+    }
+}
+
+/// Cuts a stream into lines as it comes.
+#[derive(Default)]
+pub struct LiveText {
+    pending: Vec<u8>,
+    given: usize,
+}
+
+impl LiveText {
+    pub fn push(&mut self, bytes: &[u8], redactor: &Redactor, mut give: impl FnMut(&str)) {
+        let mut rest = bytes;
+        while self.given < LIVE_MAX && !rest.is_empty() {
+            let end = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
+            let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            self.pending.extend_from_slice(line);
+            rest = after;
+            if self.pending.ends_with(b"\n") || self.pending.len() > LIVE_LINE {
+                self.flush(redactor, &mut give);
+            }
+        }
+    }
+
+    pub fn end(mut self, redactor: &Redactor, mut give: impl FnMut(&str)) {
+        self.flush(redactor, &mut give);
+    }
+
+    fn flush(&mut self, redactor: &Redactor, give: &mut impl FnMut(&str)) {
+        let line = text::strip_controls(&String::from_utf8_lossy(&std::mem::take(&mut self.pending)));
+        self.given += line.len();
+        if self.given >= LIVE_MAX {
+            give("[more output follows, not shown live]\n");
+        } else if !line.is_empty() {
+            give(&redactor.redact(&line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(head: &str, tail: &str, cut_bytes: u64, cut_lines: u64) -> Captured {
+        Captured { head: head.into(), tail: tail.into(), cut_bytes, cut_lines }
+    }
+
+    #[test]
+    fn what_fits_is_only_cleaned() {
+        let c = cut("\u{1b}[31mred\u{1b}[0m\r\n10%\r100%\nbad \u{0}byte", "", 0, 0);
+        assert_eq!(render(&c, &Redactor::default(), 100), "red\n100%\nbad byte");
+    }
+
+    #[test]
+    fn a_cut_counts_every_line_once() {
+        let all: Vec<String> = (0..10_000).map(|n| format!("line {n}\n")).collect();
+        let whole = all.concat();
+        for captured in [
+            cut(&whole, "", 0, 0),
+            cut(
+                &whole[..10_000],
+                &whole[whole.len() - 20_000..],
+                whole.len() as u64 - 30_000,
+                count(&whole.as_bytes()[10_000..whole.len() - 20_000]),
+            ),
+        ] {
+            let out = render(&captured, &Redactor::default(), 6_000);
+            assert!(out.len() < 6_100, "{}", out.len());
+            let (first, rest) = out.split_once("[... ").unwrap();
+            let (cut, last) = rest.split_once(" cut ...]\n").unwrap();
+            let number: usize = cut.split_once(' ').unwrap().0.parse().unwrap();
+            assert!(whole.starts_with(first) && whole.ends_with(last) && first.ends_with('\n'));
+            assert_eq!(first.lines().count() + number + last.lines().count(), 10_000);
+        }
+    }
+
+    #[test]
+    fn a_secret_at_the_cut_does_not_leak_in_halves() {
+        let mut redactor = Redactor::default();
+        redactor.learn("CANARY", "canary-0123456789-canary");
+        let head = format!("{}canary-01234", "x\n".repeat(5_000));
+        let tail = format!("56789-canary{}", "\ny".repeat(5_000));
+        let out = render(&cut(&head, &tail, 5, 0), &redactor, 9_000);
+        assert!(!out.contains("canary"), "{out}");
+        let tail = format!("QUJD\n-----END RSA PRIVATE KEY-----\n{}", "y\n".repeat(200));
+        let out = render(&cut(&"x\n".repeat(5_000), &tail, 5, 0), &redactor, 9_000);
+        assert!(!out.contains("QUJD"));
+    }
+
+    #[test]
+    fn live_text_is_whole_lines_redacted_and_bounded() {
+        let mut redactor = Redactor::default();
+        redactor.learn("CANARY", "canary-0123456789");
+        let mut got: Vec<String> = Vec::new();
+        let mut live = LiveText::default();
+        for part in ["a\nb cana", "ry-0123456789\nc", "\u{1b}[0m"] {
+            live.push(part.as_bytes(), &redactor, |l| got.push(l.to_owned()));
+        }
+        live.end(&redactor, |l| got.push(l.to_owned()));
+        assert_eq!(got, ["a\n", "b [redacted:CANARY]\n", "c"]);
+
+        let (mut live, mut bytes, mut last) = (LiveText::default(), 0, String::new());
+        for _ in 0..1000 {
+            live.push(&[b'x'; 5000], &redactor, |l| {
+                bytes += l.len();
+                last = l.to_owned();
+            });
+        }
+        assert!(bytes < LIVE_MAX + LIVE_LINE);
+        assert_eq!(last, "[more output follows, not shown live]\n");
+    }
+}

@@ -1,0 +1,240 @@
+//! The shapes of a reply, streamed or whole, as leniently as they must be read.
+//!
+//! A field of the wrong type counts as absent where the rest still makes sense. Text is borrowed from the line where no
+//! escape forces a copy.
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// A chunk of a stream, or a whole reply: the latter has `message` where the former has `delta`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Chunk<'a> {
+    #[serde(borrow, default)]
+    pub id: Text<'a>,
+    #[serde(borrow, default)]
+    pub model: Text<'a>,
+    #[serde(borrow, default)]
+    pub object: Text<'a>,
+    #[serde(borrow, default, rename = "type")]
+    pub kind: Text<'a>,
+    #[serde(borrow)]
+    pub choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    pub usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub x_groq: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Choice<'a> {
+    #[serde(default)]
+    pub index: Count,
+    #[serde(borrow)]
+    pub delta: Option<Piece<'a>>,
+    #[serde(borrow)]
+    pub message: Option<Piece<'a>>,
+    #[serde(borrow, default)]
+    pub finish_reason: Text<'a>,
+    #[serde(borrow, default)]
+    pub native_finish_reason: Text<'a>,
+}
+
+/// What is new of a message, or all of it.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Piece<'a> {
+    #[serde(borrow, default)]
+    pub content: Content<'a>,
+    #[serde(borrow, default)]
+    pub refusal: Text<'a>,
+    #[serde(borrow, default)]
+    pub reasoning: Text<'a>,
+    #[serde(borrow, default)]
+    pub reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    pub reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub tool_calls: Option<Vec<CallPiece<'a>>>,
+    /// The form before tools: one call, without an id.
+    #[serde(borrow)]
+    pub function_call: Option<Function<'a>>,
+    #[serde(borrow)]
+    pub extra_content: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct CallPiece<'a> {
+    #[serde(default)]
+    pub index: Count,
+    #[serde(borrow, default)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub function: Option<Function<'a>>,
+    #[serde(borrow)]
+    pub extra_content: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Function<'a> {
+    #[serde(borrow, default)]
+    pub name: Text<'a>,
+    /// A string by the rules; some servers send the object itself, or null.
+    #[serde(borrow)]
+    pub arguments: Option<&'a RawValue>,
+}
+
+/// A string; anything else counts as absent, and so does the empty one. A number becomes its digits.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Text<'a>(pub Option<Cow<'a, str>>);
+
+impl<'a> Text<'a> {
+    pub fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub fn into_owned(self) -> Option<String> {
+        self.0.map(Cow::into_owned)
+    }
+
+    fn of(text: Cow<'a, str>) -> Self {
+        Self((!text.is_empty()).then_some(text))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
+        Ok(Text::of(Cow::Borrowed(v)))
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(Text::of(Cow::Owned(v.to_owned())))
+    }
+
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Self::Value, E> {
+        Ok(Text::of(Cow::Owned(v.to_string())))
+    }
+
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Self::Value, E> {
+        Ok(Text::of(Cow::Owned(v.to_string())))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Text(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text(None))
+    }
+}
+
+/// A whole number, also as a string of digits; anything else counts as absent.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(Text::deserialize(from)?.get().and_then(|t| t.parse().ok())))
+    }
+}
+
+/// A message's content: text, or parts (Mistral streams parts), or nothing.
+#[derive(Debug, Default)]
+pub enum Content<'a> {
+    #[default]
+    None,
+    Text(Cow<'a, str>),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Part<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub kind: Text<'a>,
+    #[serde(borrow, default)]
+    pub text: Text<'a>,
+    #[serde(borrow, default)]
+    pub refusal: Text<'a>,
+    /// A string or text parts again.
+    #[serde(borrow, default)]
+    pub thinking: Content<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or a list of parts")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Borrowed(v)))
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Owned(v.to_owned())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Content::None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = seq.next_element()? {
+            parts.push(part);
+        }
+        Ok(Content::Parts(parts))
+    }
+}
+
+/// The text of raw arguments: a string's content, an object as it stands, nothing for null.
+pub fn arguments(raw: &RawValue) -> Cow<'_, str> {
+    let json = raw.get();
+    if json.starts_with('"') {
+        // It parsed as JSON once, so it does again; if not, the raw form is the honest rest.
+        serde_json::from_str::<Text<'_>>(json).map_or(Cow::Borrowed(json), |t| t.0.unwrap_or_default())
+    } else if json == "null" {
+        Cow::Borrowed("")
+    } else {
+        Cow::Borrowed(json)
+    }
+}

@@ -1,0 +1,73 @@
+//! Tool ids and names within the wire's bounds: shortened by hash, the same way every turn, and mapped back.
+//!
+//! Chat Completions takes ids of at most 40 characters and names of at most 64 from `[A-Za-z0-9_-]`; MCP prefixes and
+//! other wires' ids go beyond both. What already fits is never touched, so nothing changes between turns.
+
+use crate::base::digest;
+use crate::base::text;
+use crate::model::ToolSpec;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+const MAX_ID: usize = 40;
+const MAX_NAME: usize = 64;
+
+/// The id as this wire takes it. Calls and results go through the same function, so pairs stay pairs.
+pub fn wire_id(id: &str) -> Cow<'_, str> {
+    if !id.is_empty() && id.len() <= MAX_ID { Cow::Borrowed(id) } else { Cow::Owned(format!("call_{}", digest::short(id.as_bytes(), 32))) }
+}
+
+/// The tool name as this wire takes it.
+pub fn wire_name(name: &str) -> Cow<'_, str> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(fits) {
+        return Cow::Borrowed(name);
+    }
+    let readable: String = name.chars().map(|c| if c.is_ascii() && fits(c as u8) { c } else { '_' }).collect();
+    // The hash is of the whole name, so two names that look alike after the change stay two.
+    Cow::Owned(format!("{}_{}", text::prefix(&readable, MAX_NAME - 11), digest::short(name.as_bytes(), 10)))
+}
+
+/// The way back from a wire name to the tool's own.
+#[derive(Debug, Clone, Default)]
+pub struct ToolNames(HashMap<String, String>);
+
+impl ToolNames {
+    pub fn of(tools: &[ToolSpec]) -> Self {
+        let changed = tools.iter().filter_map(|t| match wire_name(&t.name) {
+            Cow::Owned(wire) => Some((wire, t.name.clone())),
+            Cow::Borrowed(_) => None,
+        });
+        Self(changed.collect())
+    }
+
+    pub fn original<'a>(&'a self, wire: &'a str) -> &'a str {
+        self.0.get(wire).map_or(wire, String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_stays_and_what_does_not_is_bounded_distinct_and_mapped_back() {
+        assert_eq!(wire_id("call_1"), "call_1");
+        assert_eq!(wire_name("read_file"), "read_file");
+        let long = "x".repeat(80);
+        let names = [format!("mcp__{long}__a"), format!("mcp__{long}__b"), "a.b".to_owned(), "a/b".to_owned(), "ü".repeat(40)];
+        let tools: Vec<ToolSpec> =
+            names.iter().map(|n| ToolSpec { name: n.clone(), description: String::new(), parameters: serde_json::json!({}) }).collect();
+        let back = ToolNames::of(&tools);
+        let wire: Vec<String> = names.iter().map(|n| wire_name(n).into_owned()).collect();
+        for (name, wire) in names.iter().zip(&wire) {
+            assert!(wire.len() <= 64 && wire.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)), "{wire}");
+            assert_eq!(back.original(wire), name);
+            assert_eq!(wire_name(wire), *wire, "shortening twice changes nothing");
+        }
+        let distinct: std::collections::HashSet<_> = wire.iter().collect();
+        assert_eq!(distinct.len(), wire.len());
+        assert!(wire_id(&long).len() <= 40 && wire_id(&long) != wire_id(&format!("{long}y")) && !wire_id("").is_empty());
+        assert_eq!(back.original("unknown"), "unknown");
+    }
+}

@@ -1,0 +1,130 @@
+//! Token counts: this wire's overlapping totals to pup's disjoint classes, and back.
+//!
+//! `prompt_tokens` includes cached and newly cached tokens, `completion_tokens` includes reasoning. xAI's leaves
+//! reasoning out, which its total gives away.
+
+use crate::model::Usage;
+use crate::wire::json_out::Object;
+use serde::{Deserialize, Deserializer};
+
+#[derive(Debug, Default, Deserialize)]
+pub struct WireUsage {
+    #[serde(default, deserialize_with = "count")]
+    prompt_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    completion_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's place for the same count.
+    #[serde(default, deserialize_with = "count")]
+    prompt_cache_hit_tokens: Option<u64>,
+    /// Moonshot's. Together writes a 0 here whether it caches or not, so a 0 says nothing.
+    #[serde(default, deserialize_with = "count")]
+    cached_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PromptDetails {
+    #[serde(default, deserialize_with = "count")]
+    cached_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct CompletionDetails {
+    #[serde(default, deserialize_with = "count")]
+    reasoning_tokens: Option<u64>,
+}
+
+/// A count, or nothing for anything that is not a whole number of at least zero.
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0 && f.fract() == 0.0 && *f < 1e15).map(|f| f as u64)))
+}
+
+impl WireUsage {
+    pub fn neutral(&self) -> Usage {
+        let prompt = self.prompt_tokens_details.as_ref();
+        let cache_read = prompt.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens).or(self.cached_tokens.filter(|n| *n > 0));
+        let cache_write = prompt.and_then(|d| d.cache_write_tokens);
+        let reasoning = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens);
+        let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+        let apart = match (self.prompt_tokens, self.completion_tokens, self.total_tokens, reasoning) {
+            (Some(p), Some(c), Some(total), Some(r)) if r > 0 => p.checked_add(c).and_then(|s| s.checked_add(r)) == Some(total),
+            _ => false,
+        };
+        Usage {
+            input: self.prompt_tokens.map(|p| p.saturating_sub(cached)),
+            cache_read,
+            cache_write,
+            cache_write_1h: None,
+            output: self.completion_tokens.map(|c| if apart { c.saturating_add(reasoning.unwrap_or(0)) } else { c }),
+            reasoning,
+        }
+    }
+}
+
+/// Writes the field `usage`. Absent counts stay absent; both times-to-live of cache writes are one class here.
+pub fn write(object: &mut Object<'_>, usage: &Usage) {
+    let write = sum(usage.cache_write, usage.cache_write_1h);
+    let prompt = usage.input.map(|i| i.saturating_add(usage.cache_read.unwrap_or(0)).saturating_add(write.unwrap_or(0)));
+    let total = prompt.zip(usage.output).map(|(p, c)| p.saturating_add(c));
+    object.object("usage", |o| {
+        o.maybe("prompt_tokens", prompt.as_ref()).maybe("completion_tokens", usage.output.as_ref()).maybe("total_tokens", total.as_ref());
+        if usage.cache_read.is_some() || write.is_some() {
+            o.object("prompt_tokens_details", |d| {
+                d.maybe("cached_tokens", usage.cache_read.as_ref()).maybe("cache_write_tokens", write.as_ref());
+            });
+        }
+        if usage.reasoning.is_some() {
+            o.object("completion_tokens_details", |d| {
+                d.maybe("reasoning_tokens", usage.reasoning.as_ref());
+            });
+        }
+    });
+}
+
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Usage {
+        serde_json::from_str::<WireUsage>(json).unwrap().neutral()
+    }
+
+    #[test]
+    fn classes_are_disjoint_and_absent_is_not_zero() {
+        let u = read(
+            r#"{"prompt_tokens":100,"completion_tokens":9,"total_tokens":109,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10}}"#,
+        );
+        assert_eq!((u.input, u.cache_read, u.cache_write, u.output, u.reasoning), (Some(30), Some(60), Some(10), Some(9), None));
+        let u = read(r#"{"prompt_tokens":100,"completion_tokens":null}"#);
+        assert_eq!((u.input, u.cache_read, u.output), (Some(100), None, None));
+    }
+
+    #[test]
+    fn a_total_that_counts_reasoning_apart_puts_it_into_the_output() {
+        let u = read(r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#);
+        assert_eq!((u.output, u.reasoning), (Some(12), Some(7)));
+        let u = read(r#"{"prompt_tokens":10,"completion_tokens":12,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#);
+        assert_eq!(u.output, Some(12));
+    }
+
+    #[test]
+    fn other_places_of_the_cached_count_and_odd_numbers() {
+        assert_eq!(read(r#"{"prompt_tokens":9,"prompt_cache_hit_tokens":4}"#).cache_read, Some(4));
+        assert_eq!(read(r#"{"prompt_tokens":9.0,"cached_tokens":"x"}"#).input, Some(9));
+        assert_eq!(read(r#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":5}}"#).input, Some(0));
+        assert_eq!(read(r#"{"prompt_tokens":-1}"#), Usage::default());
+    }
+}

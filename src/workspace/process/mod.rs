@@ -1,0 +1,214 @@
+//! One command from spawn to the last of its descendants.
+//!
+//! A command leads a session and a process group of its own, reads nothing, and writes stdout and stderr into one pipe,
+//! so that lines stay in the order in which they were written. When its shell has ended, whatever it left running is
+//! ended too ([`tree`]): nothing outlives its call.
+
+mod capture;
+mod tree;
+
+pub use capture::Captured;
+pub use tree::Stray;
+
+use crate::base::{Failure, id};
+use capture::Capture;
+use process_wrap::tokio::{CommandWrap, ProcessSession};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long output may still come after the shell has ended, for helpers that end with it.
+const LINGER: Duration = Duration::from_millis(200);
+/// How long the pipe is drained after everything that could write to it was ended.
+const DRAIN: Duration = Duration::from_millis(50);
+const CHUNK: usize = 64 * 1024;
+
+/// A command line and its bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Command<'a> {
+    /// Run by `bash -c`, or `sh -c` where there is no bash.
+    pub line: &'a str,
+    /// An existing folder.
+    pub cwd: &'a Path,
+    pub timeout: Duration,
+    /// Environment variables that the command does not get.
+    pub hidden: &'a [String],
+    /// Bytes of output kept: a third from the beginning, the rest from the end.
+    pub keep: usize,
+}
+
+/// A command's process, for the journal: enough to find and end it after a crash.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Spawned {
+    pub pid: u32,
+    /// Its process group and session, which it leads.
+    pub pgid: u32,
+    /// When it started, in the kernel's clock ticks since boot: tells it from a later process with the same id.
+    /// `None` where the system has no /proc.
+    pub start_time: Option<u64>,
+    /// The value of `PUP_CALL` in the environment of it and of everything that it starts.
+    pub marker: String,
+}
+
+/// Hears of a command while it runs, on the thread that runs it.
+pub trait Watch: Send {
+    /// The process exists. An error ends it.
+    fn spawned(&mut self, process: &Spawned) -> Result<(), Failure>;
+    /// Raw output as it came.
+    fn output(&mut self, bytes: &[u8]);
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Exit(i32),
+    /// By a signal that was not ours.
+    Signal(i32),
+    TimedOut,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    pub ended: Ended,
+    pub output: Captured,
+    /// What was still running after the shell had ended by itself, and was ended.
+    pub stopped: Vec<Stray>,
+    /// What could not be ended, for example because it runs as another user.
+    pub left: Vec<Stray>,
+}
+
+/// Why a command gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error("the command cannot be started: {0}")]
+    Spawn(io::Error),
+    #[error("lost sight of the command: {0}")]
+    Io(io::Error),
+    /// From [`Watch::spawned`].
+    #[error(transparent)]
+    Watch(Failure),
+}
+
+/// Runs a command to its end, its time-out or its cancellation. On every way out its process tree has ended, the
+/// future being dropped excepted: then the shell's group is killed, but nobody waits for it.
+pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut dyn Watch) -> Result<Finished, ProcessError> {
+    tree::adopt_orphans();
+    let marker = id::fresh(16);
+    let (reader, writer) = io::pipe().map_err(ProcessError::Spawn)?;
+    let (child, call) = spawn(command, &marker, &writer).map_err(ProcessError::Spawn)?;
+    // The end of output comes when the last writer is gone, and this is one.
+    drop(writer);
+    let mut out = pipe::Receiver::from_owned_fd(reader.into()).map_err(ProcessError::Io)?;
+    let mut guard = Guarded { child, call, ended: false };
+    if let Err(failure) = watch.spawned(&guard.call.spawned(marker)) {
+        guard.end().await;
+        return Err(ProcessError::Watch(failure));
+    }
+
+    let mut capture = Capture::new(command.keep);
+    let mut buffer = vec![0; CHUNK];
+    let mut deadline = Instant::now() + command.timeout;
+    let mut status: Option<ExitStatus> = None;
+    let mut open = true;
+    let interrupted = loop {
+        if status.is_some() && !open {
+            break None;
+        }
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => break status.is_none().then_some(Ended::Cancelled),
+            () = sleep_until(deadline) => break status.is_none().then_some(Ended::TimedOut),
+            ended = guard.child.wait(), if status.is_none() => {
+                status = Some(ended.map_err(ProcessError::Io)?);
+                deadline = deadline.min(Instant::now() + LINGER);
+            }
+            read = out.read(&mut buffer), if open => match read {
+                Ok(0) | Err(_) => open = false,
+                Ok(n) => take(&mut capture, watch, &buffer, n),
+            },
+        }
+    };
+
+    let ending = guard.end().await;
+    if open {
+        let rest = async {
+            while let Ok(n @ 1..) = out.read(&mut buffer).await {
+                take(&mut capture, watch, &buffer, n);
+            }
+        };
+        // Nothing is lost by giving up: only something that could not be ended holds the pipe.
+        let _ = timeout(DRAIN, rest).await;
+    }
+    let ended = match (interrupted, status) {
+        (Some(ended), _) => ended,
+        (None, Some(status)) => status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or_default()), Ended::Exit),
+        (None, None) => Ended::TimedOut,
+    };
+    Ok(Finished { ended, output: capture.finish(), stopped: ending.stopped, left: ending.left })
+}
+
+fn take(capture: &mut Capture, watch: &mut dyn Watch, buffer: &[u8], n: usize) {
+    let bytes = buffer.get(..n).unwrap_or_default();
+    capture.push(bytes);
+    watch.output(bytes);
+}
+
+fn spawn(command: &Command<'_>, marker: &str, writer: &io::PipeWriter) -> io::Result<(tree::Shell, tree::Call)> {
+    let start = |shell: &str| -> io::Result<(tree::Shell, tree::Call)> {
+        let (stdout, stderr) = (writer.try_clone()?, writer.try_clone()?);
+        let mut wrap = CommandWrap::with_new(shell, |c| {
+            c.arg("-c").arg(command.line).current_dir(command.cwd);
+            c.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+            environment(c, command.hidden, marker);
+        });
+        wrap.wrap(ProcessSession);
+        // The wrapper's own `wait` waits for the whole group; only the shell decides when a command has ended.
+        tree::Call::start(marker, || Ok(wrap.spawn()?.into_inner()))
+    };
+    match start("bash") {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => start("sh"),
+        other => other,
+    }
+}
+
+/// Programs are told that nobody watches: no colours, no pager, no questions.
+fn environment(c: &mut tokio::process::Command, hidden: &[String], marker: &str) {
+    for name in hidden.iter().map(String::as_str).chain(["CI"]) {
+        c.env_remove(name);
+    }
+    c.envs([("TERM", "dumb"), ("NO_COLOR", "1"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")]);
+    c.env(tree::MARKER, marker);
+}
+
+/// A call, whose processes are killed when it is dropped half-way.
+struct Guarded {
+    child: tree::Shell,
+    call: tree::Call,
+    ended: bool,
+}
+
+impl Guarded {
+    async fn end(&mut self) -> tree::Ending {
+        let ending = tree::end_all(&self.call, &mut self.child).await;
+        self.ended = true;
+        ending
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if !self.ended {
+            tree::kill_now(&self.call, &mut self.child);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

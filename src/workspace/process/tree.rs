@@ -1,0 +1,328 @@
+//! Finding and ending everything that a command started, wherever it went.
+//!
+//! Three bonds lead from a call to its processes: descent (parent ids), the session that its shell leads, and `PUP_CALL`
+//! in the environment, which outlives `setsid` and a double fork. On Linux pup is also the "child subreaper": an orphan
+//! becomes pup's own child instead of init's, so that one look at pup's children tells whether a command left anything.
+//! A child of pup's in a foreign session that carries no `PUP_CALL` at all was left by a command too; whose, is unknown
+//! while several run, so the last of them ends it. Hence: anything else that pup starts must stay in pup's session or be started through here.
+
+use super::Spawned;
+use process_wrap::tokio::ChildWrapper;
+use rustix::process::{Pid, Signal, WaitOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+pub(super) const MARKER: &str = "PUP_CALL";
+
+/// From the polite signal to the one that cannot be refused.
+const GRACE: Duration = Duration::from_millis(400);
+/// How long processes that cannot be ended are tried.
+const INSIST: Duration = Duration::from_millis(1500);
+const POLL: Duration = Duration::from_millis(10);
+
+/// A process that a command left.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stray {
+    pub pid: u32,
+    /// The kernel's name for it, at most 15 bytes.
+    pub name: String,
+}
+
+/// What [`end_all`] did.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub stopped: Vec<Stray>,
+    pub left: Vec<Stray>,
+}
+
+/// The calls that are running in this process. Being the subreaper is a property of the process, and so is this list:
+/// it tells one call's orphans from another's shell.
+#[derive(Debug)]
+struct Live {
+    shells: BTreeSet<u32>,
+    /// Since when, in clock ticks since boot, some call has been running without a pause.
+    since: u64,
+}
+
+static LIVE: Mutex<Live> = Mutex::new(Live { shells: BTreeSet::new(), since: 0 });
+
+fn live() -> MutexGuard<'static, Live> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes orphaned descendants ours. Costs one system call; where there is no such thing the other bonds must do.
+pub(super) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// A shell's own process, without a wrapper that would wait for its group.
+pub(super) type Shell = Box<dyn ChildWrapper>;
+
+/// What identifies the processes of one call.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    shell: u32,
+    start: Option<u64>,
+    /// `PUP_CALL=...` as it stands in an environment.
+    mark: Vec<u8>,
+}
+
+impl Call {
+    /// Spawns a shell and registers it in one step, so that no other call can take it for an orphan.
+    pub(super) fn start(marker: &str, spawn: impl FnOnce() -> io::Result<Shell>) -> io::Result<(Shell, Self)> {
+        let mut live = live();
+        let child = spawn()?;
+        let shell = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
+        let start = Process::read(shell).map(|p| p.start);
+        if live.shells.is_empty() {
+            live.since = start.unwrap_or_default();
+        }
+        live.shells.insert(shell);
+        Ok((child, Self { shell, start, mark: format!("{MARKER}={marker}").into_bytes() }))
+    }
+
+    pub(super) fn spawned(&self, marker: String) -> Spawned {
+        Spawned { pid: self.shell, pgid: self.shell, start_time: self.start, marker }
+    }
+
+    /// The call's processes among `all`, without the shell and without those that have ended; the latter are reaped
+    /// where they are ours.
+    fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Vec<Process> {
+        let live = live();
+        let alone = live.shells.iter().all(|pid| *pid == self.shell);
+        let (me, session) = (std::process::id(), own_session());
+        let mut ours: BTreeSet<u32> = BTreeSet::new();
+        if shell == State::Running {
+            ours.insert(self.shell);
+        }
+        for p in all.values().filter(|p| !live.shells.contains(&p.pid) && p.pid != me) {
+            let orphan = p.parent == me && Some(p.session) != session && p.start >= live.since;
+            let bound = p.session == self.shell
+                || match p.mark() {
+                    Mark::Value(value) => value == self.mark,
+                    Mark::None | Mark::Unreadable => orphan && alone,
+                };
+            if bound {
+                ours.insert(p.pid);
+            }
+        }
+        // Descendants of members are members, whatever they did to their session and environment.
+        loop {
+            let more: Vec<u32> = all
+                .values()
+                .filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid) && !live.shells.contains(&p.pid))
+                .map(|p| p.pid)
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            ours.extend(more);
+        }
+        ours.remove(&self.shell);
+        let (dead, alive): (Vec<&Process>, Vec<&Process>) = ours.iter().filter_map(|pid| all.get(pid)).partition(|p| p.ended);
+        for process in dead.into_iter().filter(|p| p.parent == me) {
+            process.reap();
+        }
+        alive.into_iter().cloned().collect()
+    }
+}
+
+/// Whether anything could be left of a call whose shell has ended: cheap, and on Linux never a wrong "no", since then
+/// everything that it started has died or become ours.
+fn may_have_orphans() -> bool {
+    let (Some(children), Some(own)) = (own_children(), own_session()) else { return true };
+    let live = live();
+    children.iter().any(|pid| !live.shells.contains(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Ended,
+}
+
+fn state(child: &mut Shell) -> State {
+    if matches!(child.try_wait(), Ok(None)) { State::Running } else { State::Ended }
+}
+
+/// Kills everything of the call at once, without waiting.
+pub(super) fn kill_now(call: &Call, child: &mut Shell) {
+    let shell = state(child);
+    let members = call.members(&scan(), shell);
+    if shell == State::Running {
+        signal_group(call.shell, Signal::KILL);
+    }
+    for process in &members {
+        process.signal(Signal::KILL);
+    }
+    live().shells.remove(&call.shell);
+}
+
+/// Ends the shell, if it still runs, and everything else of the call: first asked, then forced. Returns what was
+/// running besides the shell.
+pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
+    let mut ending = Ending::default();
+    let mut seen: BTreeSet<Stray> = BTreeSet::new();
+    let started = Instant::now();
+    let mut forced = false;
+    let mut asked: BTreeSet<u32> = BTreeSet::new();
+    loop {
+        let shell = state(child);
+        if shell == State::Ended && asked.is_empty() && !may_have_orphans() {
+            break;
+        }
+        let members = call.members(&scan(), shell);
+        if members.is_empty() && shell == State::Ended {
+            break;
+        }
+        seen.extend(members.iter().map(Process::stray));
+        if started.elapsed() > GRACE + INSIST {
+            ending.left = members.iter().map(Process::stray).collect();
+            break;
+        }
+        forced = forced || started.elapsed() > GRACE;
+        if shell == State::Running && (forced || asked.insert(call.shell)) {
+            signal_group(call.shell, if forced { Signal::KILL } else { Signal::TERM });
+            signal_group(call.shell, Signal::CONT);
+        }
+        for process in &members {
+            if forced {
+                process.signal(Signal::KILL);
+            } else if asked.insert(process.pid) {
+                process.signal(Signal::TERM);
+                process.signal(Signal::CONT);
+            }
+        }
+        sleep(POLL).await;
+    }
+    live().shells.remove(&call.shell);
+    ending.stopped = seen.into_iter().filter(|s| !ending.left.contains(s)).collect();
+    ending
+}
+
+/// One process as /proc shows it.
+#[derive(Debug, Clone)]
+struct Process {
+    pid: u32,
+    parent: u32,
+    session: u32,
+    /// Clock ticks since boot.
+    start: u64,
+    name: String,
+    /// A zombie, or on its way out.
+    ended: bool,
+}
+
+enum Mark {
+    None,
+    /// The whole assignment.
+    Value(Vec<u8>),
+    Unreadable,
+}
+
+impl Process {
+    fn read(pid: u32) -> Option<Self> {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Self::parse(pid, &String::from_utf8_lossy(&stat))
+    }
+
+    /// proc_pid_stat(5): `pid (name) state ppid pgrp session ...`, the start time is the 22nd field. The name may
+    /// contain anything, parentheses too.
+    fn parse(pid: u32, stat: &str) -> Option<Self> {
+        let (_, rest) = stat.split_once('(')?;
+        let (name, rest) = rest.rsplit_once(')')?;
+        let mut fields = rest.split_ascii_whitespace();
+        let state = fields.next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let session = fields.nth(1)?.parse().ok()?;
+        let start = fields.nth(15)?.parse().ok()?;
+        Some(Self { pid, parent, session, start, name: name.to_owned(), ended: matches!(state, "Z" | "X" | "x") })
+    }
+
+    fn stray(&self) -> Stray {
+        Stray { pid: self.pid, name: self.name.clone() }
+    }
+
+    fn mark(&self) -> Mark {
+        let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.pid)) else { return Mark::Unreadable };
+        let prefix = format!("{MARKER}=");
+        let found = environment.split(|b| *b == 0).find(|v| v.starts_with(prefix.as_bytes()));
+        found.map_or(Mark::None, |v| Mark::Value(v.to_vec()))
+    }
+
+    /// Signals this process, not a later one with its id.
+    fn signal(&self, signal: Signal) {
+        if Self::read(self.pid).is_some_and(|now| now.start == self.start)
+            && let Some(pid) = to_pid(self.pid)
+        {
+            // It may be gone or another user's; the next look tells.
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    fn reap(&self) {
+        let _ = rustix::process::waitpid(to_pid(self.pid), WaitOptions::NOHANG);
+    }
+}
+
+fn scan() -> BTreeMap<u32, Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
+    entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(Process::read).map(|p| (p.pid, p)).collect()
+}
+
+/// The ids of this process's children, or `None` where the kernel does not list them.
+fn own_children() -> Option<Vec<u32>> {
+    let mut all = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+        match std::fs::read_to_string(task.path().join("children")) {
+            Ok(list) => all.extend(list.split_ascii_whitespace().filter_map(|p| p.parse::<u32>().ok())),
+            // A thread that ended meanwhile has handed its children on; without the list nobody knows.
+            Err(_) => return None,
+        }
+    }
+    Some(all)
+}
+
+/// Not by getsid(2): that is 0 for a session led from outside of a container.
+fn own_session() -> Option<u32> {
+    Process::read(std::process::id()).map(|p| p.session)
+}
+
+fn to_pid(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+fn signal_group(leader: u32, signal: Signal) {
+    if let Some(pid) = to_pid(leader) {
+        let _ = rustix::process::kill_process_group(pid, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_name() {
+        let tail = "S 7 8 9 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
+        let p = Process::parse(42, &format!("42 (a) b (c)) {tail}")).unwrap();
+        assert_eq!((p.parent, p.session, p.start, p.name.as_str(), p.ended), (7, 9, 98765, "a) b (c)", false));
+        assert!(Process::parse(42, "42 (x) Z 1").is_none());
+        assert!(Process::parse(42, &format!("42 (x) {}", tail.replacen('S', "Z", 1))).unwrap().ended);
+    }
+
+    #[test]
+    fn this_process_is_found_with_its_children() {
+        let me = Process::read(std::process::id()).unwrap();
+        assert_eq!(Some(me.session), own_session());
+        assert!(scan().contains_key(&me.pid));
+        let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
+        assert!(own_children().is_none_or(|c| c.contains(&child.id())));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

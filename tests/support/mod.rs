@@ -1,0 +1,24 @@
+//! What integration tests stand on: a hermetic environment, a scripted model server, a pseudo terminal.
+//!
+//! ```ignore
+//! let server = Server::script([Reply::tool_call("read_file", json!({"path": "a.txt"})), Reply::text("It says hi.")]);
+//! let env = TestEnv::new();
+//! env.write("a.txt", "hi\n");
+//! env.pup().args(["run", "what is in a.txt?"]).model_server(&server).run().expect_code(0);
+//! assert_eq!(server.finish().len(), 2);
+//! ```
+
+pub mod env;
+pub mod http;
+pub mod invariant;
+pub mod launch;
+pub mod need;
+pub mod pty;
+pub mod reply;
+pub mod server;
+
+pub use env::TestEnv;
+pub use launch::{Launch, Outcome, Stdin, Stdout};
+pub use pty::{Key, Terminal};
+pub use reply::{Cut, Framing, Reply};
+pub use server::{Request, Server};

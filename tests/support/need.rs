@@ -1,0 +1,30 @@
+//! What a test needs from outside: without it the test says SKIP and passes, unless `PUP_REQUIRE_ALL=1` makes it fail.
+
+use std::path::{Path, PathBuf};
+
+/// The package's root folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of recorded provider traffic: `$PUP_SHARED/recordings`, else `../shared/recordings` beside the checkout.
+pub fn recordings() -> Option<PathBuf> {
+    let shared = std::env::var_os("PUP_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let folder = shared.join("recordings");
+    found(folder.is_dir(), &format!("the recordings ({}; PUP_SHARED names their parent folder)", folder.display())).then_some(folder)
+}
+
+/// Whether a program is on the PATH.
+pub fn program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found(std::env::split_paths(&path).any(|folder| folder.join(name).is_file()), &format!("the program `{name}`"))
+}
+
+fn found(there: bool, what: &str) -> bool {
+    let required = std::env::var_os("PUP_REQUIRE_ALL").is_some_and(|v| v == "1");
+    assert!(there || !required, "PUP_REQUIRE_ALL=1, and {what} is missing");
+    if !there {
+        println!("SKIP {}: {what} is missing", std::thread::current().name().unwrap_or("test"));
+    }
+    there
+}
