@@ -85,6 +85,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
+    super::log::start(args.verbose, &app.redactor);
     let piped = piped(args.prompt.is_some())?;
     let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
         return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
