@@ -1,5 +1,6 @@
 //! The door itself: carries out what the plan decides and hands the reply's events up as they come.
 
+use super::cooldown::{Cooldowns, Identity};
 use super::cost::cost_usd;
 use super::plan::{Plan, Rules, Step};
 use super::receipt::Exhausted;
@@ -13,7 +14,7 @@ use crate::wire::Encoder;
 use crate::wire::quirk::Calls;
 use crate::wire::quirk::calls::{self, ReplyFilter};
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One way to a model: a provider and the name under which it knows the model.
@@ -39,6 +40,11 @@ impl Link {
         Self { id, provider, origin, price, calls, encoder }
     }
 
+    fn identity(&self) -> Identity {
+        let Origin { provider, account, model } = self.origin.clone();
+        Identity { provider, account, upstream: model }
+    }
+
     /// What this usage costs here, in US dollars; none where a price is unknown.
     pub fn cost_usd(&self, usage: &Usage) -> Option<f64> {
         cost_usd(self.price.as_ref(), usage)
@@ -51,6 +57,7 @@ pub struct Router {
     links: Vec<Link>,
     rules: Rules,
     clock: Clock,
+    cooldowns: Mutex<Cooldowns>,
 }
 
 /// A question to a model.
@@ -91,11 +98,15 @@ pub enum LiveEvent {
 
 impl Router {
     pub fn new(links: Vec<Link>, rules: Rules) -> Self {
-        Self { links, rules, clock: Clock::system() }
+        Self { links, rules, clock: Clock::system(), cooldowns: Mutex::default() }
     }
 
     pub fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    fn cooldowns(&self) -> MutexGuard<'_, Cooldowns> {
+        self.cooldowns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a call. Nothing happens until the first [`Live::next`]; dropping the `Live` cancels it upstream.
@@ -105,7 +116,8 @@ impl Router {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let plan = Plan::new(rules, self.links.iter().map(|l| l.id.clone()), self.clock.now());
+        let links = self.links.iter().map(|l| (l.id.clone(), l.identity()));
+        let plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
         Live { router: self, request: ask.request, plan, open: None, queue: VecDeque::new(), announced: false, over: false }
     }
 }
@@ -205,6 +217,7 @@ impl Live<'_> {
             None if open.ended => {
                 let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
                 self.over = true;
+                self.router.cooldowns().clear(&open.link.identity());
                 self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
             }
             None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
@@ -237,7 +250,7 @@ impl Live<'_> {
         attempt.status = error.status;
         attempt.scope = Some(error.scope);
         attempt.retry_after_s = error.retry_after_s;
-        self.plan.failed(error.clone(), now, jitter());
+        self.plan.failed(error.clone(), &mut self.router.cooldowns(), now, jitter());
         self.queue.push_back(LiveEvent::Failed { attempt, error });
     }
 
