@@ -1,6 +1,7 @@
 //! `pup demo`: the real loop, tools and journal on a throw-away project with a failing test, against the built-in
 //! scripted provider; its stream is cut once on the way. No account, no network.
 
+use super::engine::Parts;
 use super::output::Format;
 use super::work::{self, Job};
 use crate::agent::{Approve, Limits};
@@ -88,8 +89,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     let places = Places::from_env().unwrap_or_else(|_| Places::under(&temp.path().join("pup")));
     let pace = if args.json { Duration::ZERO } else { PACE };
     let provider = Provider::Scripted(Scripted::new(scenes(), CUTS.to_vec(), pace));
-    let job = Job {
-        prompt: TASK.to_owned(),
+    let parts = Parts {
         root: root.clone(),
         agent: Agents::load(&places, None)?.get(DEFAULT_AGENT)?,
         links: vec![Link::new("scripted/demo".to_owned(), "demo".to_owned(), provider, None, None)],
@@ -97,10 +97,14 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         limits: Limits { max_turns: 20, loop_guard: 5 },
         tool_limits: tool::Limits::default(),
         rules: Rules::default(),
-        timeout: Some(Duration::from_mins(1)),
         places: Some(places),
         redactor: Redactor::default(),
         hidden: Vec::new(),
+    };
+    let job = Job {
+        prompt: TASK.to_owned(),
+        parts,
+        timeout: Some(Duration::from_mins(1)),
         notes: Vec::new(),
         format: if args.json { Format::Json } else { Format::Text },
         quiet: false,

@@ -8,6 +8,7 @@ mod debug;
 mod debug_tool;
 mod debug_wire;
 mod demo;
+mod engine;
 mod log;
 mod output;
 mod print;

@@ -250,7 +250,7 @@ impl Live<'_> {
         attempt.status = error.status;
         attempt.scope = Some(error.scope);
         attempt.retry_after_s = error.retry_after_s;
-        self.plan.failed(error.clone(), &mut self.router.cooldowns(), now, jitter());
+        self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
         self.queue.push_back(LiveEvent::Failed { attempt, error });
     }
 
