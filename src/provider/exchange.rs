@@ -73,7 +73,7 @@ impl Exchange {
         };
         let chunk = tokio::time::timeout(limit, self.source.chunk())
             .await
-            .map_err(|_| ProviderError::timeout(format!("{what} for {} s", limit.as_secs())))??;
+            .map_err(|_| ProviderError::timeout(format!("{what} for {} s", limit.as_secs_f64())))??;
         self.began |= chunk.is_some();
         Ok(chunk)
     }

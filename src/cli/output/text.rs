@@ -85,8 +85,8 @@ impl TextFace {
         let streamed = self.screen.stdout && self.streamed;
         if !streamed && !answer.trim().is_empty() {
             let mut out = io::stdout().lock();
-            // Into a pipe the text goes as the model wrote it; a terminal gets no control codes from a model.
-            let text = if self.screen.stdout { text::strip_controls(answer) } else { answer.to_owned() };
+            // No control codes of a model's, into a pipe either: what goes through it ends on somebody's terminal.
+            let text = text::strip_controls(answer);
             let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
         }
     }
