@@ -185,12 +185,13 @@ impl Driver<'_> {
 
     /// Calls that only read, side by side.
     async fn reads(&mut self, turn: &mut Turn, calls: &[ToolCall]) -> Result<(), Failure> {
+        for call in calls {
+            self.announce(call);
+        }
         let (registry, context, token) = (self.registry, self.context, self.stopper.token());
         let running = calls.iter().map(|call| run_one(registry, context, token, call));
         let results = futures_util::future::join_all(running).await;
-        // Told call by call, each with its result, or a person could not tell which belongs to which.
         for (call, result) in calls.iter().zip(results) {
-            self.announce(call);
             self.settle(turn, call, result?, Ran::Allowed(None));
         }
         Ok(())
