@@ -10,7 +10,9 @@
 mod architecture;
 mod calls;
 mod cli_smoke;
+mod cuts;
 mod faults;
+mod journal;
 mod readme;
 mod recordings;
 mod run;
