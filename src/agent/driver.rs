@@ -56,7 +56,11 @@ impl Driver<'_> {
                     }
                 }
                 Step::RunTools(calls) => self.run_tools(turn, &calls).await?,
-                Step::Finish(outcome) => return Ok(outcome),
+                Step::Finish(outcome) => {
+                    // A turn that was stopped has answered its open calls just now.
+                    self.scribe.messages(turn.history())?;
+                    return Ok(outcome);
+                }
             }
         }
     }
