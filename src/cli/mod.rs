@@ -13,6 +13,7 @@ mod print;
 mod run;
 mod select;
 mod sessions;
+mod stop;
 mod trust;
 mod work;
 

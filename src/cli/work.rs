@@ -3,6 +3,7 @@
 
 use super::ask::TerminalApprover;
 use super::output::{Counts, ErrorObject, Format, ResultObject, Screen, Silent, StreamFace, Style, TextFace, json_line};
+use super::stop;
 use crate::agent::scribe::{Live, Scribe};
 use crate::agent::turn;
 use crate::agent::{AgentEvent, Approve, Driver, EventSink, Limits, Stopper, Turn, prompt};
@@ -97,7 +98,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let scribe = Scribe::new(journal);
     let (live, output) = Live::new(scribe.clone());
     let stopper = Stopper::default();
-    watch(&stopper, job.timeout);
+    stop::watch(&stopper, job.timeout)?;
 
     let mut history = History::default();
     history.push(Message::system(prompt::system(&job.agent.prompt, workspace.root())));
@@ -159,35 +160,6 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         Format::Json | Format::StreamJson => json_line(&result),
     }
     Ok(result.exit_code)
-}
-
-/// SIGINT, SIGTERM and the clock stop the run; a second SIGINT stops waiting for anything.
-fn watch(stopper: &Stopper, timeout: Option<Duration>) {
-    let stop = stopper.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if stop.cause().is_some() {
-                std::process::exit(i32::from(Cause::Interrupted.exit_code()));
-            }
-            stop.stop(Cause::Interrupted);
-        }
-    });
-    #[cfg(unix)]
-    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        let stop = stopper.clone();
-        tokio::spawn(async move {
-            if term.recv().await.is_some() {
-                stop.stop(Cause::Terminated);
-            }
-        });
-    }
-    if let Some(timeout) = timeout {
-        let stop = stopper.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(timeout).await;
-            stop.stop(Cause::Limit);
-        });
-    }
 }
 
 fn result(turn: &Turn, outcome: &turn::Outcome, answer: String, attempts: Vec<Attempt>, router: &Router, started: Instant) -> ResultObject {
