@@ -8,6 +8,8 @@ mod debug;
 mod debug_tool;
 mod debug_wire;
 mod demo;
+mod engine;
+mod log;
 mod output;
 mod print;
 mod run;
@@ -21,10 +23,10 @@ mod work;
 mod data_tests;
 
 use crate::base::places::Places;
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use output::Format;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -45,6 +47,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Err(error) if error.use_stderr() && format != Format::Text => work::report(&usage(&error), format),
         Err(error) => {
             let _ = error.print();
+            if let Some(tip) = tip(&error) {
+                let _ = writeln!(io::stderr(), "\n{tip}");
+            }
             if error.use_stderr() { Cause::Usage.exit_code() } else { 0 }
         }
     };
@@ -87,6 +92,17 @@ fn wanted_format(args: &[OsString]) -> Format {
         Some("stream-json") => Format::StreamJson,
         _ => Format::Text,
     }
+}
+
+/// The command that was meant, where the parser's own guess found none.
+fn tip(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return None;
+    }
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let command = Cli::command();
+    nearest::did_you_mean(wrong, command.get_subcommands().map(clap::Command::get_name))
 }
 
 fn usage(error: &clap::Error) -> Failure {

@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::ask::can_ask;
+use super::engine::Parts;
 use super::output::Format;
 use super::select;
 use super::work::{self, Job};
@@ -85,6 +86,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
+    super::log::start(args.verbose, &app.redactor);
     let piped = piped(args.prompt.is_some())?;
     let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
         return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
@@ -99,20 +101,23 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
     let tool_limits =
         tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
-    Ok(Job {
+    let parts = Parts {
         limits,
-        timeout: settings.timeout,
         rules: rules(settings),
         hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
         tool_limits,
-        notes: note.into_iter().chain(app.note).collect(),
         places: (!args.no_session).then_some(app.places),
         redactor,
-        prompt,
         root: app.root,
         links,
         agent,
         approve,
+    };
+    Ok(Job {
+        prompt,
+        parts,
+        timeout: settings.timeout,
+        notes: note.into_iter().chain(app.note).collect(),
         format: args.output,
         quiet: args.quiet,
         no_color: args.no_color,

@@ -1,5 +1,6 @@
 //! Row 4: the one door to a model: which link to try, when to retry, when to give up.
 
+mod cooldown;
 mod cost;
 pub mod plan;
 mod receipt;

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Held while a journal is open for writing.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -25,7 +25,7 @@ impl Lock {
             Ok(()) => {
                 // For people and for the message below; the lock itself does not depend on it.
                 let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let holder = std::fs::read_to_string(&path).ok().filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
@@ -33,7 +33,15 @@ impl Lock {
                 Err(Failure::usage(format!("session {id} is in use by {who}")).hint("wait until it ends, or start a session of your own"))
             }
             // Some network file systems have no locks; working without one beats not working.
-            Err(TryLockError::Error(_)) => Ok(Self { _file: file }),
+            Err(TryLockError::Error(_)) => Ok(Self { file }),
         }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that is being started holds a copy of it for a moment.
+    fn drop(&mut self) {
+        // The system releases it at the latest when the process ends.
+        let _ = self.file.unlock();
     }
 }
