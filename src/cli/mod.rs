@@ -15,6 +15,7 @@ mod print;
 mod run;
 mod select;
 mod sessions;
+mod stop;
 mod trust;
 mod work;
 

@@ -12,6 +12,7 @@ mod calls;
 mod cli_smoke;
 mod cuts;
 mod faults;
+mod interrupt;
 mod journal;
 mod readme;
 mod recordings;
