@@ -141,7 +141,8 @@ impl Engine {
             approver,
             approve: self.approve,
             stopper,
-            until: time.map(|t| (Instant::now() + t, t)),
+            // A time that no clock can show is no bound.
+            until: time.and_then(|t| Some((Instant::now().checked_add(t)?, t))),
             temperature: self.agent.temperature,
             checker: &mut self.checker,
             attempts: Vec::new(),

@@ -77,7 +77,7 @@ impl HttpProvider {
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
         let late = async {
             // A server that never takes the request in is late as well.
-            let _ = tokio::time::timeout(connect + first_byte, sent).await;
+            let _ = tokio::time::timeout(connect.saturating_add(first_byte), sent).await;
             tokio::time::sleep(first_byte).await;
         };
         let response = tokio::select! {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A command with a background job, a daemon in a session of its own, and a child that ignores every polite request.
 /// The numbers of them all go into `pids`.
-const STUBBORN: &str = "sleep 300 & echo $! >> pids; setsid sleep 300 & echo $! >> pids; \
-    (trap '' TERM INT HUP; echo $BASHPID >> pids; echo they all run; while :; do sleep 1; done) & echo $$ >> pids; wait";
+const STUBBORN: &str = "echo $$ >> pids; sleep 300 & echo $! >> pids; setsid sleep 300 & echo $! >> pids; \
+    (trap '' TERM INT HUP; echo $BASHPID >> pids; echo they all run; while :; do sleep 1; done) & wait";
 
 fn start(env: &TestEnv, server: &Server) -> Running {
     env.pup().args(["run", "--yolo", "--output", "stream-json", "x"]).model_server(server).limit(Duration::from_secs(30)).spawn()

@@ -266,6 +266,26 @@ fn an_open_stdin_that_says_nothing_does_not_hang_the_run() {
     assert_eq!(server.finish()[0].last_text(), "x");
 }
 
+#[test]
+fn a_pipe_that_never_ends_is_waited_for_no_longer_than_the_run_may_take() {
+    let env = TestEnv::new();
+    let server = Server::script([]);
+    let run = |args: &[&str]| env.pup().args(["run", "--output", "json", "--timeout", "1s"]).args(args).model_server(&server);
+    for (args, stdin) in [(&[][..], Stdin::Open), (&["sum up"], Stdin::BytesThenOpen(b"it goes on".to_vec()))] {
+        let out = run(args).stdin(stdin).limit(Duration::from_secs(20)).run();
+        let result = assert_end(&out, 7, "limit");
+        assert!(result["error"]["message"].as_str().unwrap().contains("stdin"), "{}", out.report());
+    }
+}
+
+#[test]
+fn a_time_limit_beyond_all_clocks_is_none() {
+    let env = TestEnv::new();
+    let server = Server::script([Reply::text("ok")]);
+    let out = env.pup().args(["run", "--quiet", "--timeout", "18000000000000000000s", "x"]).model_server(&server).run().expect_code(0);
+    assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("ok\n", ""));
+}
+
 #[cfg(unix)]
 #[test]
 fn closed_streams_are_no_failure() {

@@ -19,6 +19,8 @@ pub enum Stdin {
     Bytes(Vec<u8>),
     /// A pipe that stays open and silent until the program ends.
     Open,
+    /// These few bytes, then the same.
+    BytesThenOpen(Vec<u8>),
 }
 
 /// Who reads what the program writes to stdout.
@@ -156,6 +158,10 @@ fn feed(pipe: Option<ChildStdin>, stdin: Stdin) -> Option<ChildStdin> {
             // A program that leaves without reading its input is no failure of the test.
             thread::spawn(move || drop(pipe.write_all(&bytes)));
             None
+        }
+        (Some(mut pipe), Stdin::BytesThenOpen(bytes)) => {
+            drop(pipe.write_all(&bytes));
+            Some(pipe)
         }
         (pipe, _) => pipe,
     }
