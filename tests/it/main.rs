@@ -21,3 +21,4 @@ mod run;
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
 mod task;
+mod terminal;
