@@ -67,8 +67,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
             &mut stream
         }
     };
-    let warning = engine.workspace().warn(super::app::home().as_deref());
-    for note in job.notes.iter().chain(&warning) {
+    for note in job.notes.iter().chain(&engine.notes) {
         sink.emit(AgentEvent::Warning { text: note });
     }
     let mut approver = TerminalApprover::new(screen);

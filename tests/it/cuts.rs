@@ -125,7 +125,7 @@ fn the_same_reply_cut_again_and_again_is_one_reply() {
     let env = TestEnv::new();
     let replies = task::replies();
     let length = replies[1].stream_len(1);
-    let mut left = vec![length / 4, length / 2, length - 220];
+    let mut left = vec![length / 4, length / 2, length * 3 / 5];
     let server = Server::respond(move |request| {
         let right = replies[request.turn()].clone();
         if request.turn() == 1

@@ -1,3 +1,5 @@
+//! Calls bound to a schema: the request's new form, and the reply read back.
+
 use super::*;
 use crate::model::{Accumulator, Loss, Reply, Stop, ToolSpec};
 use crate::wire::{Dialect, Wire, encode};

@@ -1,3 +1,5 @@
+//! Calls read out of text: what is one, what is not, and that ordinary text passes unchanged.
+
 use super::*;
 use crate::model::{Accumulator, Block, Reply, Stop, ToolSpec};
 use proptest::prelude::*;
