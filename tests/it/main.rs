@@ -11,6 +11,7 @@ mod architecture;
 mod calls;
 mod cli_smoke;
 mod cuts;
+mod demo;
 mod faults;
 mod interrupt;
 mod journal;

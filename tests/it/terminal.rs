@@ -123,10 +123,11 @@ fn a_narrow_window_loses_nothing() {
     assert!(joined.replace(' ', "").contains(&long.replace(' ', "")), "{}", terminal.screen());
 }
 
+type Change = fn(Launch) -> Launch;
+
 #[test]
 fn colour_is_for_terminals_that_want_it() {
     let colour = |screen: &[u8]| screen.windows(2).any(|w| w == b"\x1b[");
-    type Change = fn(Launch) -> Launch;
     let rows: [(&str, Change, bool); 5] = [
         ("a terminal", |l| l, true),
         ("NO_COLOR", |l| l.env("NO_COLOR", "1"), false),
