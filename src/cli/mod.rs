@@ -9,6 +9,8 @@ mod debug_tool;
 mod debug_wire;
 mod demo;
 mod log;
+mod means;
+mod models;
 mod output;
 mod print;
 mod run;
@@ -66,6 +68,7 @@ fn dispatch(command: Command) -> u8 {
             return demo::run(&args);
         }
         Command::Debug(args) => debug::run(args, &mut out),
+        Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
         Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),

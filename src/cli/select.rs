@@ -38,12 +38,7 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<
 
 /// A provider's default model.
 fn default_of(app: &App, id: &str) -> Result<catalog::Link, Failure> {
-    let Some(provider) = app.catalog.provider(id) else {
-        let known: Vec<&str> = app.catalog.providers().iter().map(|p| p.id.as_str()).collect();
-        let hint = crate::base::nearest::did_you_mean(id, known.iter().copied())
-            .unwrap_or_else(|| format!("the providers are {}", known.join(", ")));
-        return Err(Failure::usage(format!("there is no provider `{id}`")).hint(hint));
-    };
+    let provider = app.catalog.known_provider(id)?;
     match &provider.default_model {
         Some(model) => app.catalog.resolve(model),
         None if id == LOCAL => Ok(app.catalog.on(provider, "")),
@@ -159,7 +154,7 @@ fn nothing(app: &App) -> Failure {
 }
 
 /// Runs a probe before the run's own runtime exists.
-fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
+pub fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
