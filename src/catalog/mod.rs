@@ -20,7 +20,7 @@ mod layers;
 mod link;
 mod workload;
 
-pub use agents::{Agent, Agents, DEFAULT_AGENT, Origin};
+pub use agents::{Agent, Agents, DEFAULT_AGENT, Finding, Listed, Origin, Severity, agent_files};
 pub use build::{Catalog, Endpoint, Model, Provider, Timeouts};
 pub use format::{BatchPrice, Billing, Capability, Diet, File, Price, Quota, Slimmer, WireId};
 pub use link::Link;

@@ -91,7 +91,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     let job = Job {
         prompt: TASK.to_owned(),
         root: root.clone(),
-        agent: Agents::load(&places, None)?.get(DEFAULT_AGENT)?,
+        agent: Agents::load(&places, None, tool::NAMES)?.get(DEFAULT_AGENT)?,
         links: vec![Link::new("scripted/demo".to_owned(), "demo".to_owned(), provider, None, None)],
         approve: Approve::All,
         limits: Limits { max_turns: 20, loop_guard: 5 },

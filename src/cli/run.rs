@@ -1,5 +1,6 @@
 //! `pup run`: one task, then exit.
 
+use super::agents;
 use super::app::App;
 use super::ask::can_ask;
 use super::output::Format;
@@ -92,6 +93,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     };
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
     let wanted = select::Wanted { model: args.model, provider: args.provider, pin: agent.model.clone() };
+    let left_out = agents::left_out(&agent);
     let mut redactor = app.redactor.clone();
     let links = select::links(&app, &wanted, &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
@@ -106,7 +108,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         rules: rules(settings),
         hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
         tool_limits,
-        notes: note.into_iter().chain(app.note).collect(),
+        notes: note.into_iter().chain(app.note).chain(left_out).collect(),
         places: (!args.no_session).then_some(app.places),
         redactor,
         prompt,
