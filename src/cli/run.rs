@@ -1,5 +1,6 @@
 //! `pup run`: one task, then exit.
 
+use super::agents;
 use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
@@ -101,6 +102,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let workload = args.workload.as_deref().map(str::parse).transpose()?.unwrap_or(agent.workload);
     let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
     let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
+    let left_out = agents::left_out(&agent);
     let mut redactor = app.redactor.clone();
     let links = select::links(&app, &wanted, &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
@@ -125,7 +127,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         prompt,
         parts,
         timeout: settings.timeout,
-        notes: note.into_iter().chain(app.note).collect(),
+        notes: note.into_iter().chain(app.note).chain(left_out).collect(),
         format: args.output,
         quiet: args.quiet,
         no_color: args.no_color,
