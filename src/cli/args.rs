@@ -19,10 +19,10 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
-    /// List recorded sessions, or show one
+    /// List recorded sessions, show one, or go on with one
     Sessions {
         #[command(subcommand)]
-        command: sessions::SessionsCommand,
+        command: Sessions,
     },
     /// Read and change settings, and see where each value comes from
     Config {
@@ -36,4 +36,27 @@ pub enum Command {
     },
     /// Look inside: codecs, tools, prompts
     Debug(debug::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sessions {
+    #[command(flatten)]
+    Look(sessions::SessionsCommand),
+    /// Go on with a session, the same as `pup run --resume ID`
+    Resume(Box<Resume>),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// An id, its beginning, or `last`
+    #[arg(conflicts_with = "resume")]
+    id: String,
+    #[command(flatten)]
+    run: run::Args,
+}
+
+impl Resume {
+    pub fn into_run(self) -> run::Args {
+        run::Args { resume: Some(self.id), ..self.run }
+    }
 }

@@ -12,6 +12,7 @@ mod engine;
 mod log;
 mod output;
 mod print;
+mod resume;
 mod run;
 mod select;
 mod sessions;
@@ -24,7 +25,7 @@ mod data_tests;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
-use args::{Cli, Command};
+use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
 use output::Format;
 use std::ffi::OsString;
@@ -66,8 +67,14 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
+        Command::Sessions { command: Sessions::Resume(resume) } => {
+            drop(out);
+            return run::run(resume.into_run());
+        }
         Command::Debug(args) => debug::run(args, &mut out),
-        Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
+        Command::Sessions { command: Sessions::Look(command) } => {
+            Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0)
+        }
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
     };
