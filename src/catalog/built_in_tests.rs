@@ -183,7 +183,8 @@ fn the_page_about_models_names_each_that_is_on_no_chain() {
     let catalog = catalog();
     let page = include_str!("../../docs/models.md");
     let on: BTreeSet<&str> = Workload::ALL.iter().flat_map(|w| catalog.chain(*w)).map(String::as_str).collect();
-    let off: Vec<&str> = catalog.models().iter().filter(|m| m.kind.is_some() && !on.contains(m.id.as_str())).map(|m| m.id.as_str()).collect();
+    let off: Vec<&str> =
+        catalog.models().iter().filter(|m| m.kind.is_some() && !on.contains(m.id.as_str())).map(|m| m.id.as_str()).collect();
     assert_eq!(off.len(), 9, "{off:?}");
     for id in off {
         assert!(page.contains(&format!("`{id}`")), "{id} is on no chain and docs/models.md does not say why");

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod cli_smoke;
+mod models;
 mod readme;
 mod recordings;
 #[path = "../support/mod.rs"]
