@@ -173,7 +173,7 @@ impl Plan {
     }
 
     /// Takes in the failure of the last attempt. `jitter` in 0..=1 spreads retries of many processes.
-    pub fn failed(&mut self, error: ProviderError, cooldowns: &mut Cooldowns, now: Moment, jitter: f64) {
+    pub fn failed(&mut self, error: &ProviderError, cooldowns: &mut Cooldowns, now: Moment, jitter: f64) {
         let Some(current) = self.current else { return };
         let others = self.links.iter().enumerate().any(|(ix, l)| ix != current && l.usable(now));
         let rules = self.rules;
@@ -181,6 +181,7 @@ impl Plan {
         link.failures += 1;
         let class = error.class;
         let own = error.retry_after();
+        let passes = class.is_transient() || (class == Class::Quota && own.is_some());
         link.last = Some((error.clone(), now));
         if others {
             let short = own.is_none_or(|t| t <= rules.quick_retry);
@@ -189,17 +190,17 @@ impl Plan {
                 return;
             }
             // Its turn is over. What a cooldown does not hold back may be wrong for good: not again in this call.
-            cooldowns.note(&link.who, &error, now);
-            link.out = !class.is_transient() && !(class == Class::Quota && own.is_some());
-        } else if class.is_transient() || (class == Class::Quota && own.is_some()) {
+            cooldowns.note(&link.who, error, now);
+            link.out = !passes;
+        } else if passes {
             // The last usable link: waiting can help, at its own time or with backoff.
             link.ready = now.plus(own.unwrap_or_else(|| backoff(rules, link.failures, jitter)));
             if own.is_some() {
-                cooldowns.note(&link.who, &error, now);
+                cooldowns.note(&link.who, error, now);
             }
         } else {
             link.out = true;
-            cooldowns.note(&link.who, &error, now);
+            cooldowns.note(&link.who, error, now);
         }
         self.current = None;
         for link in &mut self.links {

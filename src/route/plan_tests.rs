@@ -20,8 +20,9 @@ impl Run {
         self.plan.next(now)
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "the tests make an error for each call")]
     fn failed(&mut self, error: ProviderError, now: Moment, jitter: f64) {
-        self.plan.failed(error, &mut self.cooldowns, now, jitter);
+        self.plan.failed(&error, &mut self.cooldowns, now, jitter);
     }
 
     /// The next call of the same router.
@@ -136,7 +137,7 @@ fn an_account_that_is_out_takes_all_its_links_with_it() {
     p.next(Moment(0));
     let mut quota = error(Class::Quota, Some(3600.0));
     quota.scope = Scope::Key;
-    p.failed(quota, &mut cooldowns, Moment(0), 0.0);
+    p.failed(&quota, &mut cooldowns, Moment(0), 0.0);
     assert_eq!(p.next(Moment(0)), Step::Try { link: 2 });
 }
 
