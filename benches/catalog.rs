@@ -24,6 +24,8 @@ fn load(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn chain(bencher: Bencher<'_, '_>) {
     let Ok(catalog) = Catalog::load(&places(), None, &|_| None) else { return };
-    let terms = Terms { usable: &|_| Usable::Yes, speaks: &|_| true, paid: Paid::Used };
-    bencher.bench(|| catalog.chain_links(black_box(Workload::Coding), &terms).len());
+    bencher.bench(|| {
+        let terms = Terms { usable: &|_| Usable::Yes, speaks: &|_| true, paid: Paid::Used };
+        catalog.chain_links(black_box(Workload::Coding), &terms).len()
+    });
 }
