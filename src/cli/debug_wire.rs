@@ -13,7 +13,9 @@ pub fn decode(wire: Wire, bytes: &[u8]) -> Value {
     decoder.feed(bytes, &mut events);
     decoder.finish(&mut events);
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in &events {
+        all.push(event);
+    }
     show(&all.finish())
 }
 

@@ -1,5 +1,8 @@
 //! Every recorded Chat Completions exchange, read by the codec, gives what an independent reader made of the same bytes.
 
+// A test may unwrap and index; this file is one, but no `#[cfg(test)]` says so.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use code_pup::model::{Accumulator, Block, Class, Reply, Scope, StreamEvent};
 use code_pup::wire::{Decoder, Dialect, Wire, classify};
 use serde_json::Value;
@@ -71,10 +74,14 @@ fn chat() -> Option<Vec<Exchange>> {
 fn read(pieces: &[&[u8]]) -> (Reply, Vec<StreamEvent>) {
     let mut decoder = Decoder::new(Wire::OpenaiChat, &Dialect::default());
     let mut events = Vec::new();
-    pieces.iter().for_each(|p| decoder.feed(p, &mut events));
+    for p in pieces {
+        decoder.feed(p, &mut events);
+    }
     decoder.finish(&mut events);
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for e in &events {
+        all.push(e);
+    }
     (all.finish(), events)
 }
 
@@ -113,26 +120,23 @@ fn good(x: &Exchange) {
     }
     calls(name, &reply, want);
     usage(x, &reply);
-    match want.get("error").filter(|e| !e.is_null()) {
-        Some(error) => {
-            assert!(!reply.complete, "{name}");
-            let got = reply.error.as_ref().unwrap_or_else(|| panic!("{name}: no error"));
-            assert!(got.message.contains(error["message"].as_str().unwrap()), "{name}: {got}");
-            let code = error["code"].as_str().map_or_else(|| error["code"].to_string(), str::to_owned);
-            assert_eq!(got.code.as_deref(), Some(code.as_str()), "{name}");
-        }
-        None => {
-            assert_eq!(reply.complete, want["terminal"], "{name}: {:?}", reply.error);
-            assert_eq!(reply.reason.as_deref(), want["finish_reason"].as_str(), "{name}: finish_reason");
-            let stop = match want["finish_reason"].as_str().unwrap() {
-                _ if !refusal.is_empty() && want["finish_reason"] == "stop" => "refusal",
-                "stop" | "eos" => "end",
-                "length" => "max_tokens",
-                "tool_calls" | "function_call" => "tool_use",
-                other => other,
-            };
-            assert_eq!(reply.stop.as_str(), stop, "{name}: stop");
-        }
+    if let Some(error) = want.get("error").filter(|e| !e.is_null()) {
+        assert!(!reply.complete, "{name}");
+        let got = reply.error.as_ref().unwrap_or_else(|| panic!("{name}: no error"));
+        assert!(got.message.contains(error["message"].as_str().unwrap()), "{name}: {got}");
+        let code = error["code"].as_str().map_or_else(|| error["code"].to_string(), str::to_owned);
+        assert_eq!(got.code.as_deref(), Some(code.as_str()), "{name}");
+    } else {
+        assert_eq!(reply.complete, want["terminal"], "{name}: {:?}", reply.error);
+        assert_eq!(reply.reason.as_deref(), want["finish_reason"].as_str(), "{name}: finish_reason");
+        let stop = match want["finish_reason"].as_str().unwrap() {
+            _ if !refusal.is_empty() && want["finish_reason"] == "stop" => "refusal",
+            "stop" | "eos" => "end",
+            "length" => "max_tokens",
+            "tool_calls" | "function_call" => "tool_use",
+            other => other,
+        };
+        assert_eq!(reply.stop.as_str(), stop, "{name}: stop");
     }
 }
 

@@ -69,7 +69,7 @@ impl ReplyDecoder {
     fn frame(&mut self, name: &[u8], data: &[u8], out: &mut Vec<StreamEvent>) {
         let data = data.trim_ascii();
         if data.starts_with(b"[DONE]") {
-            return self.end(End::Done, out);
+            return self.end(&End::Done, out);
         }
         // `data: : keepalive` is a comment that somebody wrapped.
         if data.is_empty() || data.starts_with(b":") {
@@ -86,7 +86,7 @@ impl ReplyDecoder {
                     self.frame(b"", line, out);
                 }
             }),
-            Err(_) => self.unknown(data, out),
+            Err(_) => unknown(data, out),
         }
     }
 
@@ -98,7 +98,7 @@ impl ReplyDecoder {
                 None => break,
                 // The rest was cut or is no JSON; whether that matters, `finish` finds out.
                 Some(Err(_)) => {
-                    self.unknown(body.get(from..).unwrap_or_default(), out);
+                    unknown(body.get(from..).unwrap_or_default(), out);
                     break;
                 }
                 Some(Ok(raw)) => self.document(raw.get(), out),
@@ -121,20 +121,15 @@ impl ReplyDecoder {
         }
         match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(chunk) => self.chunk(chunk, json.as_bytes(), out),
-            Err(_) => self.unknown(json.as_bytes(), out),
+            Err(_) => unknown(json.as_bytes(), out),
         }
-    }
-
-    fn unknown(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
-        let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
-        out.push(StreamEvent::Unknown { raw });
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, raw: &[u8], out: &mut Vec<StreamEvent>) {
         let bare_error = chunk.object.get() == Some("error") || chunk.kind.get() == Some("error");
         let error = chunk.error.is_some() || bare_error;
         if chunk.choices.is_none() && chunk.usage.is_none() && !error {
-            return self.unknown(raw, out);
+            return unknown(raw, out);
         }
         self.chunks += 1;
         if chunk.choices.is_some() || chunk.usage.is_some() {
@@ -169,7 +164,7 @@ impl ReplyDecoder {
             self.whole = true;
         }
         if let Some(piece) = choice.delta.or(choice.message) {
-            self.message(piece, out);
+            self.message(&piece, out);
         }
         if choice.finish_reason.0.is_some() {
             self.finish = choice.finish_reason.into_owned();
@@ -179,12 +174,11 @@ impl ReplyDecoder {
         }
     }
 
-    fn message(&mut self, piece: MessagePiece<'_>, out: &mut Vec<StreamEvent>) {
+    fn message(&mut self, piece: &MessagePiece<'_>, out: &mut Vec<StreamEvent>) {
         let detailed = piece.reasoning_details.map(|raw| self.details.add(raw));
         // Servers that changed the field's name send both for a while, with the same text.
-        match piece.reasoning_content.get().or(piece.reasoning.get()).or(detailed.as_deref()) {
-            Some(thinking) => self.prose(Prose::Thinking, thinking, out),
-            None => {}
+        if let Some(thinking) = piece.reasoning_content.get().or(piece.reasoning.get()).or(detailed.as_deref()) {
+            self.prose(Prose::Thinking, thinking, out);
         }
         match &piece.content {
             Content::None => {}
@@ -286,20 +280,20 @@ impl ReplyDecoder {
 
     /// The body has ended, however it did.
     pub(in crate::wire) fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
-        self.end(End::Body(nature), out);
+        self.end(&End::Body(nature), out);
     }
 
-    fn end(&mut self, end: End<'_>, out: &mut Vec<StreamEvent>) {
+    fn end(&mut self, end: &End<'_>, out: &mut Vec<StreamEvent>) {
         if self.over {
             return;
         }
         let word = self.finish.take();
         let has_content = self.content || !self.calls.is_empty();
-        let seen = match (&word, &end) {
+        let seen = match (&word, end) {
             (Some(word), _) => finish::read(word),
             (None, End::Done) if has_content => Finish::Stop(Stop::End),
             (None, End::Body(_)) if self.whole && has_content => Finish::Stop(Stop::End),
-            _ => return self.fail(self.cut(&end), out),
+            _ => return self.fail(self.cut(end), out),
         };
         let native_failed = matches!(self.native_finish.as_deref().map(finish::read), Some(Finish::Failed));
         let error = match seen {
@@ -373,6 +367,11 @@ enum End<'a> {
     /// The server said `[DONE]`.
     Done,
     Body(Nature<'a>),
+}
+
+fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
+    let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
+    out.push(StreamEvent::Unknown { raw });
 }
 
 fn groq_usage(raw: &RawValue) -> Option<&RawValue> {

@@ -63,10 +63,10 @@ impl ReplyWriter {
 
     fn start(&mut self, id: Option<&str>, model: Option<&str>, out: &mut Vec<u8>) {
         if self.head.id.is_empty() {
-            self.head.id = id.unwrap_or_default().to_owned();
+            id.unwrap_or_default().clone_into(&mut self.head.id);
         }
         if self.head.model.is_empty() {
-            self.head.model = model.unwrap_or_default().to_owned();
+            model.unwrap_or_default().clone_into(&mut self.head.model);
         }
         self.begin(out);
     }
@@ -171,7 +171,9 @@ impl ReplyWriter {
 pub fn encode_events(head: Head, events: &[StreamEvent]) -> (Vec<u8>, Vec<Loss>) {
     let mut writer = ReplyWriter::new(head);
     let mut out = Vec::new();
-    events.iter().for_each(|e| writer.push(e, &mut out));
+    for event in events {
+        writer.push(event, &mut out);
+    }
     (out, writer.losses)
 }
 
