@@ -161,9 +161,9 @@ fn faults_of_form() {
     config: ~/config/models.json:1:51: models."gpt-4.1".capabilities[1] cannot be "imagse"; this version knows tools, images, documents, reasoning
     hint: did you mean `images`?
     "#);
-    insta::assert_snapshot!(user("{\"providers\": {\"openai\": {\"wire\": \"anthropic\"}}}"), @r#"
-    config: ~/config/models.json:1:35: providers.openai.wire cannot be "anthropic"; this version knows openai-chat
-    hint: -
+    insta::assert_snapshot!(user("{\"providers\": {\"openai\": {\"wire\": \"anthropci\"}}}"), @r#"
+    config: ~/config/models.json:1:35: providers.openai.wire cannot be "anthropci"; this version knows openai-chat, anthropic
+    hint: did you mean `anthropic`?
     "#);
     insta::assert_snapshot!(user("{\"providers\": {\n \"openai\": {\"paid\": true},\n \"openai\": {}}}"), @r#"
     config: ~/config/models.json:3:2: providers.openai stands here a second time

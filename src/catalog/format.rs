@@ -47,7 +47,7 @@ pub struct Quota {
 pub struct ProviderEntry {
     /// The protocol that it speaks.
     pub wire: Option<WireId>,
-    /// Everything up to the path that the wire adds (`/chat/completions`).
+    /// Everything up to the path that the wire adds (`/chat/completions`, `/v1/messages`).
     pub base_url: Option<String>,
     /// Environment variables that may hold the key, the first that is set wins; `[]` means that no key is needed.
     pub api_key_env: Option<Vec<String>>,
@@ -113,12 +113,15 @@ pub enum Billing {
 pub enum WireId {
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    #[serde(rename = "anthropic")]
+    Anthropic,
 }
 
 impl WireId {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
+            Self::Anthropic => "anthropic",
         }
     }
 }

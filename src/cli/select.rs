@@ -4,7 +4,7 @@ use super::app::{self, App};
 use crate::auth::{Access, Keys};
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog;
+use crate::catalog::{self, WireId};
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
@@ -131,10 +131,11 @@ fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Op
     if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
         dialect.calls = calls;
     }
+    dialect.default_output = chosen.max_output();
     let (http, own) = (&app.settings.http, provider.timeouts);
     let endpoint = Endpoint {
         provider: provider.id.clone(),
-        wire: Wire::OpenaiChat,
+        wire: wire(chosen.wire()),
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
         key: access.key().cloned(),
@@ -148,6 +149,14 @@ fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Op
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
     Ok(Link::new(chosen.id(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+}
+
+/// The codec of a catalogue's wire.
+pub(super) const fn wire(id: WireId) -> Wire {
+    match id {
+        WireId::OpenaiChat => Wire::OpenaiChat,
+        WireId::Anthropic => Wire::Anthropic,
+    }
 }
 
 /// Nothing to talk to: the three shortest ways to get something.

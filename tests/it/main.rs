@@ -11,6 +11,7 @@ mod architecture;
 mod cli_smoke;
 mod readme;
 mod recordings;
+mod recordings_anthropic;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
