@@ -21,10 +21,10 @@ pub struct Driver<'a> {
     pub router: &'a Router,
     pub registry: &'a Registry,
     pub tools: Arc<[ToolSpec]>,
-    pub context: Context,
+    pub context: &'a Context,
     /// Live output of commands, from the context's call events.
-    pub output: mpsc::UnboundedReceiver<(String, String)>,
-    pub scribe: Scribe,
+    pub output: &'a mut mpsc::UnboundedReceiver<(String, String)>,
+    pub scribe: &'a Scribe,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
     pub approve: Approve,
@@ -32,7 +32,7 @@ pub struct Driver<'a> {
     /// When the whole run must be over, and how long that was.
     pub until: Option<(Instant, Duration)>,
     pub temperature: Option<f64>,
-    pub checker: Checker,
+    pub checker: &'a mut Checker,
     pub attempts: Vec<Attempt>,
 }
 
@@ -56,7 +56,10 @@ impl Driver<'_> {
                     }
                 }
                 Step::RunTools(calls) => self.run_tools(turn, &calls).await?,
-                Step::Finish(outcome) => return Ok(outcome),
+                Step::Finish(outcome) => {
+                    self.scribe.messages(turn.history())?;
+                    return Ok(outcome);
+                }
             }
         }
     }
@@ -177,7 +180,7 @@ impl Driver<'_> {
     /// A call whose effect cannot be told (unknown tool, wrong arguments) has none: running it only says so.
     fn kind(&self, call: &ToolCall) -> Option<Kind> {
         let (tool, args) = (self.registry.get(&call.name)?, call.args().ok()?);
-        tool.effect(&args, &self.context).ok().and_then(|e| Kind::of(&e))
+        tool.effect(&args, self.context).ok().and_then(|e| Kind::of(&e))
     }
 
     /// Calls that only read, side by side.
@@ -185,7 +188,7 @@ impl Driver<'_> {
         for call in calls {
             self.announce(call);
         }
-        let (registry, context, token) = (self.registry, &self.context, self.stopper.token());
+        let (registry, context, token) = (self.registry, self.context, self.stopper.token());
         let running = calls.iter().map(|call| run_one(registry, context, token, call));
         let results = futures_util::future::join_all(running).await;
         for (call, result) in calls.iter().zip(results) {
@@ -203,11 +206,11 @@ impl Driver<'_> {
             return Ok(());
         }
         let args = call.args().unwrap_or_default();
-        let changes = self.registry.get(&call.name).and_then(|t| t.plan(&args, &self.context).ok()).unwrap_or_default();
+        let changes = self.registry.get(&call.name).and_then(|t| t.plan(&args, self.context).ok()).unwrap_or_default();
         self.scribe.intent(call, kind, &changes)?;
         let (registry, token) = (self.registry, self.stopper.token().clone());
-        let context = self.context.clone();
-        let mut running = std::pin::pin!(run_one(registry, &context, &token, call));
+        let context = self.context;
+        let mut running = std::pin::pin!(run_one(registry, context, &token, call));
         let done = loop {
             tokio::select! {
                 done = &mut running => break done?,
@@ -231,7 +234,7 @@ impl Driver<'_> {
                 let args = call.args().unwrap_or_default();
                 let tool = self.registry.get(&call.name)?;
                 let question =
-                    super::event::Question { tool: &call.name, line: &tool.describe(&args), preview: tool.preview(&args, &self.context) };
+                    super::event::Question { tool: &call.name, line: &tool.describe(&args), preview: tool.preview(&args, self.context) };
                 let token = self.stopper.token().clone();
                 let answer = tokio::select! {
                     biased;

@@ -105,6 +105,10 @@ impl Turn {
         &self.history
     }
 
+    pub fn into_history(self) -> History {
+        self.history
+    }
+
     /// Model calls so far.
     pub fn turns(&self) -> u32 {
         self.turns

@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{config, debug, demo, run, sessions, trust};
+use super::{agents, config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 
 /// A multi-agent coding assistant for the terminal that keeps working when a provider does not.
@@ -19,10 +19,20 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
+    /// List the models, show one, or show how a chain stands for you
+    Models {
+        #[command(subcommand)]
+        command: models::ModelsCommand,
+    },
     /// List recorded sessions, or show one
     Sessions {
         #[command(subcommand)]
         command: sessions::SessionsCommand,
+    },
+    /// List the agents, show one, or check an agent file
+    Agents {
+        #[command(subcommand)]
+        command: agents::AgentsCommand,
     },
     /// Read and change settings, and see where each value comes from
     Config {
@@ -34,6 +44,8 @@ pub enum Command {
         #[command(subcommand)]
         command: trust::TrustCommand,
     },
+    /// Check everything that a run needs, and say what to do next
+    Doctor(doctor::Args),
     /// Look inside: codecs, tools, prompts
     Debug(debug::Args),
 }

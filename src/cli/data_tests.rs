@@ -277,3 +277,14 @@ fn a_reader_that_left_is_no_error_but_a_full_disk_is() {
     let full = home.run_into("config get", &mut Closed(io::ErrorKind::StorageFull)).unwrap_err();
     assert!(full.message.contains("standard output"), "{full}");
 }
+
+#[test]
+fn config_catalogue_and_wire_agree() {
+    let places = Home::new().places();
+    let settings = crate::config::Config::load(&places, None, &[], &|_| None).unwrap().settings();
+    assert_eq!(settings.agent, crate::catalog::DEFAULT_AGENT);
+    for provider in crate::catalog::Catalog::load(&places, None, &|_| None).unwrap().providers() {
+        let dialect = crate::wire::Dialect::from_quirks(&provider.quirks);
+        assert!(dialect.is_ok(), "{}: {dialect:?}", provider.id);
+    }
+}

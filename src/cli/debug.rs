@@ -124,11 +124,12 @@ fn first_request(
             let link = app.catalog.resolve(id)?;
             let mut dialect = Dialect::from_quirks(&link.provider.quirks).map_err(|e| Failure::config(e.to_string()))?;
             dialect.default_output = link.max_output();
-            (super::select::wire(link.wire()), dialect, link.upstream)
+            (super::select::wire(&link)?, dialect, link.upstream)
         }
         None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
-    let system = prompt::system(&agent.prompt, workspace.root());
+    let (instructions, _) = prompt::instructions(workspace.root());
+    let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(wire, &dialect, &request);

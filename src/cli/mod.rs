@@ -1,5 +1,6 @@
 //! Row 8: the command line. Parsing, dispatch, and the one place where a failure becomes text and an exit code.
 
+mod agents;
 mod app;
 mod args;
 mod ask;
@@ -8,17 +9,24 @@ mod debug;
 mod debug_tool;
 mod debug_wire;
 mod demo;
+mod doctor;
+mod engine;
 mod log;
+mod means;
+mod models;
 mod output;
 mod print;
 mod run;
 mod select;
 mod sessions;
+mod stop;
 mod trust;
 mod work;
 
 #[cfg(test)]
 mod data_tests;
+#[cfg(test)]
+mod doc_tests;
 
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
@@ -65,8 +73,11 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
+        Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
+        Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
         Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
+        Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
     };

@@ -4,6 +4,7 @@
 //! The last usable link is retried with backoff, honouring the provider's own times, until the deadline. There is no
 //! other retry loop in pup.
 
+use super::cooldown::{Cooldowns, Identity, Ready};
 use super::receipt::Exhausted;
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
@@ -79,25 +80,55 @@ pub struct Plan {
     rules: Rules,
     started: Moment,
     links: Vec<LinkState>,
-    current: usize,
+    /// The link that is being tried, or that a quick retry is waiting for.
+    current: Option<usize>,
     attempts: u32,
-    /// Set while a retry waits for its time.
-    not_before: Option<Moment>,
     over: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct LinkState {
     name: String,
+    who: Identity,
     failures: u32,
+    /// Not before this.
+    ready: Moment,
+    /// Of no use any more for this call.
+    out: bool,
+    /// Its last failure, perhaps of an earlier call, and when that was.
     last: Option<(ProviderError, Moment)>,
 }
 
+impl LinkState {
+    fn usable(&self, now: Moment) -> bool {
+        !self.out && self.ready <= now
+    }
+
+    /// Takes over what earlier failures say of it.
+    fn cool(&mut self, cooldowns: &Cooldowns, now: Moment) {
+        match cooldowns.ready(&self.who, now) {
+            Ready::Now => {}
+            Ready::At(until, error, since) => {
+                self.ready = self.ready.max(until);
+                self.last.get_or_insert((error, since));
+            }
+            Ready::Never(error, since) => {
+                self.out = true;
+                self.last.get_or_insert((error, since));
+            }
+        }
+    }
+}
+
 impl Plan {
-    /// A plan over `links` (names for the report, in order), starting now.
-    pub fn new(rules: Rules, links: impl IntoIterator<Item = String>, now: Moment) -> Self {
-        let links = links.into_iter().map(|name| LinkState { name, failures: 0, last: None }).collect();
-        Self { rules, started: now, links, current: 0, attempts: 0, not_before: None, over: false }
+    /// A plan over `links` (name for the report, and what it stands for; in order of preference), starting now.
+    pub fn new(rules: Rules, links: impl IntoIterator<Item = (String, Identity)>, cooldowns: &Cooldowns, now: Moment) -> Self {
+        let links = links.into_iter().map(|(name, who)| {
+            let mut link = LinkState { name, who, failures: 0, ready: now, out: false, last: None };
+            link.cool(cooldowns, now);
+            link
+        });
+        Self { rules, started: now, links: links.collect(), current: None, attempts: 0, over: false }
     }
 
     /// When the call must be over, if it has a deadline.
@@ -113,53 +144,67 @@ impl Plan {
     /// The next thing to do. `Try` counts as an attempt once it is returned.
     pub fn next(&mut self, now: Moment) -> Step {
         let late = self.deadline().is_some_and(|d| now >= d) && self.attempts > 0;
-        if self.over || late || self.attempts >= self.rules.max_attempts || self.current >= self.links.len() {
+        if self.over || late || self.attempts >= self.rules.max_attempts {
             self.over = true;
             return Step::GiveUp(self.report(now));
         }
-        match self.not_before {
-            Some(until) if now < until => Step::Wait { until, link: self.current },
-            _ => {
-                self.not_before = None;
-                self.attempts += 1;
-                Step::Try { link: self.current }
-            }
+        let Some((link, ready)) = self.pick(now) else {
+            self.over = true;
+            return Step::GiveUp(self.report(now));
+        };
+        self.current = Some(link);
+        if now < ready {
+            return Step::Wait { until: ready, link };
         }
+        self.attempts += 1;
+        Step::Try { link }
+    }
+
+    /// The link to try or to wait for: a quick retry first, then the first that is ready, then the soonest, if it
+    /// returns inside the deadline.
+    fn pick(&self, now: Moment) -> Option<(usize, Moment)> {
+        let state = |ix: usize| self.links.get(ix).map(|l| (ix, l));
+        let retry = self.current.and_then(state).filter(|(_, l)| !l.out && l.failures > 0 && l.ready <= now.plus(self.rules.quick_retry));
+        let first = || self.links.iter().enumerate().find(|(_, l)| l.usable(now));
+        let soonest = || self.links.iter().enumerate().filter(|(_, l)| !l.out).min_by_key(|(ix, l)| (l.ready, *ix));
+        let (ix, link) = retry.or_else(first).or_else(soonest)?;
+        let in_time = link.ready <= now || self.deadline().is_none_or(|d| link.ready < d);
+        in_time.then_some((ix, link.ready))
     }
 
     /// Takes in the failure of the last attempt. `jitter` in 0..=1 spreads retries of many processes.
-    pub fn failed(&mut self, error: ProviderError, now: Moment, jitter: f64) {
-        let last_link = self.current + 1 >= self.links.len();
+    pub fn failed(&mut self, error: &ProviderError, cooldowns: &mut Cooldowns, now: Moment, jitter: f64) {
+        let Some(current) = self.current else { return };
+        let others = self.links.iter().enumerate().any(|(ix, l)| ix != current && l.usable(now));
         let rules = self.rules;
-        let deadline = self.deadline();
-        let Some(state) = self.links.get_mut(self.current) else { return };
-        state.failures += 1;
-        let failures = state.failures;
-        let verdict = verdict(error.class, error.scope);
-        let own_time = error.retry_after();
+        let Some(link) = self.links.get_mut(current) else { return };
+        link.failures += 1;
         let class = error.class;
-        state.last = Some((error, now));
-        if !last_link {
-            let quick =
-                verdict == Verdict::Retry && class != Class::RateLimit && failures == 1 && own_time.is_none_or(|t| t <= rules.quick_retry);
-            if quick {
-                self.not_before = Some(now.plus(rules.quick_retry));
-            } else {
-                self.current += 1;
+        let own = error.retry_after();
+        let passes = class.is_transient() || (class == Class::Quota && own.is_some());
+        link.last = Some((error.clone(), now));
+        if others {
+            let short = own.is_none_or(|t| t <= rules.quick_retry);
+            if verdict(class, error.scope) == Verdict::Retry && class != Class::RateLimit && link.failures == 1 && short {
+                link.ready = now.plus(rules.quick_retry);
+                return;
             }
-            return;
-        }
-        // The last link: wait for it if waiting can help and its time is inside the deadline.
-        let waits = class.is_transient() || (class == Class::Quota && own_time.is_some());
-        if !waits {
-            self.over = true;
-            return;
-        }
-        let until = now.plus(own_time.unwrap_or_else(|| backoff(rules, failures, jitter)));
-        if deadline.is_some_and(|d| until >= d) {
-            self.over = true;
+            // Its turn is over. What a cooldown does not hold back may be wrong for good: not again in this call.
+            cooldowns.note(&link.who, error, now);
+            link.out = !passes;
+        } else if passes {
+            // The last usable link: waiting can help, at its own time or with backoff.
+            link.ready = now.plus(own.unwrap_or_else(|| backoff(rules, link.failures, jitter)));
+            if own.is_some() {
+                cooldowns.note(&link.who, error, now);
+            }
         } else {
-            self.not_before = Some(until);
+            link.out = true;
+            cooldowns.note(&link.who, error, now);
+        }
+        self.current = None;
+        for link in &mut self.links {
+            link.cool(cooldowns, now);
         }
     }
 

@@ -9,8 +9,35 @@ fn error(class: Class, after: Option<f64>) -> ProviderError {
     e
 }
 
-fn plan(links: usize) -> Plan {
-    Plan::new(Rules::default(), (0..links).map(|n| format!("m{n}")), Moment(0))
+/// A plan over links of different providers, with its cooldowns.
+struct Run {
+    plan: Plan,
+    cooldowns: Cooldowns,
+}
+
+impl Run {
+    fn next(&mut self, now: Moment) -> Step {
+        self.plan.next(now)
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "the tests make an error for each call")]
+    fn failed(&mut self, error: ProviderError, now: Moment, jitter: f64) {
+        self.plan.failed(&error, &mut self.cooldowns, now, jitter);
+    }
+
+    /// The next call of the same router.
+    fn again(&self, links: usize, now: Moment) -> Run {
+        Run { plan: Plan::new(Rules::default(), names(links), &self.cooldowns, now), cooldowns: self.cooldowns.clone() }
+    }
+}
+
+fn names(links: usize) -> impl Iterator<Item = (String, Identity)> {
+    (0..links).map(|n| (format!("m{n}"), Identity { provider: format!("p{n}"), account: None, upstream: format!("u{n}") }))
+}
+
+fn plan(links: usize) -> Run {
+    let cooldowns = Cooldowns::default();
+    Run { plan: Plan::new(Rules::default(), names(links), &cooldowns, Moment(0)), cooldowns }
 }
 
 #[test]
@@ -76,8 +103,73 @@ fn a_plan_survives_being_written_down() {
     let mut p = plan(3);
     p.next(Moment(0));
     p.failed(error(Class::RateLimit, None), Moment(3), 0.0);
-    let mut again: Plan = serde_json::from_str(&serde_json::to_string(&p).unwrap()).unwrap();
+    let mut again: Plan = serde_json::from_str(&serde_json::to_string(&p.plan).unwrap()).unwrap();
     assert_eq!(again.next(Moment(4)), p.next(Moment(4)));
+}
+
+#[test]
+fn the_next_call_skips_a_link_that_is_cooling_and_returns_to_it_afterwards() {
+    let mut p = plan(2);
+    p.next(Moment(0));
+    p.failed(error(Class::RateLimit, Some(30.0)), Moment(0), 0.0);
+    assert_eq!(p.next(Moment(1)), Step::Try { link: 1 });
+    assert_eq!(p.again(2, Moment(5_000)).next(Moment(5_000)), Step::Try { link: 1 });
+    assert_eq!(p.again(2, Moment(30_001)).next(Moment(30_001)), Step::Try { link: 0 });
+}
+
+#[test]
+fn when_all_are_cooling_the_soonest_is_waited_for_inside_the_deadline() {
+    let mut p = plan(2);
+    p.next(Moment(0));
+    p.failed(error(Class::RateLimit, Some(100.0)), Moment(0), 0.0);
+    p.next(Moment(0));
+    p.failed(error(Class::RateLimit, Some(20.0)), Moment(0), 0.0);
+    assert_eq!(p.next(Moment(0)), Step::Wait { until: Moment(20_000), link: 1 });
+    assert_eq!(p.again(2, Moment(1_000)).next(Moment(1_000)), Step::Wait { until: Moment(20_000), link: 1 });
+}
+
+#[test]
+fn an_account_that_is_out_takes_all_its_links_with_it() {
+    let shared = |n: usize| (format!("m{n}"), Identity { provider: "p".into(), account: Some("k".into()), upstream: format!("u{n}") });
+    let other = ("x".to_owned(), Identity { provider: "q".into(), account: None, upstream: "u".into() });
+    let mut cooldowns = Cooldowns::default();
+    let mut p = Plan::new(Rules::default(), [shared(0), shared(1), other], &cooldowns, Moment(0));
+    p.next(Moment(0));
+    let mut quota = error(Class::Quota, Some(3600.0));
+    quota.scope = Scope::Key;
+    p.failed(&quota, &mut cooldowns, Moment(0), 0.0);
+    assert_eq!(p.next(Moment(0)), Step::Try { link: 2 });
+}
+
+#[test]
+fn nine_dead_links_and_a_tenth_alive_cost_no_waiting_but_quick_retries() {
+    let mut p = plan(10);
+    let classes = [
+        Class::RateLimit,
+        Class::Server,
+        Class::Auth,
+        Class::Overloaded,
+        Class::Billing,
+        Class::Permission,
+        Class::Overloaded,
+        Class::NotFound,
+        Class::Quota,
+    ];
+    let mut now = Moment(0);
+    let mut tried = Vec::new();
+    loop {
+        match p.next(now) {
+            Step::Try { link: 9 } => break,
+            Step::Try { link } => {
+                tried.push(link);
+                p.failed(error(classes[link], None), now, 0.0);
+            }
+            Step::Wait { until, .. } => now = until,
+            Step::GiveUp(report) => panic!("{report:?}"),
+        }
+    }
+    assert_eq!(tried, [0, 1, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8]);
+    assert!(now.0 <= 3 * 300);
 }
 
 fn any_class() -> impl Strategy<Value = Class> {
@@ -115,11 +207,11 @@ proptest! {
                 Step::Try { link } => {
                     tries += 1;
                     prop_assert!(link < links);
-                    prop_assert!(tries == 1 || now < p.deadline().unwrap());
+                    prop_assert!(tries == 1 || now < p.plan.deadline().unwrap());
                     let (class, after, took) = faults.next().unwrap();
                     now = Moment(now.0 + took);
                     p.failed(error(class, after), now, 0.3);
-                    if let Step::Wait { until, link } = p.clone().next(now) && link + 1 == links && let Some(s) = after {
+                    if links == 1 && let Step::Wait { until, .. } = p.plan.clone().next(now) && let Some(s) = after {
                         prop_assert!(until.0 >= now.0 + (s * 1000.0) as u64 - 1);
                     }
                 }

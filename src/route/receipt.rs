@@ -15,9 +15,11 @@ pub struct Exhausted {
 }
 
 impl Exhausted {
-    /// The failure for the user. The cause follows the last link's class; each error is named.
+    /// The failure for the user. Each error is named.
     pub fn failure(&self) -> Failure {
-        let Some((model, last)) = self.errors.last() else {
+        // What may come back by itself decides before what somebody has to mend.
+        let hopeful = self.errors.iter().find(|(_, e)| cause_of(e.class) == Cause::Exhausted);
+        let Some((model, last)) = hopeful.or(self.errors.last()) else {
             return Failure::new(Cause::Auth, "no link could be tried");
         };
         let cause = cause_of(last.class);

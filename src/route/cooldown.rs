@@ -1,0 +1,202 @@
+//! Which models, keys and providers are left alone for a while, and why. In memory, for the life of the process.
+
+use crate::base::clock::Moment;
+use crate::model::{Class, ProviderError, Scope};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// After a rate limit without a time of its own; doubles with each in a row.
+const KEY_FIRST: Duration = Duration::from_mins(1);
+const KEY_MOST: Duration = Duration::from_mins(10);
+/// After a model's retries are spent.
+const MODEL: Duration = Duration::from_mins(5);
+/// After a quota is used up, where nobody says when it returns.
+const QUOTA: Duration = Duration::from_hours(1);
+
+/// What a link stands for, so that a failure of one tells about others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub provider: String,
+    /// A label of the key in use.
+    pub account: Option<String>,
+    /// The upstream model: two of our ids that name the same one share its quota.
+    pub upstream: String,
+}
+
+/// What is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Model { provider: String, upstream: String },
+    Key { provider: String, account: Option<String> },
+    Provider(String),
+}
+
+#[derive(Debug, Clone)]
+struct Cool {
+    /// None: until something changes outside of this process.
+    until: Option<Moment>,
+    since: Moment,
+    error: ProviderError,
+    in_a_row: u32,
+}
+
+/// When a link may be tried.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ready {
+    Now,
+    At(Moment, ProviderError, Moment),
+    Never(ProviderError, Moment),
+}
+
+/// The cooldowns of a router.
+#[derive(Debug, Clone, Default)]
+pub struct Cooldowns(BTreeMap<Target, Cool>);
+
+impl Cooldowns {
+    /// Takes in a failure that ends a link's turn. A failure of the request itself cools nothing.
+    pub fn note(&mut self, who: &Identity, error: &ProviderError, now: Moment) {
+        let Some(target) = target(who, error) else { return };
+        let last = self.0.get(&target);
+        // Failures that arrive while the target is cooling are the same event: they count once.
+        let cooling = last.is_some_and(|c| c.until.is_none_or(|u| now < u));
+        let in_a_row = last.map_or(1, |c| if cooling { c.in_a_row } else { c.in_a_row.saturating_add(1) });
+        let until = duration(error, in_a_row).map(|d| now.plus(d));
+        let until = match last {
+            // The longer of two cooldowns wins; for good is longest.
+            Some(c) if cooling => c.until.zip(until).map(|(a, b)| a.max(b)),
+            _ => until,
+        };
+        self.0.insert(target, Cool { until, since: now, error: error.clone(), in_a_row });
+    }
+
+    /// An answer from a link: nothing that it stands for is cooling.
+    pub fn clear(&mut self, who: &Identity) {
+        for target in all(who) {
+            self.0.remove(&target);
+        }
+    }
+
+    /// When the link may be tried next.
+    pub fn ready(&self, who: &Identity, now: Moment) -> Ready {
+        let mut ready = Ready::Now;
+        for cool in all(who).iter().filter_map(|t| self.0.get(t)) {
+            match (cool.until, &ready) {
+                (None, _) => return Ready::Never(cool.error.clone(), cool.since),
+                (Some(until), Ready::Now) if now < until => ready = Ready::At(until, cool.error.clone(), cool.since),
+                (Some(until), Ready::At(later, ..)) if *later < until => ready = Ready::At(until, cool.error.clone(), cool.since),
+                _ => {}
+            }
+        }
+        ready
+    }
+}
+
+fn all(who: &Identity) -> [Target; 3] {
+    [
+        Target::Model { provider: who.provider.clone(), upstream: who.upstream.clone() },
+        Target::Key { provider: who.provider.clone(), account: who.account.clone() },
+        Target::Provider(who.provider.clone()),
+    ]
+}
+
+fn target(who: &Identity, error: &ProviderError) -> Option<Target> {
+    let [model, key, provider] = all(who);
+    match (error.class, error.scope) {
+        (Class::ContextTooLong | Class::BadRequest | Class::ContentFilter, _) | (_, Scope::Request) => None,
+        // A broken stream says little about the rest of a provider.
+        (Class::Network | Class::Timeout | Class::Server | Class::Overloaded, _) | (_, Scope::Model) => Some(model),
+        (_, Scope::Key) => Some(key),
+        (_, Scope::Provider) => Some(provider),
+    }
+}
+
+/// How long; none means for good.
+fn duration(error: &ProviderError, in_a_row: u32) -> Option<Duration> {
+    let own = error.retry_after();
+    match error.class {
+        Class::RateLimit => Some(own.unwrap_or_else(|| {
+            let factor = 1u32.checked_shl(in_a_row.saturating_sub(1).min(8)).unwrap_or(u32::MAX);
+            KEY_FIRST.saturating_mul(factor).min(KEY_MOST)
+        })),
+        Class::Quota => Some(own.unwrap_or(QUOTA)),
+        Class::Overloaded | Class::Server | Class::Network | Class::Timeout => Some(own.unwrap_or(MODEL)),
+        Class::Billing | Class::Auth | Class::Permission | Class::NotFound => None,
+        Class::ContextTooLong | Class::BadRequest | Class::ContentFilter => Some(Duration::ZERO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(provider: &str, account: &str, upstream: &str) -> Identity {
+        Identity { provider: provider.into(), account: Some(account.into()), upstream: upstream.into() }
+    }
+
+    fn error(class: Class, scope: Scope) -> ProviderError {
+        ProviderError::new(class, scope, "x")
+    }
+
+    fn until(all: &Cooldowns, who: &Identity, now: Moment) -> Option<u64> {
+        match all.ready(who, now) {
+            Ready::Now => Some(0),
+            Ready::At(m, ..) => Some(m.0 / 1000),
+            Ready::Never(..) => None,
+        }
+    }
+
+    #[test]
+    fn a_failure_cools_what_its_scope_names_and_nothing_else() {
+        let (a, same_key, other_key, same_model) = (who("p", "k1", "m1"), who("p", "k1", "m2"), who("p", "k2", "m3"), who("p", "k2", "m1"));
+        for (scope, cooled) in
+            [(Scope::Request, [0, 0, 0, 0]), (Scope::Model, [1, 0, 0, 1]), (Scope::Key, [1, 1, 0, 0]), (Scope::Provider, [1, 1, 1, 1])]
+        {
+            let mut all = Cooldowns::default();
+            all.note(&a, &error(Class::RateLimit, scope), Moment(0));
+            let now = [&a, &same_key, &other_key, &same_model].map(|w| u8::from(all.ready(w, Moment(1)) != Ready::Now));
+            assert_eq!(now, cooled, "{scope:?}");
+            assert_eq!(all.ready(&who("q", "k1", "m1"), Moment(1)), Ready::Now);
+        }
+    }
+
+    #[test]
+    fn rate_limits_double_to_ten_minutes_and_a_provider_s_own_time_wins() {
+        let mut all = Cooldowns::default();
+        let a = who("p", "k", "m");
+        let mut now = Moment(0);
+        for seconds in [60, 120, 240, 480, 600, 600] {
+            all.note(&a, &error(Class::RateLimit, Scope::Key), now);
+            assert_eq!(until(&all, &a, now), Some(now.0 / 1000 + seconds));
+            now = now.plus(Duration::from_secs(seconds));
+        }
+        let mut named = error(Class::RateLimit, Scope::Key);
+        named.retry_after_s = Some(7.0);
+        all.note(&a, &named, now);
+        assert_eq!(until(&all, &a, now), Some(now.0 / 1000 + 7));
+        all.clear(&a);
+        assert_eq!(all.ready(&a, now), Ready::Now);
+    }
+
+    #[test]
+    fn failures_while_cooling_count_once_and_never_shorten() {
+        let mut all = Cooldowns::default();
+        let a = who("p", "k", "m");
+        let mut long = error(Class::RateLimit, Scope::Key);
+        long.retry_after_s = Some(300.0);
+        all.note(&a, &long, Moment(0));
+        all.note(&a, &error(Class::RateLimit, Scope::Key), Moment(10));
+        assert_eq!(until(&all, &a, Moment(10)), Some(300));
+        all.note(&a, &error(Class::RateLimit, Scope::Key), Moment(300_000));
+        assert_eq!(until(&all, &a, Moment(300_000)), Some(420), "the second in a row, not the third");
+    }
+
+    #[test]
+    fn a_dead_key_stays_dead() {
+        let mut all = Cooldowns::default();
+        let a = who("p", "k", "m");
+        all.note(&a, &error(Class::Auth, Scope::Key), Moment(0));
+        all.note(&a, &error(Class::RateLimit, Scope::Key), Moment(1));
+        assert_eq!(until(&all, &a, Moment(u64::MAX)), None);
+    }
+}
