@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by failing; helpers of tests are outside #[test] functions"
 )]
 
+mod anthropic;
 mod architecture;
 mod calls;
 mod cli_smoke;
@@ -18,6 +19,7 @@ mod journal;
 mod models;
 mod readme;
 mod recordings;
+mod recordings_anthropic;
 mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
