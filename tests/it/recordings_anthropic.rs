@@ -16,10 +16,14 @@ const COUNTS: usize = 2;
 fn read(pieces: &[&[u8]]) -> (Reply, Vec<StreamEvent>) {
     let mut decoder = Decoder::new(Wire::Anthropic, &Dialect::default());
     let mut events = Vec::new();
-    pieces.iter().for_each(|p| decoder.feed(p, &mut events));
+    for piece in pieces {
+        decoder.feed(piece, &mut events);
+    }
     decoder.finish(&mut events);
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in &events {
+        all.push(event);
+    }
     (all.finish(), events)
 }
 

@@ -5,14 +5,18 @@ use crate::wire::{Decoder, Dialect, Wire};
 fn events(pieces: &[&[u8]]) -> Vec<StreamEvent> {
     let mut decoder = Decoder::new(Wire::Anthropic, &Dialect::default());
     let mut out = Vec::new();
-    pieces.iter().for_each(|p| decoder.feed(p, &mut out));
+    for piece in pieces {
+        decoder.feed(piece, &mut out);
+    }
     decoder.finish(&mut out);
     out
 }
 
 fn gather(events: &[StreamEvent]) -> Reply {
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in events {
+        all.push(event);
+    }
     all.finish()
 }
 
@@ -306,8 +310,9 @@ fn nothing_follows_an_end() {
 
 #[test]
 fn events_without_a_blank_line_between_them_are_read_one_by_one() {
-    let body: String = blocks(&[TEXT], "end_turn").lines().filter(|l| l.starts_with("data")).map(|l| format!("{l}\n")).collect();
-    let r = reply(&body);
+    let framed = blocks(&[TEXT], "end_turn");
+    let lines: Vec<&str> = framed.lines().filter(|l| l.starts_with("data")).collect();
+    let r = reply(&lines.join("\n"));
     assert_eq!((r.message.joined_text().as_str(), r.complete), ("hello", true));
 }
 

@@ -16,7 +16,9 @@ fn read(bytes: &[u8]) -> Reply {
 
 fn gather(events: &[StreamEvent]) -> Reply {
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in events {
+        all.push(event);
+    }
     all.finish()
 }
 
@@ -300,8 +302,8 @@ fn a_stream_is_what_clients_of_this_wire_read() {
         r#"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":3,"output_tokens":2}}"#,
         r#"message_stop"}"#,
     ];
-    let want: String =
-        want.iter().map(|line| format!("event: {}\ndata: {{\"type\":\"{line}\n\n", line.split('"').next().unwrap())).collect();
+    let frames = want.map(|line| format!("event: {}\ndata: {{\"type\":\"{line}\n\n", line.split('"').next().unwrap()));
+    let want = frames.concat();
     assert_eq!(String::from_utf8(bytes).unwrap(), want);
 }
 
