@@ -215,7 +215,8 @@ fn every_recorded_request_is_read_and_written_again() {
         sent.messages = want.messages.iter().map(mark).collect::<History>();
         let (bytes, losses) = encode(Wire::Anthropic, &Dialect::default().to_target(home.clone()), &sent);
         let mut got = decode_request(&bytes).unwrap_or_else(|e| panic!("{}: {e}", x.name));
-        let lost: Vec<&str> = losses.iter().map(|l| l.at.as_str()).filter(|at| !matches!(*at, "temperature" | "reasoning_effort")).collect();
+        let lost: Vec<&str> =
+            losses.iter().map(|l| l.at.as_str()).filter(|at| !matches!(*at, "temperature" | "reasoning_effort")).collect();
         assert_eq!(lost, Vec::<&str>::new(), "{}", x.name);
         got.temperature = want.temperature;
         assert_eq!(got, want, "{}", x.name);

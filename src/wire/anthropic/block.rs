@@ -48,7 +48,10 @@ enum Body {
         args: String,
     },
     /// What only this wire understands: written back as it started, with what was streamed put in.
-    Opaque { input: String, content: String },
+    Opaque {
+        input: String,
+        content: String,
+    },
 }
 
 /// Whether something was understood. What was not is handed on as it is.

@@ -66,7 +66,8 @@ mod tests {
             ..Request::default()
         };
         let (body, losses) = encode_count(&Dialect::default(), &request);
-        let want = r#"{"model":"m","system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":[{"type":"text","text":"u"}]}]}"#;
+        let want =
+            r#"{"model":"m","system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":[{"type":"text","text":"u"}]}]}"#;
         assert_eq!(String::from_utf8(body.clone()).unwrap(), want);
         assert!(losses.is_empty());
         assert_eq!(super::super::decode_request(&body).unwrap().max_output, None);

@@ -210,8 +210,7 @@ impl ReplyDecoder {
             (None, _) => return self.fail(self.cut(end), out),
         };
         if word.as_deref() == Some(finish::WINDOW_FULL) && !self.blocks.content {
-            let full =
-                ProviderError::new(Class::ContextTooLong, Scope::Request, "the conversation fills the model's whole context window");
+            let full = ProviderError::new(Class::ContextTooLong, Scope::Request, "the conversation fills the model's whole context window");
             return self.fail(full.with_code(word), out);
         }
         self.blocks.stop_all(out);

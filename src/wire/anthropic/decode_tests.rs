@@ -25,12 +25,12 @@ fn frame(data: &str) -> String {
     format!("event: {kind}\ndata: {data}\n\n")
 }
 
-const START: &str =
-    r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":5,"output_tokens":1}}}"#;
+const START: &str = r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":5,"output_tokens":1}}}"#;
 
 /// A stream of these events between a message's start and its end with this reason.
 fn stream(middle: &[&str], reason: &str) -> String {
-    let delta = format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}","stop_sequence":null}},"usage":{{"output_tokens":9}}}}"#);
+    let delta =
+        format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}","stop_sequence":null}},"usage":{{"output_tokens":9}}}}"#);
     let all = [START].into_iter().chain(middle.iter().copied()).chain([delta.as_str(), r#"{"type":"message_stop"}"#]);
     all.map(frame).collect()
 }
@@ -49,9 +49,10 @@ fn stop(index: usize) -> String {
 
 /// A stream with these blocks, each given by its start and its deltas.
 fn blocks(all: &[(&str, &[&str])], reason: &str) -> String {
-    let events = all.iter().enumerate().flat_map(|(n, (block, deltas))| {
-        std::iter::once(start(n, block)).chain(deltas.iter().map(move |d| delta(n, d))).chain([stop(n)])
-    });
+    let events = all
+        .iter()
+        .enumerate()
+        .flat_map(|(n, (block, deltas))| std::iter::once(start(n, block)).chain(deltas.iter().map(move |d| delta(n, d))).chain([stop(n)]));
     let events: Vec<String> = events.collect();
     stream(&events.iter().map(String::as_str).collect::<Vec<_>>(), reason)
 }
@@ -60,7 +61,8 @@ fn calls(reply: &Reply) -> Vec<(&str, &str, &str)> {
     reply.message.calls().map(|c| (c.id.as_str(), c.name.as_str(), c.args_raw.as_str())).collect()
 }
 
-const TEXT: (&str, &[&str]) = (r#"{"type":"text","text":""}"#, &[r#"{"type":"text_delta","text":"he"}"#, r#"{"type":"text_delta","text":"llo"}"#]);
+const TEXT: (&str, &[&str]) =
+    (r#"{"type":"text","text":""}"#, &[r#"{"type":"text_delta","text":"he"}"#, r#"{"type":"text_delta","text":"llo"}"#]);
 const CALL: &str = r#"{"type":"tool_use","id":"toolu_1","name":"f","input":{}}"#;
 
 #[test]
@@ -69,10 +71,21 @@ fn a_turn_with_text_thinking_and_calls() {
         &[
             (
                 r#"{"type":"thinking","thinking":"","signature":""}"#,
-                &[r#"{"type":"thinking_delta","thinking":"hm"}"#, r#"{"type":"signature_delta","signature":"a+"}"#, r#"{"type":"signature_delta","signature":"b="}"#],
+                &[
+                    r#"{"type":"thinking_delta","thinking":"hm"}"#,
+                    r#"{"type":"signature_delta","signature":"a+"}"#,
+                    r#"{"type":"signature_delta","signature":"b="}"#,
+                ],
             ),
             TEXT,
-            (CALL, &[r#"{"type":"input_json_delta","partial_json":""}"#, r#"{"type":"input_json_delta","partial_json":"{\"x\""}"#, r#"{"type":"input_json_delta","partial_json":":1}"}"#]),
+            (
+                CALL,
+                &[
+                    r#"{"type":"input_json_delta","partial_json":""}"#,
+                    r#"{"type":"input_json_delta","partial_json":"{\"x\""}"#,
+                    r#"{"type":"input_json_delta","partial_json":":1}"}"#,
+                ],
+            ),
             (r#"{"type":"tool_use","id":"toolu_2","name":"g","input":{}}"#, &[]),
         ],
         "tool_use",
@@ -116,7 +129,8 @@ fn what_only_this_wire_understands_is_kept_whole() {
         ],
         "pause_turn",
     ));
-    let raw: Vec<&str> = r.message.blocks.iter().filter_map(|b| if let Block::Opaque { raw, .. } = b { Some(raw.as_str()) } else { None }).collect();
+    let raw: Vec<&str> =
+        r.message.blocks.iter().filter_map(|b| if let Block::Opaque { raw, .. } = b { Some(raw.as_str()) } else { None }).collect();
     assert_eq!(
         raw,
         [
@@ -196,7 +210,8 @@ fn a_doubled_start_is_one_and_a_second_answer_is_none() {
 fn blocks_under_one_number_and_pieces_without_a_start_never_mix() {
     let args = |json: &str| format!(r#"{{"type":"input_json_delta","partial_json":{json:?}}}"#);
     let second = CALL.replace("toolu_1", "toolu_2");
-    let r = reply(&stream(&[&start(0, CALL), &delta(0, &args("{\"x\":1}")), &start(0, &second), &delta(0, &args("{}")), &stop(0)], "tool_use"));
+    let r =
+        reply(&stream(&[&start(0, CALL), &delta(0, &args("{\"x\":1}")), &start(0, &second), &delta(0, &args("{}")), &stop(0)], "tool_use"));
     assert_eq!(calls(&r), [("toolu_1", "f", "{\"x\":1}"), ("toolu_2", "f", "{}")]);
     let interleaved = [start(0, CALL), start(1, &second), delta(1, &args("{\"b\":")), delta(0, &args("{\"a\":1}")), delta(1, &args("2}"))];
     let r = reply(&stream(&interleaved.each_ref().map(String::as_str), "tool_use"));
@@ -312,10 +327,16 @@ fn shortened_tool_names_come_back_whole() {
 fn rich() -> String {
     blocks(
         &[
-            (r#"{"type":"thinking","thinking":"","signature":""}"#, &[r#"{"type":"thinking_delta","thinking":"hm é€😀"}"#, r#"{"type":"signature_delta","signature":"s="}"#]),
+            (
+                r#"{"type":"thinking","thinking":"","signature":""}"#,
+                &[r#"{"type":"thinking_delta","thinking":"hm é€😀"}"#, r#"{"type":"signature_delta","signature":"s="}"#],
+            ),
             (r#"{"type":"redacted_thinking","data":"DATA"}"#, &[]),
             (r#"{"type":"text","text":""}"#, &[r#"{"type":"text_delta","text":"text é€😀 "}"#, r#"{"type":"text_delta","text":"more"}"#]),
-            (r#"{"type":"server_tool_use","id":"s","name":"w","input":{}}"#, &[r#"{"type":"input_json_delta","partial_json":"{\"q\":1}"}"#]),
+            (
+                r#"{"type":"server_tool_use","id":"s","name":"w","input":{}}"#,
+                &[r#"{"type":"input_json_delta","partial_json":"{\"q\":1}"}"#],
+            ),
             (CALL, &[r#"{"type":"input_json_delta","partial_json":"{\"x\":"}"#, r#"{"type":"input_json_delta","partial_json":"\"é\"}"}"#]),
             (r#"{"type":"tool_use","id":"toolu_2","name":"g","input":{}}"#, &[]),
         ],

@@ -114,11 +114,11 @@ fn what_the_server_would_refuse_is_never_sent() {
             ToolResult::text("functions.f:0", "", true),
             ToolResult { call_id: String::new(), parts: vec![Part::Text { text: "\n".into() }], is_error: false },
         ]),
-        Message::new(Role::User, vec![said(""), Block::Image { source: ImageSource::Inline { media_type: "image/bmp".into(), data: "Qk0".into() } }]),
         Message::new(
             Role::User,
-            vec![Block::Document { media_type: "text/csv".into(), data: "QQ==".into(), name: Some("a.csv".into()) }],
+            vec![said(""), Block::Image { source: ImageSource::Inline { media_type: "image/bmp".into(), data: "Qk0".into() } }],
         ),
+        Message::new(Role::User, vec![Block::Document { media_type: "text/csv".into(), data: "QQ==".into(), name: Some("a.csv".into()) }]),
         Message::system("late"),
     ]);
     let (got, losses) = body(&Dialect::default(), &request);
@@ -297,7 +297,12 @@ fn callers_own_fields_are_merged_and_never_override() {
     losses.sort();
     assert_eq!(
         losses,
-        ["extensions.anthropic.stream", "extensions.anthropic.system", "extensions.anthropic.temperature", "extensions.openai-chat.logit_bias"]
+        [
+            "extensions.anthropic.stream",
+            "extensions.anthropic.system",
+            "extensions.anthropic.temperature",
+            "extensions.openai-chat.logit_bias"
+        ]
     );
 }
 

@@ -14,7 +14,13 @@ fn types_and_messages() {
     for (status, kind, message, class, scope) in [
         (400, "invalid_request_error", "temperature: range: 0..1", Class::BadRequest, Scope::Request),
         (400, "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum", Class::ContextTooLong, Scope::Request),
-        (400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 1 + 2 > 2", Class::ContextTooLong, Scope::Request),
+        (
+            400,
+            "invalid_request_error",
+            "input length and `max_tokens` exceed context limit: 1 + 2 > 2",
+            Class::ContextTooLong,
+            Scope::Request,
+        ),
         (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", Class::Billing, Scope::Key),
         (400, "invalid_request_error", "Output blocked by content filtering policy", Class::ContentFilter, Scope::Request),
         (400, "invalid_request_error", "This credential is only authorized for use with Claude Code", Class::Permission, Scope::Key),
@@ -59,9 +65,21 @@ fn a_subscriptions_windows_say_how_far_it_reaches() {
         judge(429, &all, "rate_limit_error", "limit")
     };
     // 1787148000 is the reply's own time.
-    let plan = [("status", "rejected"), ("5h-status", "rejected"), ("5h-reset", "1787149800"), ("7d-status", "allowed"), ("7d-reset", "1787752800")];
+    let plan = [
+        ("status", "rejected"),
+        ("5h-status", "rejected"),
+        ("5h-reset", "1787149800"),
+        ("7d-status", "allowed"),
+        ("7d-reset", "1787752800"),
+    ];
     assert_eq!(unified(&plan), (Class::Quota, Scope::Key, Some(1800.0)));
-    let model = [("status", "rejected"), ("5h-status", "allowed"), ("7d-status", "allowed"), ("7d_oi-status", "rejected"), ("7d_oi-reset", "2026-08-19T15:00:00Z")];
+    let model = [
+        ("status", "rejected"),
+        ("5h-status", "allowed"),
+        ("7d-status", "allowed"),
+        ("7d_oi-status", "rejected"),
+        ("7d_oi-reset", "2026-08-19T15:00:00Z"),
+    ];
     assert_eq!(unified(&model), (Class::Quota, Scope::Model, Some(3600.0)));
     let healthy = [("status", "allowed"), ("5h-status", "allowed"), ("overage-status", "rejected")];
     assert_eq!(unified(&healthy), (Class::RateLimit, Scope::Model, Some(10.0)));

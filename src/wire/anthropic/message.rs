@@ -74,7 +74,8 @@ impl<'a> Writer<'a> {
         if self.open.is_some() {
             self.out.extend_from_slice(b"]},");
         } else if side == Side::Assistant {
-            self.losses.push(Loss::new(format!("messages[{at}]"), "the wire's conversations begin with the user; a line was put before this"));
+            self.losses
+                .push(Loss::new(format!("messages[{at}]"), "the wire's conversations begin with the user; a line was put before this"));
             self.out.extend_from_slice(br#"{"role":"user","content":["#);
             let mut lead = Object::begin(&mut self.out);
             text(LEAD)(&mut lead);
@@ -184,7 +185,9 @@ impl<'a> Writer<'a> {
             Block::Thinking { text, signature, redacted } => {
                 match signature.as_deref().filter(|s| !s.is_empty()) {
                     Some(_) if !home => w.lose(at, n, "thinking that another provider or model signed"),
-                    Some(_) if w.past == Past::LeftOut => w.lose(at, n, "thinking, which this model refuses while it is not asked to think"),
+                    Some(_) if w.past == Past::LeftOut => {
+                        w.lose(at, n, "thinking, which this model refuses while it is not asked to think")
+                    }
                     Some(_) if last.is_none_or(|last| last < n) => {
                         w.lose(at, n, "thinking at the end of a message, where this wire takes none");
                     }

@@ -218,7 +218,8 @@ impl Held {
             // These stand whole in their start.
             BlockKind::RedactedThinking | BlockKind::Opaque { .. } if !self.ended => self.deltas = deltas,
             BlockKind::RedactedThinking => {
-                let proof: String = deltas.iter().filter_map(|d| if let Delta::Signature { text } = d { Some(text.as_str()) } else { None }).collect();
+                let proof: String =
+                    deltas.iter().filter_map(|d| if let Delta::Signature { text } = d { Some(text.as_str()) } else { None }).collect();
                 start(out, index, |o| thinking(o, "", &proof, true));
                 self.started = true;
             }

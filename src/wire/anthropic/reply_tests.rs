@@ -34,7 +34,8 @@ fn events(reply: &Reply, order: Order) -> Vec<StreamEvent> {
         let (kind, deltas) = match block {
             Block::Text { text } => (BlockKind::Text, halves(text).map(|text| Delta::Text { text }).to_vec()),
             Block::Thinking { text, signature, redacted } => {
-                let mut deltas: Vec<Delta> = halves(text).into_iter().filter(|t| !t.is_empty()).map(|text| Delta::Thinking { text }).collect();
+                let mut deltas: Vec<Delta> =
+                    halves(text).into_iter().filter(|t| !t.is_empty()).map(|text| Delta::Thinking { text }).collect();
                 deltas.extend(signature.iter().flat_map(|s| halves(s)).map(|text| Delta::Signature { text }));
                 (if *redacted { BlockKind::RedactedThinking } else { BlockKind::Thinking }, deltas)
             }
@@ -127,13 +128,15 @@ fn heard(error: &ProviderError) -> (Class, Scope) {
 
 fn usage() -> impl Strategy<Value = Usage> {
     let n = || prop::option::of(0u64..1_000_000);
-    (0u64..1_000_000, n(), n(), n(), 1u64..1_000_000, n()).prop_map(|(input, cache_read, cache_write, cache_write_1h, output, part)| Usage {
-        input: Some(input),
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        output: Some(output),
-        reasoning: part.map(|p| p % (output + 1)),
+    (0u64..1_000_000, n(), n(), n(), 1u64..1_000_000, n()).prop_map(|(input, cache_read, cache_write, cache_write_1h, output, part)| {
+        Usage {
+            input: Some(input),
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            output: Some(output),
+            reasoning: part.map(|p| p % (output + 1)),
+        }
     })
 }
 
@@ -297,7 +300,8 @@ fn a_stream_is_what_clients_of_this_wire_read() {
         r#"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":3,"output_tokens":2}}"#,
         r#"message_stop"}"#,
     ];
-    let want: String = want.iter().map(|line| format!("event: {}\ndata: {{\"type\":\"{line}\n\n", line.split('"').next().unwrap())).collect();
+    let want: String =
+        want.iter().map(|line| format!("event: {}\ndata: {{\"type\":\"{line}\n\n", line.split('"').next().unwrap())).collect();
     assert_eq!(String::from_utf8(bytes).unwrap(), want);
 }
 

@@ -26,7 +26,10 @@ fn clients_spellings_mean_the_same() {
     );
     let roles: Vec<Role> = r.messages.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User]);
-    assert_eq!((r.max_output, r.stop.as_slice(), &r.tool_choice, r.parallel_tool_calls), (Some(5), &["x".to_owned()][..], &ToolChoice::Required, Some(false)));
+    assert_eq!(
+        (r.max_output, r.stop.as_slice(), &r.tool_choice, r.parallel_tool_calls),
+        (Some(5), &["x".to_owned()][..], &ToolChoice::Required, Some(false))
+    );
     assert_eq!((r.reasoning_effort.as_deref(), r.metadata["user_id"].as_str()), (Some("medium"), "u"));
     assert!(matches!(&r.response_format, Some(ResponseFormat::JsonSchema { strict: None, .. })));
     assert_eq!(r.tools.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["f", "g"]);
@@ -38,7 +41,10 @@ fn clients_spellings_mean_the_same() {
     let results: Vec<_> = r.messages.get(3).unwrap().tool_results().map(|t| (t.parts.len(), t.is_error)).collect();
     assert_eq!(results, [(2, true), (0, false)]);
     assert_eq!(r.cache_marks, [CacheMark { message: 4, block: 0, long: true }]);
-    assert_eq!(r.messages.get(4).unwrap().blocks[1], Block::Opaque { wire: NAME.into(), raw: r#"{"type":"search_result","n":1.50}"#.into() });
+    assert_eq!(
+        r.messages.get(4).unwrap().blocks[1],
+        Block::Opaque { wire: NAME.into(), raw: r#"{"type":"search_result","n":1.50}"#.into() }
+    );
 }
 
 #[test]
@@ -161,7 +167,9 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                             }
                             Part::Image { source: ImageSource::Inline { media_type, .. } } if media_type == "image/bmp" => {
                                 lose();
-                                parts.push(Part::Text { text: "[An image of type image/bmp stood here, which this model cannot be shown.]".into() });
+                                parts.push(Part::Text {
+                                    text: "[An image of type image/bmp stood here, which this model cannot be shown.]".into(),
+                                });
                             }
                             other => parts.push(other.clone()),
                         }
@@ -277,9 +285,11 @@ fn settings_kept(request: &Request, want: &mut Request, lost: &mut BTreeSet<Stri
     if want.n.take().is_some_and(|n| n != 1) {
         lose("n");
     }
-    want.metadata.retain(|k, _| k == "user_id" || {
-        lose(&format!("metadata.{k}"));
-        false
+    want.metadata.retain(|k, _| {
+        k == "user_id" || {
+            lose(&format!("metadata.{k}"));
+            false
+        }
     });
     for (wire, fields) in &request.extensions {
         for name in fields.keys() {
@@ -375,15 +385,14 @@ fn settings() -> impl Strategy<Value = Request> {
         1 => Just(ToolChoice::Required),
         1 => "[a-z.]{1,70}".prop_map(ToolChoice::Tool)
     ];
-    let format = prop_oneof![
-        Just(None),
-        Just(Some(ResponseFormat::JsonObject)),
-        (prop_oneof![Just(""), Just("n")], prop::option::of(any::<bool>())).prop_map(|(name, strict)| Some(ResponseFormat::JsonSchema {
-            name: name.into(),
-            schema: serde_json::json!({"type": "object"}),
-            strict
-        }))
-    ];
+    let format =
+        prop_oneof![
+            Just(None),
+            Just(Some(ResponseFormat::JsonObject)),
+            (prop_oneof![Just(""), Just("n")], prop::option::of(any::<bool>())).prop_map(|(name, strict)| Some(
+                ResponseFormat::JsonSchema { name: name.into(), schema: serde_json::json!({"type": "object"}), strict }
+            ))
+        ];
     let extension = prop::option::of((prop_oneof![Just(NAME), Just("openai-chat")], prop_oneof![Just("extra"), Just("stream")]));
     let tenths = || prop::option::of((0u8..20).prop_map(|tenths| f64::from(tenths) / 10.0));
     let first = (tools, choice, prop::option::of(any::<bool>()), format, prop::option::of(0u64..40_000), tenths());
@@ -428,15 +437,17 @@ fn request() -> impl Strategy<Value = Request> {
     let mark = prop::option::of((0usize..6, 0usize..3, any::<bool>()));
     let system = prop::collection::vec(prop::collection::vec(block(Role::System), 1..3), 0..2);
     // A user's message that always survives stands first, and last where no call is open, so that no turn is in progress.
-    (settings(), system, prop::collection::vec(message(), 0..7), mark, any::<bool>()).prop_map(|(settings, system, messages, mark, open)| {
-        let system = system.into_iter().map(|blocks| Message::new(Role::System, blocks));
-        let results = Message::results(vec![ToolResult::text("a", "r", false)]);
-        let unthought = Message { origin: Some(home()), ..Message::new(Role::Assistant, vec![said_call()]) };
-        let end = if open { vec![unthought, results] } else { vec![Message::assistant("done"), Message::user("last")] };
-        let messages: History = system.chain([Message::user("first")]).chain(messages).chain(end).collect();
-        let cache_marks = mark.map(|(message, block, long)| CacheMark { message, block, long }).into_iter().collect();
-        Request { messages, cache_marks, ..settings }
-    })
+    (settings(), system, prop::collection::vec(message(), 0..7), mark, any::<bool>()).prop_map(
+        |(settings, system, messages, mark, open)| {
+            let system = system.into_iter().map(|blocks| Message::new(Role::System, blocks));
+            let results = Message::results(vec![ToolResult::text("a", "r", false)]);
+            let unthought = Message { origin: Some(home()), ..Message::new(Role::Assistant, vec![said_call()]) };
+            let end = if open { vec![unthought, results] } else { vec![Message::assistant("done"), Message::user("last")] };
+            let messages: History = system.chain([Message::user("first")]).chain(messages).chain(end).collect();
+            let cache_marks = mark.map(|(message, block, long)| CacheMark { message, block, long }).into_iter().collect();
+            Request { messages, cache_marks, ..settings }
+        },
+    )
 }
 
 fn said_call() -> Block {

@@ -25,9 +25,15 @@ pub enum Thinking {
     Unasked,
     Budget(u64),
     /// Without `think`, where something else excludes it, the effort is all that is said.
-    Adaptive { effort: &'static str, think: bool },
+    Adaptive {
+        effort: &'static str,
+        think: bool,
+    },
     /// The caller's own field, and the effort beside it.
-    Own { on: bool, effort: Option<&'static str> },
+    Own {
+        on: bool,
+        effort: Option<&'static str>,
+    },
 }
 
 /// Whether the history's thinking goes back.

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_two_kinds_of_cache_writes_are_disjoint_whatever_the_last_frame_leaves_out() {
-        let split = r#"{"cache_creation_input_tokens":144,"cache_creation":{"ephemeral_5m_input_tokens":44,"ephemeral_1h_input_tokens":100}}"#;
+        let split =
+            r#"{"cache_creation_input_tokens":144,"cache_creation":{"ephemeral_5m_input_tokens":44,"ephemeral_1h_input_tokens":100}}"#;
         for frames in [&[split][..], &[split, r#"{"cache_creation_input_tokens":144}"#]] {
             let u = merged(frames);
             assert_eq!((u.cache_write, u.cache_write_1h), (Some(44), Some(100)));
