@@ -114,7 +114,7 @@ impl Open {
     fn close(self) -> Option<Block> {
         match self.kind {
             BlockKind::Text => (!self.text.is_empty()).then_some(Block::Text { text: self.text }),
-            BlockKind::Thinking => (!self.text.is_empty() || self.signature.is_some()).then(|| Block::Thinking {
+            BlockKind::Thinking => (!self.text.is_empty() || self.signature.is_some()).then_some(Block::Thinking {
                 text: self.text,
                 signature: self.signature,
                 redacted: false,

@@ -8,6 +8,7 @@
 )]
 
 mod agents;
+mod anthropic;
 mod architecture;
 mod calls;
 mod cli_smoke;

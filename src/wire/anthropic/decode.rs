@@ -74,7 +74,7 @@ impl ReplyDecoder {
                     self.frame(b"", line, out);
                 }
             }),
-            Err(_) => self.unknown(data, out),
+            Err(_) => unknown(data, out),
         }
     }
 
@@ -86,21 +86,16 @@ impl ReplyDecoder {
                 None => break,
                 // The rest was cut or is no JSON; whether that matters, `finish` finds out.
                 Some(Err(_)) => {
-                    self.unknown(body.get(from..).unwrap_or_default(), out);
+                    unknown(body.get(from..).unwrap_or_default(), out);
                     break;
                 }
                 Some(Ok(_)) if self.over => break,
                 Some(Ok(raw)) => match serde_json::from_str::<Event<'_>>(raw.get()) {
                     Ok(event) => self.event(b"", &event, raw.get().as_bytes(), out),
-                    Err(_) => self.unknown(raw.get().as_bytes(), out),
+                    Err(_) => unknown(raw.get().as_bytes(), out),
                 },
             }
         }
-    }
-
-    fn unknown(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
-        let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
-        out.push(StreamEvent::Unknown { raw });
     }
 
     /// One event. Its own type counts; the stream's name for it is the fallback.
@@ -134,7 +129,7 @@ impl ReplyDecoder {
         };
         match read {
             Read::Yes => self.events += 1,
-            Read::No => self.unknown(raw, out),
+            Read::No => unknown(raw, out),
         }
     }
 
@@ -173,19 +168,19 @@ impl ReplyDecoder {
 
     /// A reply that was not streamed.
     fn whole(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return self.unknown(raw, out) };
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return unknown(raw, out) };
         self.start(message.id.into_owned(), message.model.into_owned(), out);
         let reply = self.id.clone().unwrap_or_default();
         match message.content.map(|c| serde_json::from_str::<Vec<&RawValue>>(c.get())) {
             Some(Ok(blocks)) => {
                 for (index, block) in (0..).zip(blocks) {
                     if self.blocks.start(Some(index), block, &reply, out) == Read::No {
-                        self.unknown(block.get().as_bytes(), out);
+                        unknown(block.get().as_bytes(), out);
                     }
                     self.blocks.stop(Some(index), out);
                 }
             }
-            Some(Err(_)) | None => return self.unknown(raw, out),
+            Some(Err(_)) | None => return unknown(raw, out),
         }
         self.events += 1;
         self.usage(message.usage, out);
@@ -241,6 +236,11 @@ impl ReplyDecoder {
             End::Body(Nature::Stream { head }) => format!("the stream ended before its terminal event; it began with: {}", show(head)),
         })
     }
+}
+
+fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
+    let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
+    out.push(StreamEvent::Unknown { raw });
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
                 match signature.as_deref().filter(|s| !s.is_empty()) {
                     Some(_) if !home => w.lose(at, n, "thinking that another provider or model signed"),
                     Some(_) if w.past == Past::LeftOut => {
-                        w.lose(at, n, "thinking, which this model refuses while it is not asked to think")
+                        w.lose(at, n, "thinking, which this model refuses while it is not asked to think");
                     }
                     Some(_) if last.is_none_or(|last| last < n) => {
                         w.lose(at, n, "thinking at the end of a message, where this wire takes none");

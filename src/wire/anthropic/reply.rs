@@ -193,7 +193,9 @@ impl Held {
                         }
                     });
                 }
-                deltas.iter().for_each(|d| self.piece(index, d, losses, out));
+                for delta in &deltas {
+                    self.piece(index, delta, losses, out);
+                }
             }
             BlockKind::ToolCall { id, name } => {
                 for delta in deltas.iter().filter(|_| !self.started) {
@@ -266,7 +268,9 @@ impl Held {
 pub fn encode_events(head: Head, events: &[StreamEvent]) -> (Vec<u8>, Vec<Loss>) {
     let mut writer = ReplyWriter::new(head);
     let mut out = Vec::new();
-    events.iter().for_each(|e| writer.push(e, &mut out));
+    for event in events {
+        writer.push(event, &mut out);
+    }
     (out, writer.losses)
 }
 

@@ -146,7 +146,7 @@ fn sampling(fields: &mut Fields<'_, '_>, request: &Request, thinking: &Thinking)
         } else if thinking.is_on() {
             fields.lose("temperature", "the wire takes none beside thinking");
         } else {
-            if wanted < 0.0 || wanted > 1.0 {
+            if !(0.0..=1.0).contains(&wanted) {
                 fields.lose("temperature", "the wire takes 0 to 1; the nearest of these was sent");
             }
             fields.set("temperature", &sent);

@@ -14,6 +14,8 @@ const LEAST_BUDGET: u64 = 1_024;
 /// What is left for the answer where a budget would take everything.
 const ANSWER: u64 = 1_024;
 
+const NO_WORD: &str = "not a word that this wire knows for it";
+
 /// The budgets, in tokens, that effort words stand for on models without efforts of their own.
 const BUDGETS: [(&str, u64); 6] =
     [("minimal", 1_024), ("low", 2_048), ("medium", 8_192), ("high", 16_384), ("xhigh", 24_576), ("max", 30_976)];
@@ -67,41 +69,47 @@ impl Thinking {
                 lose("this model does not think");
                 Self::Unasked
             }
-            Thinks::Adaptive => match adaptive(asked) {
-                Some(effort) => {
-                    if effort != asked {
-                        lose("the wire's lowest effort is `low`");
-                    }
-                    if forced {
-                        lose("a forced tool choice excludes thinking; the effort alone was sent");
-                    }
-                    Self::Adaptive { effort, think: !forced }
-                }
-                None => {
-                    lose("not a word that this wire knows for it");
-                    Self::Unasked
-                }
-            },
-            Thinks::Budget => {
-                let budget = BUDGETS.iter().find(|(word, _)| *word == asked).map(|(_, budget)| *budget);
-                let room = max_tokens.saturating_sub(ANSWER);
-                match budget {
-                    None => lose("not a word that this wire knows for it"),
-                    Some(_) if forced => lose("a forced tool choice excludes thinking"),
-                    Some(_) if room < LEAST_BUDGET => lose("the bound of the output leaves no room for thinking"),
-                    Some(_) if unthought_turn(request, target) => {
-                        lose("the turn in progress was begun without thinking, or by another model");
-                    }
-                    Some(budget) => {
-                        if budget > room {
-                            lose("the budget was lowered to fit below the bound of the output");
-                        }
-                        return Self::Budget(budget.min(room));
-                    }
-                }
+            Thinks::Adaptive => Self::by_effort(asked, forced, &mut lose),
+            Thinks::Budget if forced => {
+                lose("a forced tool choice excludes thinking");
                 Self::Unasked
             }
+            Thinks::Budget if unthought_turn(request, target) => {
+                lose("the turn in progress was begun without thinking, or by another model");
+                Self::Unasked
+            }
+            Thinks::Budget => Self::by_budget(asked, max_tokens, &mut lose),
         }
+    }
+
+    fn by_effort(asked: &str, forced: bool, lose: &mut impl FnMut(&str)) -> Self {
+        let Some(effort) = adaptive(asked) else {
+            lose(NO_WORD);
+            return Self::Unasked;
+        };
+        if effort != asked {
+            lose("the wire's lowest effort is `low`");
+        }
+        if forced {
+            lose("a forced tool choice excludes thinking; the effort alone was sent");
+        }
+        Self::Adaptive { effort, think: !forced }
+    }
+
+    fn by_budget(asked: &str, max_tokens: u64, lose: &mut impl FnMut(&str)) -> Self {
+        let room = max_tokens.saturating_sub(ANSWER);
+        let Some((_, budget)) = BUDGETS.iter().find(|(word, _)| *word == asked) else {
+            lose(NO_WORD);
+            return Self::Unasked;
+        };
+        if room < LEAST_BUDGET {
+            lose("the bound of the output leaves no room for thinking");
+            return Self::Unasked;
+        }
+        if *budget > room {
+            lose("the budget was lowered to fit below the bound of the output");
+        }
+        Self::Budget(room.min(*budget))
     }
 
     pub const fn is_on(&self) -> bool {
