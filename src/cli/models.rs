@@ -110,7 +110,7 @@ fn show(app: &App, means: &Means<'_>, link: &Link, json: bool, out: &mut dyn Wri
         ("longest answer", tokens(model.max_output)),
         ("can", model.capabilities.as_ref().map_or_else(unknown, can)),
         ("tier", model.tier.map_or_else(unknown, |t| t.to_string())),
-        ("price", price(model)),
+        ("price, a million", price(model)),
         ("billing", model.billing.as_str().to_owned()),
         ("quotas", words(&model.quota)),
         ("batch jobs", if model.batch { "yes" } else { "no" }.to_owned()),
