@@ -2,11 +2,38 @@
 //!
 //! The same bytes for the whole session: nothing in it changes with time, or the provider's prompt cache is lost.
 
+use crate::base::text;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// The system message of an agent that works in `root`.
-pub fn system(agent_prompt: &str, root: &Path) -> String {
-    format!("{}\n\nWorkspace: {} ({})", agent_prompt.trim(), root.display(), std::env::consts::OS)
+/// The most that is taken of a project's instructions, in bytes.
+const INSTRUCTIONS: usize = 32 * 1024;
+
+/// The system message of an agent that works in `root`, with the project's own instructions, if it has any.
+pub fn system(agent_prompt: &str, root: &Path, instructions: Option<&str>) -> String {
+    let mut text = format!("{}\n\nWorkspace: {} ({})", agent_prompt.trim(), root.display(), std::env::consts::OS);
+    if let Some(instructions) = instructions {
+        text.push_str("\n\nThe project's instructions (AGENTS.md):\n");
+        text.push_str(instructions);
+    }
+    text
+}
+
+/// The project's AGENTS.md, and a note where not all of it is used. A file that cannot be read as text is told, not fatal.
+pub fn instructions(root: &Path) -> (Option<String>, Option<String>) {
+    let path = root.join("AGENTS.md");
+    let mut bytes = Vec::new();
+    match File::open(&path).and_then(|f| f.take(INSTRUCTIONS as u64 + 1).read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(e) if e.kind() == ErrorKind::NotFound => return (None, None),
+        Err(e) => return (None, Some(format!("cannot read {}: {e}; going on without it", path.display()))),
+    }
+    let whole = String::from_utf8_lossy(&bytes);
+    let used = text::prefix(whole.trim(), INSTRUCTIONS);
+    let note =
+        (bytes.len() > INSTRUCTIONS).then(|| format!("{} is longer than {} KB; the rest is not used", path.display(), INSTRUCTIONS / 1024));
+    ((!used.is_empty()).then(|| used.to_owned()), note)
 }
 
 /// The user's message: the prompt, then what was piped in as an attachment.
@@ -24,6 +51,17 @@ pub fn user(prompt: Option<&str>, piped: Option<&str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_s_instructions_are_read_up_to_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(instructions(dir.path()), (None, None));
+        std::fs::write(dir.path().join("AGENTS.md"), "Use tabs.\n").unwrap();
+        assert_eq!(instructions(dir.path()), (Some("Use tabs.".to_owned()), None));
+        std::fs::write(dir.path().join("AGENTS.md"), "é".repeat(INSTRUCTIONS)).unwrap();
+        let (used, note) = instructions(dir.path());
+        assert!(used.unwrap().len() <= INSTRUCTIONS && note.unwrap().contains("32 KB"));
+    }
 
     #[test]
     fn the_prompt_comes_first_and_the_pipe_is_attached() {

@@ -26,6 +26,17 @@ impl Key {
     pub fn secret(&self) -> &str {
         &self.secret
     }
+
+    /// Enough to tell two keys apart: `sk-...abcd`. Short keys show nothing.
+    pub fn masked(&self) -> String {
+        let chars: Vec<char> = self.secret.chars().collect();
+        if chars.len() < 16 {
+            return "...".to_owned();
+        }
+        let head: String = chars.iter().take(3).collect();
+        let tail: String = chars.iter().skip(chars.len() - 4).collect();
+        format!("{head}...{tail}")
+    }
 }
 
 impl fmt::Debug for Key {

@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{config, debug, demo, run, sessions, trust};
+use super::{config, debug, demo, doctor, run, sessions, trust};
 use clap::{Parser, Subcommand};
 
 /// A multi-agent coding assistant for the terminal that keeps working when a provider does not.
@@ -34,6 +34,8 @@ pub enum Command {
         #[command(subcommand)]
         command: trust::TrustCommand,
     },
+    /// Check everything that a run needs, and say what to do next
+    Doctor(doctor::Args),
     /// Look inside: codecs, tools, prompts
     Debug(debug::Args),
 }

@@ -127,7 +127,8 @@ fn first_request(
         }
         None => (Dialect::default(), "MODEL".to_owned()),
     };
-    let system = prompt::system(&agent.prompt, workspace.root());
+    let (instructions, _) = prompt::instructions(workspace.root());
+    let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(Wire::OpenaiChat, &dialect, &request);

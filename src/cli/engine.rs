@@ -38,6 +38,8 @@ pub struct Parts {
 pub struct Engine {
     /// Its id, if it is recorded.
     pub session: Option<String>,
+    /// What a person should know before the first turn.
+    pub notes: Vec<String>,
     pub agent: Agent,
     pub approve: Approve,
     pub limits: Limits,
@@ -90,7 +92,9 @@ impl Engine {
         let scribe = Scribe::new(journal);
         let (live, output) = Live::new(scribe.clone());
         let mut history = History::default();
-        history.push(Message::system(prompt::system(&parts.agent.prompt, workspace.root())));
+        let (instructions, note) = prompt::instructions(workspace.root());
+        let instructions = instructions.map(|text| parts.redactor.redact(&text).into_owned());
+        history.push(Message::system(prompt::system(&parts.agent.prompt, workspace.root(), instructions.as_deref())));
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
@@ -98,8 +102,10 @@ impl Engine {
             hidden: Arc::from(parts.hidden),
             ..Context::new(workspace)
         };
+        let notes = context.workspace.warn(super::app::home().as_deref()).into_iter().chain(note).collect();
         Ok(Self {
             session,
+            notes,
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
@@ -111,10 +117,6 @@ impl Engine {
             history,
             checker: Checker::default(),
         })
-    }
-
-    pub fn workspace(&self) -> &Workspace {
-        &self.context.workspace
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -139,7 +141,8 @@ impl Engine {
             approver,
             approve: self.approve,
             stopper,
-            until: time.map(|t| (Instant::now() + t, t)),
+            // A time that no clock can show is no bound.
+            until: time.and_then(|t| Some((Instant::now().checked_add(t)?, t))),
             temperature: self.agent.temperature,
             checker: &mut self.checker,
             attempts: Vec::new(),

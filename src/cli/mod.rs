@@ -8,6 +8,7 @@ mod debug;
 mod debug_tool;
 mod debug_wire;
 mod demo;
+mod doctor;
 mod engine;
 mod log;
 mod output;
@@ -15,11 +16,14 @@ mod print;
 mod run;
 mod select;
 mod sessions;
+mod stop;
 mod trust;
 mod work;
 
 #[cfg(test)]
 mod data_tests;
+#[cfg(test)]
+mod doc_tests;
 
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
@@ -66,6 +70,7 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
+        Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),

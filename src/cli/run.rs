@@ -7,7 +7,7 @@ use super::output::Format;
 use super::select;
 use super::work::{self, Job};
 use crate::agent::{Approve, Limits, prompt};
-use crate::base::Failure;
+use crate::base::{Cause, Failure};
 use crate::config::Settings;
 use crate::route::Rules;
 use crate::tool;
@@ -87,7 +87,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
     super::log::start(args.verbose, &app.redactor);
-    let piped = piped(args.prompt.is_some())?;
+    let piped = piped(args.prompt.is_some(), app.settings.timeout)?;
     let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
         return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
     };
@@ -144,8 +144,8 @@ fn approve(mode: Option<Approve>) -> (Approve, Option<String>) {
 }
 
 /// What was piped in. With a prompt given, a pipe that says nothing for a while is left alone: a script that leaves
-/// its stdin open must not hang the run.
-fn piped(have_prompt: bool) -> Result<Option<String>, Failure> {
+/// its stdin open must not hang the run. The run's own time limit holds here too.
+fn piped(have_prompt: bool, timeout: Option<Duration>) -> Result<Option<String>, Failure> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
     }
@@ -165,17 +165,23 @@ fn piped(have_prompt: bool) -> Result<Option<String>, Failure> {
         let rest = if all.is_empty() { Ok(0) } else { stdin.take(PIPE_BYTES).read_to_end(&mut all) };
         let _ = say.send(Some(rest.map(|_| all)));
     });
-    let first = if have_prompt { heard.recv_timeout(PIPE_PATIENCE).ok() } else { heard.recv().ok() };
-    let read = match first {
-        Some(Some(read)) => Some(read),
-        Some(None) => heard.recv().ok().flatten(),
-        None => {
+    let limit = timeout.unwrap_or(Duration::MAX);
+    let late = || {
+        Failure::new(Cause::Limit, format!("stdin was still open after the time limit of {} s", limit.as_secs()))
+            .hint("end the input, run with `</dev/null`, or raise `--timeout`")
+    };
+    let patience = if have_prompt { PIPE_PATIENCE.min(limit) } else { limit };
+    let read = match heard.recv_timeout(patience) {
+        Ok(Some(read)) => read,
+        Ok(None) => heard.recv_timeout(limit).map_err(|_| late())?.unwrap_or_else(|| Ok(Vec::new())),
+        Err(_) if have_prompt => {
             eprintln_quiet("pup: nothing came from stdin for 3 s; going on without it");
             return Ok(None);
         }
+        Err(_) => return Err(late()),
     };
     // A closed stdin reads as an error on some systems and as nothing on others: both mean that there is no input.
-    let Some(Ok(bytes)) = read else { return Ok(None) };
+    let Ok(bytes) = read else { return Ok(None) };
     if bytes.len() as u64 > PIPE_BYTES {
         return Err(
             Failure::usage("more than 10 MB came from stdin").hint("put it into a file of the workspace and name that in the prompt")

@@ -159,7 +159,7 @@ fn nothing(app: &App) -> Failure {
 }
 
 /// Runs a probe before the run's own runtime exists.
-fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
+pub fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,6 +4,7 @@
 use super::ask::TerminalApprover;
 use super::engine::{Engine, Parts, Report};
 use super::output::{Counts, ErrorObject, Format, ResultObject, Screen, Silent, StreamFace, Style, TextFace, json_line};
+use super::stop;
 use crate::agent::turn::Outcome;
 use crate::agent::{AgentEvent, EventSink, Stopper};
 use crate::base::{Cause, Failure};
@@ -54,7 +55,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let (model, provider) = job.parts.links.first().map(|l| (l.id.clone(), l.provider.id().to_owned())).unwrap_or_default();
     let mut engine = Engine::open(job.parts, &job.prompt)?;
     let stopper = Stopper::default();
-    watch(&stopper, job.timeout);
+    stop::watch(&stopper, job.timeout)?;
 
     let mut text = TextFace::new(screen, job.quiet);
     let (mut stream, mut silent) = (StreamFace, Silent);
@@ -66,8 +67,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
             &mut stream
         }
     };
-    let warning = engine.workspace().warn(super::app::home().as_deref());
-    for note in job.notes.iter().chain(&warning) {
+    for note in job.notes.iter().chain(&engine.notes) {
         sink.emit(AgentEvent::Warning { text: note });
     }
     let mut approver = TerminalApprover::new(screen);
@@ -79,35 +79,6 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         Format::Json | Format::StreamJson => json_line(&result),
     }
     Ok(result.exit_code)
-}
-
-/// SIGINT, SIGTERM and the clock stop the run; a second SIGINT stops waiting for anything.
-fn watch(stopper: &Stopper, timeout: Option<Duration>) {
-    let stop = stopper.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if stop.cause().is_some() {
-                std::process::exit(i32::from(Cause::Interrupted.exit_code()));
-            }
-            stop.stop(Cause::Interrupted);
-        }
-    });
-    #[cfg(unix)]
-    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        let stop = stopper.clone();
-        tokio::spawn(async move {
-            if term.recv().await.is_some() {
-                stop.stop(Cause::Terminated);
-            }
-        });
-    }
-    if let Some(timeout) = timeout {
-        let stop = stopper.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(timeout).await;
-            stop.stop(Cause::Limit);
-        });
-    }
 }
 
 fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {

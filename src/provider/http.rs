@@ -65,7 +65,8 @@ impl HttpProvider {
     /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
-        let body = reqwest::Body::wrap(Segments::new(encoded.body.iter().cloned()));
+        let (segments, sent) = Segments::new(encoded.body.iter().cloned());
+        let body = reqwest::Body::wrap(segments);
         let mut request = client.post(self.endpoint.url()).header("content-type", "application/json").header("accept-encoding", "identity");
         for (name, value) in &self.endpoint.headers {
             request = request.header(name, value);
@@ -73,11 +74,19 @@ impl HttpProvider {
         if let Some(key) = &self.endpoint.key {
             request = request.header("authorization", format!("Bearer {}", key.secret()));
         }
-        let limit = self.endpoint.timeouts.connect + self.endpoint.timeouts.first_byte;
-        let response = tokio::time::timeout(limit, request.body(body).send())
-            .await
-            .map_err(|_| ProviderError::timeout(format!("no answer from {} for {} s", self.endpoint.base_url, limit.as_secs())))?
-            .map_err(|e| transport_error(&e))?;
+        let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
+        let late = async {
+            // A server that never takes the request in is late as well.
+            let _ = tokio::time::timeout(connect.saturating_add(first_byte), sent).await;
+            tokio::time::sleep(first_byte).await;
+        };
+        let response = tokio::select! {
+            response = request.body(body).send() => response.map_err(|e| transport_error(&e))?,
+            () = late => {
+                let (place, limit) = (&self.endpoint.base_url, first_byte.as_secs_f64());
+                return Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")));
+            }
+        };
         if response.status().is_success() {
             let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));

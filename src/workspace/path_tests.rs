@@ -1,3 +1,5 @@
+//! The border of the workspace: every way out is closed.
+
 use super::path::{PathError, Workspace};
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -8,9 +8,16 @@
 )]
 
 mod architecture;
+mod calls;
 mod cli_smoke;
+mod cuts;
+mod faults;
+mod interrupt;
+mod journal;
 mod readme;
 mod recordings;
+mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
+mod task;
