@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{config, debug, demo, doctor, run, sessions, trust};
+use super::{config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 
 /// A multi-agent coding assistant for the terminal that keeps working when a provider does not.
@@ -19,6 +19,11 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
+    /// List the models, show one, or show how a chain stands for you
+    Models {
+        #[command(subcommand)]
+        command: models::ModelsCommand,
+    },
     /// List recorded sessions, or show one
     Sessions {
         #[command(subcommand)]

@@ -86,8 +86,10 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         None => temp.path().join("greeting"),
     };
     lay_out(&root)?;
-    // Where there is no home, the journal is real all the same: it goes with the throw-away folder.
-    let places = Places::from_env().unwrap_or_else(|_| Places::under(&temp.path().join("pup")));
+    // Where there is no home, or none to write in, the journal is real all the same: it goes with the throw-away folder.
+    let own = Places::from_env().ok().filter(can_record);
+    let record = if own.is_some() { Record::Stays } else { Record::ThrownAway };
+    let places = own.unwrap_or_else(|| Places::under(&temp.path().join("pup")));
     let pace = if args.json { Duration::ZERO } else { PACE };
     let link = |id: &str, fault| {
         let provider = Provider::Scripted(Scripted::new(id, scenes(), vec![fault], pace));
@@ -116,9 +118,22 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     };
     let code = work::finish(job)?;
     if !args.json {
-        outro(args.keep.as_deref(), code);
+        outro(args.keep.as_deref(), record, code);
     }
     Ok(code)
+}
+
+/// What becomes of the journal.
+#[derive(Clone, Copy)]
+enum Record {
+    Stays,
+    ThrownAway,
+}
+
+/// Whether sessions can be written there. Looks without making the folders: the journal makes them private.
+fn can_record(places: &Places) -> bool {
+    let sessions = places.state.join("sessions");
+    sessions.ancestors().find(|p| p.exists()).is_some_and(|there| tempfile::tempfile_in(there).is_ok())
 }
 
 /// Writes the project. A file of somebody else's in its place is never overwritten; the demo's own, fixed by an earlier
@@ -141,12 +156,16 @@ fn lay_out(root: &Path) -> Result<(), Failure> {
 }
 
 /// What was shown, and how to go on.
-fn outro(kept: Option<&Path>, code: u8) {
+fn outro(kept: Option<&Path>, record: Record, code: u8) {
     use std::fmt::Write as _;
     use std::io::Write as _;
     let mut text = String::from("\n");
     if code == 0 {
-        text.push_str("What you saw: the first provider was out (429), so pup went on with the second one. It\nread the project and ran its failing test, lost the connection in the middle of an\nanswer, took the answer up again without repeating anything, edited one line, and ran\nthe test again. The model was a script; the loop, the tools and the journal are the\nreal ones (`pup sessions show last`).\n\n");
+        text.push_str("What you saw: the first provider was out (429), so pup went on with the second one. It\nread the project and ran its failing test, lost the connection in the middle of an\nanswer, took the answer up again without repeating anything, edited one line, and ran\nthe test again. The model was a script; the loop, the tools and the journal are the\nreal ones");
+        text.push_str(match record {
+            Record::Stays => " (`pup sessions show last`).\n\n",
+            Record::ThrownAway => ".\n\n",
+        });
     }
     if let Some(dir) = kept {
         let _ = write!(text, "The project is in {}: try `sh check.sh` there.\n\n", dir.display());

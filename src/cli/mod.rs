@@ -11,6 +11,8 @@ mod demo;
 mod doctor;
 mod engine;
 mod log;
+mod means;
+mod models;
 mod output;
 mod print;
 mod run;
@@ -72,6 +74,7 @@ fn dispatch(command: Command) -> u8 {
         }
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
+        Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
         Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),

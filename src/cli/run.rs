@@ -4,7 +4,7 @@ use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
 use super::output::Format;
-use super::select;
+use super::select::{self, Behind, Wanted};
 use super::work::{self, Job};
 use crate::agent::{Approve, Limits, prompt};
 use crate::base::{Cause, Failure};
@@ -34,6 +34,12 @@ pub struct Args {
     /// Use this provider's default model
     #[arg(long, value_name = "ID", conflicts_with = "model")]
     pub provider: Option<String>,
+    /// With a named model or provider: the workload's chain stands behind it
+    #[arg(long)]
+    pub fallback: bool,
+    /// Use this workload's chain: orchestrator, reasoning, coding or librarian [default: the agent's]
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
     /// Work in DIR instead of the current folder
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
@@ -92,7 +98,9 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
     };
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
-    let wanted = select::Wanted { model: args.model, provider: args.provider, pin: agent.model.clone() };
+    let workload = args.workload.as_deref().map(str::parse).transpose()?.unwrap_or(agent.workload);
+    let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
+    let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
     let mut redactor = app.redactor.clone();
     let links = select::links(&app, &wanted, &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);

@@ -11,6 +11,7 @@ mod architecture;
 mod calls;
 mod cli_smoke;
 mod cuts;
+mod demo;
 mod faults;
 mod interrupt;
 mod journal;
@@ -21,3 +22,4 @@ mod run;
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
 mod task;
+mod terminal;

@@ -67,6 +67,12 @@ impl Launch {
         self
     }
 
+    /// Sets a variable that is not set.
+    pub fn env_default(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.entry(name.as_ref().to_owned()).or_insert_with(|| value.as_ref().to_owned());
+        self
+    }
+
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.remove(name.as_ref());
         self

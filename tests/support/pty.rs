@@ -55,10 +55,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts it in a terminal of `rows` by `columns`, as an xterm with 256 colours. The limit of the launch counts
-    /// from here on.
+    /// Starts it in a terminal of `rows` by `columns`, as an xterm with 256 colours unless the launch
+    /// names a TERM. The limit of the launch counts from here on.
     pub fn start(launch: Launch, rows: u16, columns: u16) -> Self {
-        let (command, limit) = launch.env("TERM", "xterm-256color").into_pty_command();
+        let (command, limit) = launch.env_default("TERM", "xterm-256color").into_pty_command();
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = portable_pty::native_pty_system().openpty(size).expect("a pseudo terminal");
         let child = pair.slave.spawn_command(command).expect("the program in the terminal");
