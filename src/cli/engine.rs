@@ -43,6 +43,10 @@ pub struct Engine {
     pub agent: Agent,
     pub approve: Approve,
     pub limits: Limits,
+    /// Where sessions are recorded, if they are.
+    places: Option<Places>,
+    /// The project's own, part of every agent's prompt.
+    instructions: Option<String>,
     registry: Registry,
     context: Context,
     router: Router,
@@ -67,34 +71,39 @@ pub struct Report {
     pub provider: Option<String>,
 }
 
+impl Report {
+    /// Nothing was begun.
+    fn failed(failure: Failure) -> Self {
+        Self {
+            outcome: failure.into(),
+            answer: String::new(),
+            turns: 0,
+            tool_calls: 0,
+            usage: Usage::default(),
+            cost_usd: None,
+            attempts: Vec::new(),
+            model: None,
+            provider: None,
+        }
+    }
+}
+
 impl Engine {
     /// Opens a session; `prompt` is its first task, for the journal's first line.
     pub fn open(parts: Parts, prompt: &str) -> Result<Self, Failure> {
+        let mut engine = Self::idle(parts)?;
+        engine.record(prompt)?;
+        Ok(engine)
+    }
+
+    /// A session that nothing is recorded of before its first prompt.
+    pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
         let registry = Registry::builtin().select(&parts.agent.tools)?;
-        let (model, provider) = parts.links.first().map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
-        let journal = match &parts.places {
-            Some(places) => {
-                let session = Session {
-                    id: id::session(),
-                    agent: parts.agent.name.clone(),
-                    model,
-                    provider,
-                    cwd: workspace.root().display().to_string(),
-                    prompt: Some(prompt.to_owned()),
-                    pup: env!("CARGO_PKG_VERSION").to_owned(),
-                };
-                Some(Journal::create(places, session, parts.redactor.clone())?)
-            }
-            None => None,
-        };
-        let session = journal.as_ref().map(|j| j.id().to_owned());
-        let scribe = Scribe::new(journal);
+        let scribe = Scribe::default();
         let (live, output) = Live::new(scribe.clone());
-        let mut history = History::default();
         let (instructions, note) = prompt::instructions(workspace.root());
         let instructions = instructions.map(|text| parts.redactor.redact(&text).into_owned());
-        history.push(Message::system(prompt::system(&parts.agent.prompt, workspace.root(), instructions.as_deref())));
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
@@ -103,20 +112,89 @@ impl Engine {
             ..Context::new(workspace)
         };
         let notes = context.workspace.warn(super::app::home().as_deref()).into_iter().chain(note).collect();
-        Ok(Self {
-            session,
+        let mut engine = Self {
+            session: None,
             notes,
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
+            places: parts.places,
+            instructions,
             registry,
             context,
             router: Router::new(parts.links, parts.rules),
             scribe,
             output,
-            history,
+            history: History::default(),
             checker: Checker::default(),
-        })
+        };
+        engine.clear();
+        Ok(engine)
+    }
+
+    /// The ways to a model, in the order in which they are tried.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Forgets the conversation. The next prompt begins a session of its own.
+    pub fn clear(&mut self) {
+        self.session = None;
+        self.scribe.restart(None);
+        self.history = [self.system(&self.agent)].into_iter().collect();
+        self.checker = Checker::default();
+        // What the model has read belongs to the conversation that it no longer knows.
+        self.context.seen = Arc::default();
+    }
+
+    /// Another agent goes on with the conversation, with its own prompt and tools, and over `links` if there are any.
+    /// The changed prompt costs the provider's prompt cache once.
+    pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
+        let registry = Registry::builtin().select(&agent.tools)?;
+        let system = self.system(&agent);
+        let first = links.as_deref().unwrap_or(self.router.links()).first();
+        self.scribe.switched(&self.entry(&agent, first, None), Some(&system))?;
+        self.history.set_system(system);
+        if let Some(links) = links {
+            self.router.set_links(links);
+        }
+        (self.agent, self.limits, self.registry) = (agent, limits, registry);
+        Ok(())
+    }
+
+    /// The conversation goes on over other links.
+    pub fn switch_model(&mut self, links: Vec<Link>) -> Result<(), Failure> {
+        self.scribe.switched(&self.entry(&self.agent, links.first(), None), None)?;
+        self.router.set_links(links);
+        Ok(())
+    }
+
+    /// Starts the journal, where there is to be one.
+    fn record(&mut self, prompt: &str) -> Result<(), Failure> {
+        let Some(places) = &self.places else { return Ok(()) };
+        let entry = Session { id: id::session(), ..self.entry(&self.agent, self.router.links().first(), Some(prompt)) };
+        let journal = Journal::create(places, entry, Redactor::clone(&self.context.redactor))?;
+        self.session = Some(journal.id().to_owned());
+        self.scribe.restart(Some(journal));
+        Ok(())
+    }
+
+    /// What the journal says of the session.
+    fn entry(&self, agent: &Agent, link: Option<&Link>, prompt: Option<&str>) -> Session {
+        let (model, provider) = link.map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
+        Session {
+            id: self.session.clone().unwrap_or_default(),
+            agent: agent.name.clone(),
+            model,
+            provider,
+            cwd: self.context.workspace.root().display().to_string(),
+            prompt: prompt.map(str::to_owned),
+            pup: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    fn system(&self, agent: &Agent) -> Message {
+        Message::system(prompt::system(&agent.prompt, self.context.workspace.root(), self.instructions.as_deref()))
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -128,6 +206,11 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Report {
+        if self.session.is_none()
+            && let Err(failure) = self.record(&prompt)
+        {
+            return Report::failed(failure);
+        }
         self.history.push(Message::user(prompt));
         let mut turn = Turn::new(std::mem::take(&mut self.history), self.limits);
         let mut driver = Driver {
@@ -150,7 +233,11 @@ impl Engine {
         let ended = driver.run(&mut turn).await;
         self.approve = driver.approve;
         let attempts = std::mem::take(&mut driver.attempts);
-        let outcome = ended.unwrap_or_else(|f| Outcome { cause: f.cause, message: Some(f.message), hint: f.hint });
+        let outcome = ended.unwrap_or_else(|f| {
+            // The next prompt needs a history in which every call is answered.
+            turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
+            f.into()
+        });
         let answered = attempts.iter().rev().find(|a| a.outcome == crate::route::Outcome::Ok).or(attempts.last());
         let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
         let report = Report {

@@ -3,16 +3,20 @@
 use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
+use super::log;
 use super::output::Format;
 use super::select::{self, Behind, Wanted};
 use super::work::{self, Job};
 use crate::agent::{Approve, Limits, prompt};
+use crate::base::places::Places;
+use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
+use crate::catalog::Agent;
 use crate::config::Settings;
-use crate::route::Rules;
+use crate::route::{Link, Rules};
 use crate::tool;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -79,12 +83,7 @@ pub fn run(args: Args) -> u8 {
 }
 
 fn prepare(args: Args) -> Result<Job, Failure> {
-    let root = match &args.cwd {
-        Some(dir) => dir.clone(),
-        None => std::env::current_dir().map_err(|e| {
-            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
-        })?,
-    };
+    let root = root(args.cwd.as_deref())?;
     let flags = [
         ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
         ("max_turns", args.max_turns.clone()),
@@ -92,7 +91,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
-    super::log::start(args.verbose, &app.redactor);
+    log::start(args.verbose, &app.redactor, log::Sink::Stderr);
     let piped = piped(args.prompt.is_some(), app.settings.timeout)?;
     let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
         return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
@@ -104,32 +103,55 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let mut redactor = app.redactor.clone();
     let links = select::links(&app, &wanted, &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
-    let settings = &app.settings;
-    let limits =
-        Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
-    let tool_limits =
-        tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
-    let parts = Parts {
-        limits,
-        rules: rules(settings),
-        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
-        tool_limits,
-        places: (!args.no_session).then_some(app.places),
-        redactor,
-        root: app.root,
-        links,
-        agent,
-        approve,
-    };
+    let timeout = app.settings.timeout;
+    let notes = note.into_iter().chain(app.note.clone()).collect();
+    let places = (!args.no_session).then(|| app.places.clone());
+    let parts = parts(&app, agent, links, redactor, approve, places);
     Ok(Job {
         prompt,
         parts,
-        timeout: settings.timeout,
-        notes: note.into_iter().chain(app.note).collect(),
+        timeout,
+        notes,
         format: args.output,
         quiet: args.quiet,
         no_color: args.no_color,
     })
+}
+
+/// The folder to work in.
+pub fn root(cwd: Option<&Path>) -> Result<PathBuf, Failure> {
+    match cwd {
+        Some(dir) => Ok(dir.to_path_buf()),
+        None => std::env::current_dir().map_err(|e| {
+            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
+        }),
+    }
+}
+
+/// What a session is made of, by the settings. It is recorded in `places`, if there are any.
+pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
+    let settings = &app.settings;
+    Parts {
+        limits: limits(settings, &agent),
+        rules: rules(settings),
+        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
+        tool_limits: tool::Limits {
+            shell_timeout: settings.shell.timeout,
+            output_bytes: settings.shell.max_output,
+            ..tool::Limits::default()
+        },
+        places,
+        redactor,
+        root: app.root.clone(),
+        links,
+        agent,
+        approve,
+    }
+}
+
+/// The bounds of one prompt: the agent may narrow what the settings say.
+pub fn limits(settings: &Settings, agent: &Agent) -> Limits {
+    Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard }
 }
 
 /// How long and how often a model call is tried.
