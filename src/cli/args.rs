@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{config, debug, demo, doctor, models, run, sessions, trust};
+use super::{agents, config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -60,6 +60,11 @@ pub enum Command {
     Sessions {
         #[command(subcommand)]
         command: sessions::SessionsCommand,
+    },
+    /// List the agents, show one, or check an agent file
+    Agents {
+        #[command(subcommand)]
+        command: agents::AgentsCommand,
     },
     /// Read and change settings, and see where each value comes from
     Config {

@@ -97,7 +97,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     };
     let parts = Parts {
         root: root.clone(),
-        agent: Agents::load(&places, None)?.get(DEFAULT_AGENT)?,
+        agent: Agents::load(&places, None, tool::NAMES)?.get(DEFAULT_AGENT)?,
         links: vec![link("first", OUT), link("second", CUT)],
         approve: Approve::All,
         limits: Limits { max_turns: 20, loop_guard: 5 },

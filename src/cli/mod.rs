@@ -1,5 +1,6 @@
 //! Row 8: the command line. Parsing, dispatch, and the one place where a failure becomes text and an exit code.
 
+mod agents;
 pub(crate) mod app;
 mod args;
 pub(crate) mod ask;
@@ -81,6 +82,7 @@ fn dispatch(command: Command) -> u8 {
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
         Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
+        Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
     };

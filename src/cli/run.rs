@@ -1,5 +1,6 @@
 //! `pup run`: one task, then exit.
 
+use super::agents;
 use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
@@ -100,11 +101,12 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let workload = args.workload.as_deref().map(str::parse).transpose()?.unwrap_or(agent.workload);
     let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
     let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
+    let left_out = agents::left_out(&agent);
     let mut redactor = app.redactor.clone();
     let links = select::links(&app, &wanted, &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let timeout = app.settings.timeout;
-    let notes = note.into_iter().chain(app.note.clone()).collect();
+    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).collect();
     let places = (!args.no_session).then(|| app.places.clone());
     let parts = parts(&app, agent, links, redactor, approve, places);
     Ok(Job {

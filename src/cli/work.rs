@@ -100,6 +100,10 @@ fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
     }
 }
 
+fn count(n: u32, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// The end of a run in text: the answer on stdout, the rest on stderr.
 fn show(face: &mut TextFace, screen: Screen, result: &ResultObject, cause: Cause) {
     face.finish(&result.text);
@@ -118,9 +122,9 @@ fn show(face: &mut TextFace, screen: Screen, result: &ResultObject, cause: Cause
     screen.line(
         Style::Dim,
         &format!(
-            "{model}: {} turns, {} tool calls, {} tokens in, {} out{cost}, {:.1} s",
-            result.turns,
-            result.tool_calls,
+            "{model}: {}, {}, {} tokens in, {} out{cost}, {:.1} s",
+            count(result.turns, "turn"),
+            count(result.tool_calls, "tool call"),
             usage.input + usage.cache_read + usage.cache_write,
             usage.output,
             result.duration_ms as f64 / 1000.0
