@@ -1,5 +1,7 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
+use super::resume::Taken;
+use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
 use crate::agent::turn::Outcome;
 use crate::agent::{Approve, Approver, Driver, EventSink, Limits, Stopper, Turn, prompt};
@@ -54,6 +56,8 @@ pub struct Engine {
     output: mpsc::UnboundedReceiver<(String, String)>,
     history: History,
     checker: Checker,
+    /// What a resumed session's last turn has left over.
+    unfinished: Option<Unfinished>,
 }
 
 /// What came of one prompt.
@@ -100,10 +104,32 @@ impl Engine {
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
         let registry = Registry::builtin().select(&parts.agent.tools)?;
-        let scribe = Scribe::default();
+        let (instructions, note) = instructions(&parts, &workspace);
+        let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
+        engine.notes.extend(note);
+        engine.clear();
+        Ok(engine)
+    }
+
+    /// Goes on with a session; `prompt` is what it is given to do now, for the journal. Also returns what the user must
+    /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
+    pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
+        let workspace = Workspace::open(&parts.root)?;
+        let registry = Registry::builtin().select(&parts.agent.tools)?;
+        let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
+        let id = session.id.clone();
+        let (instructions, _) = instructions(&parts, &workspace);
+        let system = system(&parts.agent, &workspace, instructions.as_deref());
+        let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
+        let scribe = Scribe::resume(journal, history.len());
+        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        engine.name(Some(id));
+        Ok((engine, notes))
+    }
+
+    /// An engine without a conversation.
+    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
-        let (instructions, note) = prompt::instructions(workspace.root());
-        let instructions = instructions.map(|text| parts.redactor.redact(&text).into_owned());
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
@@ -111,10 +137,9 @@ impl Engine {
             hidden: Arc::from(parts.hidden),
             ..Context::new(workspace)
         };
-        let notes = context.workspace.warn(super::app::home().as_deref()).into_iter().chain(note).collect();
-        let mut engine = Self {
+        Self {
             session: None,
-            notes,
+            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().collect(),
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
@@ -127,9 +152,8 @@ impl Engine {
             output,
             history: History::default(),
             checker: Checker::default(),
-        };
-        engine.clear();
-        Ok(engine)
+            unfinished: None,
+        }
     }
 
     /// The ways to a model, in the order in which they are tried.
@@ -137,12 +161,18 @@ impl Engine {
         &self.router
     }
 
+    /// The conversation so far, the system message first.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Forgets the conversation. The next prompt begins a session of its own.
     pub fn clear(&mut self) {
-        self.session = None;
+        self.name(None);
         self.scribe.restart(None);
-        self.history = [self.system(&self.agent)].into_iter().collect();
+        self.history = std::iter::once(self.system(&self.agent)).collect();
         self.checker = Checker::default();
+        self.unfinished = None;
         // What the model has read belongs to the conversation that it no longer knows.
         self.context.seen = Arc::default();
     }
@@ -153,7 +183,7 @@ impl Engine {
         let registry = Registry::builtin().select(&agent.tools)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
-        self.scribe.switched(&self.entry(&agent, first, None), Some(&system))?;
+        self.scribe.switched(&self.header(&agent, first), Some(&system))?;
         self.history.set_system(system);
         if let Some(links) = links {
             self.router.set_links(links);
@@ -164,7 +194,7 @@ impl Engine {
 
     /// The conversation goes on over other links.
     pub fn switch_model(&mut self, links: Vec<Link>) -> Result<(), Failure> {
-        self.scribe.switched(&self.entry(&self.agent, links.first(), None), None)?;
+        self.scribe.switched(&self.header(&self.agent, links.first()), None)?;
         self.router.set_links(links);
         Ok(())
     }
@@ -172,29 +202,24 @@ impl Engine {
     /// Starts the journal, where there is to be one.
     fn record(&mut self, prompt: &str) -> Result<(), Failure> {
         let Some(places) = &self.places else { return Ok(()) };
-        let entry = Session { id: id::session(), ..self.entry(&self.agent, self.router.links().first(), Some(prompt)) };
+        let entry = header(id::session(), &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
         let journal = Journal::create(places, entry, Redactor::clone(&self.context.redactor))?;
-        self.session = Some(journal.id().to_owned());
+        self.name(Some(journal.id().to_owned()));
         self.scribe.restart(Some(journal));
         Ok(())
     }
 
-    /// What the journal says of the session.
-    fn entry(&self, agent: &Agent, link: Option<&Link>, prompt: Option<&str>) -> Session {
-        let (model, provider) = link.map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
-        Session {
-            id: self.session.clone().unwrap_or_default(),
-            agent: agent.name.clone(),
-            model,
-            provider,
-            cwd: self.context.workspace.root().display().to_string(),
-            prompt: prompt.map(str::to_owned),
-            pup: env!("CARGO_PKG_VERSION").to_owned(),
-        }
+    fn name(&mut self, session: Option<String>) {
+        self.context.session = session.as_deref().map(Arc::from);
+        self.session = session;
+    }
+
+    fn header(&self, agent: &Agent, link: Option<&Link>) -> Session {
+        header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None)
     }
 
     fn system(&self, agent: &Agent) -> Message {
-        Message::system(prompt::system(&agent.prompt, self.context.workspace.root(), self.instructions.as_deref()))
+        system(agent, &self.context.workspace, self.instructions.as_deref())
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -211,8 +236,41 @@ impl Engine {
         {
             return Report::failed(failure);
         }
-        self.history.push(Message::user(prompt));
-        let mut turn = Turn::new(std::mem::take(&mut self.history), self.limits);
+        let mut history = std::mem::take(&mut self.history);
+        let turn = match self.unfinished.take() {
+            Some(Unfinished { settled, mut prompts }) => {
+                prompts.push(prompt);
+                Turn::resume(history, settled, prompts, self.limits)
+            }
+            None => {
+                history.push(Message::user(prompt));
+                Turn::new(history, self.limits)
+            }
+        };
+        self.drive(turn, sink, approver, stopper, time).await
+    }
+
+    /// Takes up the work that was cut off, without a prompt. `None` where there is none.
+    pub async fn go_on(
+        &mut self,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        time: Option<Duration>,
+    ) -> Option<Report> {
+        let Unfinished { settled, prompts } = self.unfinished.take()?;
+        let turn = Turn::resume(std::mem::take(&mut self.history), settled, prompts, self.limits);
+        Some(self.drive(turn, sink, approver, stopper, time).await)
+    }
+
+    async fn drive(
+        &mut self,
+        mut turn: Turn,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        time: Option<Duration>,
+    ) -> Report {
         let mut driver = Driver {
             router: &self.router,
             registry: &self.registry,
@@ -234,7 +292,7 @@ impl Engine {
         self.approve = driver.approve;
         let attempts = std::mem::take(&mut driver.attempts);
         let outcome = ended.unwrap_or_else(|f| {
-            // The next prompt needs a history in which every call is answered.
+            // The calls that it was in the middle of get a result, or no later prompt could be sent.
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
             f.into()
         });
@@ -255,4 +313,28 @@ impl Engine {
         self.scribe.end(report.outcome.cause, &report.answer);
         report
     }
+}
+
+/// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.
+fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace, prompt: Option<&str>) -> Session {
+    let (model, provider) = link.map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
+    Session {
+        id,
+        agent: agent.name.clone(),
+        model,
+        provider,
+        cwd: workspace.root().display().to_string(),
+        prompt: prompt.map(ToOwned::to_owned),
+        pup: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// The project's own instructions, and what should be said of them.
+fn instructions(parts: &Parts, workspace: &Workspace) -> (Option<String>, Option<String>) {
+    let (instructions, note) = prompt::instructions(workspace.root());
+    (instructions.map(|text| parts.redactor.redact(&text).into_owned()), note)
+}
+
+fn system(agent: &Agent, workspace: &Workspace, instructions: Option<&str>) -> Message {
+    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions))
 }

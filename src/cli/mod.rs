@@ -1,6 +1,6 @@
 //! Row 8: the command line. Parsing, dispatch, and the one place where a failure becomes text and an exit code.
 
-mod agents;
+pub(crate) mod agents;
 pub(crate) mod app;
 mod args;
 pub(crate) mod ask;
@@ -15,7 +15,8 @@ pub(crate) mod log;
 mod means;
 mod models;
 pub(crate) mod output;
-pub(crate) mod print;
+mod print;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod select;
 mod sessions;
@@ -32,7 +33,7 @@ use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
 pub use args::ChatArgs;
-use args::{Cli, Command};
+use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
 use output::Format;
 use std::ffi::OsString;
@@ -81,8 +82,14 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
-        Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
         Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
+        Command::Sessions { command: Sessions::Resume(resume) } => {
+            drop(out);
+            return run::run(resume.into_run());
+        }
+        Command::Sessions { command: Sessions::Look(command) } => {
+            Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0)
+        }
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
     };

@@ -24,8 +24,8 @@ pub enum Command {
     Model(Option<String>),
     Chain,
     Clear,
-    /// Show what could be taken up again.
-    Resume,
+    /// Show the latest sessions, or go on with this one.
+    Resume(Option<String>),
     Cost,
     Exit,
 }
@@ -54,7 +54,7 @@ pub const COMMANDS: [Spec; 9] = [
     Spec { name: "model", argument: "[ID]", about: "Show the model, or go on with another", make: Make::With(Command::Model) },
     Spec { name: "chain", argument: "", about: "Show the ways to a model, in order", make: Make::Plain(Command::Chain) },
     Spec { name: "clear", argument: "", about: "Forget this conversation and begin another", make: Make::Plain(Command::Clear) },
-    Spec { name: "resume", argument: "", about: "Show the latest sessions", make: Make::Plain(Command::Resume) },
+    Spec { name: "resume", argument: "[ID]", about: "Show recent sessions, or go on with one", make: Make::With(Command::Resume) },
     Spec { name: "cost", argument: "", about: "Show tokens and dollars so far", make: Make::Plain(Command::Cost) },
     Spec { name: "exit", argument: "", about: "Leave; Ctrl-D does the same", make: Make::Plain(Command::Exit) },
     Spec { name: "quit", argument: "", about: "The same as /exit", make: Make::Plain(Command::Exit) },

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by failing; helpers of tests are outside #[test] functions"
 )]
 
+mod agents;
 mod architecture;
 mod calls;
 mod cli_smoke;

@@ -5,7 +5,7 @@
 use super::fields::{At, Fields};
 use super::finding::Finding;
 use super::native::no_prompt;
-use super::{Agent, Input, front, mapped};
+use super::{Agent, Input, front, mapped, settle};
 use crate::catalog::Workload;
 
 const KEYS: &[&str] = &["name", "description", "tools", "disallowedTools", "model", "maxTurns", "skills"];
@@ -54,7 +54,7 @@ pub fn read(input: &Input<'_>) -> Result<Agent, Vec<Finding>> {
         origin: input.origin.clone(),
         notes: Vec::new(),
     });
-    input.settle(agent, fields.findings)
+    settle(agent, fields.findings)
 }
 
 /// `Bash(git:*)` is less than a shell, so it is nothing here; taken away, it takes the whole shell.

@@ -4,7 +4,7 @@
 use super::fields::Fields;
 use super::finding::Finding;
 use super::tree::{self, Datum, Node, Spot};
-use super::{Agent, Input, mapped};
+use super::{Agent, Input, mapped, settle};
 use crate::base::nearest;
 use crate::catalog::Workload;
 
@@ -66,7 +66,7 @@ pub fn read(input: &Input<'_>) -> Result<Agent, Vec<Finding>> {
         origin: input.origin.clone(),
         notes: Vec::new(),
     });
-    input.settle(agent, fields.findings)
+    settle(agent, fields.findings)
 }
 
 fn prompt(fields: &mut Fields) -> Option<String> {

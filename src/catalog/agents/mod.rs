@@ -173,14 +173,14 @@ impl Input<'_> {
             fields.report(Finding::error(failure.message).at(model.at).key("model").hint_if(failure.hint));
         }
     }
+}
 
-    /// The agent with its notes, or everything that was found where some of it is an error.
-    fn settle(&self, agent: Option<Agent>, mut findings: Vec<Finding>) -> Result<Agent, Vec<Finding>> {
-        findings.sort_by_key(|f| (f.line.unwrap_or(1), f.column));
-        match agent {
-            Some(agent) if findings.iter().all(|f| f.severity == Severity::Warning) => Ok(Agent { notes: findings, ..agent }),
-            _ => Err(findings),
-        }
+/// The agent with its notes, or everything that was found where some of it is an error.
+fn settle(agent: Option<Agent>, mut findings: Vec<Finding>) -> Result<Agent, Vec<Finding>> {
+    findings.sort_by_key(|f| (f.line.unwrap_or(1), f.column));
+    match agent {
+        Some(agent) if findings.iter().all(|f| f.severity == Severity::Warning) => Ok(Agent { notes: findings, ..agent }),
+        _ => Err(findings),
     }
 }
 
@@ -324,7 +324,7 @@ fn read_text(path: &Path) -> Result<String, Finding> {
     let bytes = std::fs::read(path).map_err(|e| Finding::error(format!("cannot be read: {e}")))?;
     String::from_utf8(bytes).map_err(|e| {
         let good = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or(&[]);
-        let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = String::from_utf8_lossy(good).split('\n').count();
         Finding::error("the file is not UTF-8 text").at(tree::Spot::line(line)).hint("save it as UTF-8")
     })
 }

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::finding::Finding;
 use super::tree::Spot;
-use super::{Agent, Check, Input, front, shared};
+use super::{Agent, Check, Input, front, settle, shared};
 use crate::base::nearest;
 use crate::catalog::Workload;
 
@@ -79,7 +79,7 @@ pub fn read(input: &Input<'_>) -> Result<Agent, Vec<Finding>> {
         origin: input.origin.clone(),
         notes: Vec::new(),
     });
-    input.settle(agent, fields.findings)
+    settle(agent, fields.findings)
 }
 
 pub fn no_prompt(line: usize) -> Finding {

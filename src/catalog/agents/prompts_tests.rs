@@ -158,7 +158,7 @@ fn likeness(a: &[String], b: &[String], rarity: &HashMap<&str, f64>) -> Likeness
     }
 }
 
-fn rarity<'w>(texts: &'w BTreeMap<String, Vec<String>>) -> HashMap<&'w str, f64> {
+fn rarity(texts: &BTreeMap<String, Vec<String>>) -> HashMap<&str, f64> {
     let mut count: HashMap<&str, usize> = HashMap::new();
     for text in texts.values() {
         for word in text.iter().map(String::as_str).collect::<HashSet<_>>() {
