@@ -216,7 +216,10 @@ mod tests {
         auth: there is no key for gemini: GOOGLE_AI_KEY, GOOGLE_API_KEY, GEMINI_API_KEY are not set
         hint: export GOOGLE_AI_KEY=..., or write GOOGLE_AI_KEY=... into ~/.env
         "#);
-        insta::assert_snapshot!(access("", &[("ANTHROPIC_API_KEY", "k")], "claude_code").unwrap_err(), @"");
+        insta::assert_snapshot!(access("", &[("ANTHROPIC_API_KEY", "k")], "claude_code").unwrap_err(), @r#"
+        auth: claude_code wants a login, which is not built yet
+        hint: `pup models chain coding` shows what can be used, and how
+        "#);
         insta::assert_snapshot!(access("", &[("OPENAI_API_KEY", "sk-a b")], "openai").unwrap_err(), @r#"
         auth: OPENAI_API_KEY holds a space, a line break or another character that no key has
         hint: copy the key again, without anything around it

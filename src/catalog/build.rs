@@ -288,13 +288,24 @@ impl Builder<'_> {
             return Ok(());
         }
         match cycle(model, models) {
-            Some(round) => Err(self.layers.failure(
-                &["models", &model.id, "via"],
-                &format!("leads back to itself: {}", round.join(" > ")),
-                Some("`via` names other ways to the same model; remove one of these".into()),
-            )),
+            Some(round) => Err(self.goes_round(round)),
             None => Ok(()),
         }
+    }
+
+    /// The failure of a `via` that leads back, blamed on the member that was said last: that one closed the circle.
+    fn goes_round(&self, mut round: Vec<String>) -> Failure {
+        let newest = (0..round.len()).max_by_key(|ix| {
+            let height = round.get(*ix).and_then(|id| self.layers.height(&["models", id, "via"]));
+            (height, std::cmp::Reverse(*ix))
+        });
+        round.rotate_left(newest.unwrap_or(0));
+        let start = round.first().cloned().unwrap_or_default();
+        self.layers.failure(
+            &["models", &start, "via"],
+            &format!("leads back to itself: {} > {start}", round.join(" > ")),
+            Some("`via` names other ways to the same model; remove one of these".into()),
+        )
     }
 
     fn chains(&self, chains: format::Chains, models: &HashMap<&str, &Model>) -> Result<BTreeMap<Workload, Vec<String>>, Failure> {
@@ -317,7 +328,8 @@ impl Builder<'_> {
             for id in &chain {
                 self.known_item(&["chains", &key], "model", id, models)?;
                 if !seen.insert(id) {
-                    return Err(self.layers.item_failure(&["chains", &key], id, &format!("lists `{id}` twice"), None));
+                    let hint = Some("remove one of the two".into());
+                    return Err(self.layers.item_failure(&["chains", &key], id, &format!("lists `{id}` twice"), hint));
                 }
             }
             all.insert(workload, chain);
@@ -346,18 +358,18 @@ fn near<T>(id: &str, all: &HashMap<&str, T>) -> Option<String> {
     nearest::did_you_mean(id, names)
 }
 
-/// The ways round from `start` to itself, if `via` has one.
+/// The way round from `start` back to it, if `via` has one; `start` is named once.
 fn cycle(start: &Model, models: &HashMap<&str, &Model>) -> Option<Vec<String>> {
     let mut open: Vec<Vec<&str>> = vec![vec![start.id.as_str()]];
     let mut seen = HashSet::new();
     while let Some(way) = open.pop() {
         let last = way.last().and_then(|id| models.get(id))?;
         for next in &last.via {
+            if *next == start.id {
+                return Some(way.into_iter().map(str::to_owned).collect());
+            }
             let mut longer = way.clone();
             longer.push(next);
-            if *next == start.id {
-                return Some(longer.into_iter().map(str::to_owned).collect());
-            }
             if models.contains_key(next.as_str()) && seen.insert(next.as_str()) {
                 open.push(longer);
             }

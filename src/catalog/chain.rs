@@ -76,6 +76,16 @@ pub enum State {
     Out(Vec<Closed>),
 }
 
+impl State {
+    /// Whether `link` is the way in use, or one of those that are closed.
+    fn speaks_of(&self, link: &Link) -> bool {
+        match self {
+            Self::In { served_by, .. } => same(served_by, link),
+            Self::Out(closed) => closed.iter().any(|c| same(&c.way, link)),
+        }
+    }
+}
+
 /// A way to a model that cannot be used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Closed {
@@ -177,7 +187,7 @@ impl Catalog {
         ways
     }
 
-    /// One link for each provider that is usable and not in the chain with this very model.
+    /// One link for each provider that is usable, unless the chain has this very link, in or out.
     fn tail(&self, chain: &[ChainLink], terms: &Terms<'_>) -> Vec<ChainLink> {
         let mut tail = Vec::new();
         let mut local = None;
@@ -190,7 +200,7 @@ impl Catalog {
                 });
             } else if usable == Usable::Yes
                 && let Some(link) = self.for_the_tail(provider, terms)
-                && !chain.iter().any(|l| matches!(&l.state, State::In { served_by, .. } if same(served_by, &link.0)))
+                && !chain.iter().any(|l| l.state.speaks_of(&link.0))
             {
                 tail.push(link);
             }

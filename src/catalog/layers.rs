@@ -93,6 +93,11 @@ impl Layers {
         }
     }
 
+    /// How high the topmost layer stands that has `path`: the higher, the later it was said.
+    pub fn height(&self, path: &[&str]) -> Option<usize> {
+        self.0.iter().rposition(|l| Node::parse(&l.text).is_some_and(|t| t.find(path).is_some()))
+    }
+
     /// A failure about the value at `path`, placed in the topmost layer that has it (or has its entry).
     pub fn failure(&self, path: &[&str], what: &str, hint: Option<String>) -> Failure {
         for depth in (1..=path.len()).rev() {

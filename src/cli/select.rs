@@ -5,7 +5,7 @@ use super::means::Means;
 use crate::auth::{Access, Keys};
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{self, State, Why, Workload};
+use crate::catalog::{self, State, Why, WireId, Workload};
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
@@ -162,10 +162,11 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
         dialect.calls = calls;
     }
+    dialect.default_output = chosen.max_output();
     let (http, own) = (&app.settings.http, provider.timeouts);
     let endpoint = Endpoint {
         provider: provider.id.clone(),
-        wire: Wire::OpenaiChat,
+        wire: wire(chosen)?,
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
         key: access.key().cloned(),
@@ -179,6 +180,15 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
     Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+}
+
+/// The codec of a link: its own wire's, or that of its provider where this build has only that one.
+pub(super) fn wire(link: &catalog::Link) -> Result<Wire, Failure> {
+    let built = |id: WireId| id.as_str().parse::<Wire>().ok();
+    built(link.wire()).or_else(|| built(link.provider.wire)).ok_or_else(|| {
+        Failure::config(format!("{} speaks {}, which this version cannot", link.provider.id, link.wire().as_str()))
+            .hint("`pup models list` shows what can be reached")
+    })
 }
 
 /// Nothing to talk to: the three shortest ways to get something.

@@ -5,7 +5,7 @@ use super::exchange::{Exchange, Source};
 use crate::auth::Key;
 use crate::base::text;
 use crate::model::ProviderError;
-use crate::wire::{self, Decoder, Dialect, Encoded, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,7 +42,21 @@ pub struct Endpoint {
 
 impl Endpoint {
     fn url(&self) -> String {
-        format!("{}{}", self.base_url.trim_end_matches('/'), self.wire.path())
+        let base = self.base_url.trim_end_matches('/');
+        // Vendors write their addresses with and without the version, and people copy either.
+        let base = if self.wire.path().starts_with("/v1/") { base.strip_suffix("/v1").unwrap_or(base) } else { base };
+        format!("{base}{}", self.wire.path())
+    }
+
+    /// What a request has besides its content: the wire's, the provider's (which win) and the key.
+    fn headers(&self) -> Vec<(&str, String)> {
+        let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
+        let key = self.key.as_ref().map(|key| match self.wire.key_style() {
+            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
+            KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
+        });
+        wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
 }
 
@@ -68,11 +82,8 @@ impl HttpProvider {
         let (segments, sent) = Segments::new(encoded.body.iter().cloned());
         let body = reqwest::Body::wrap(segments);
         let mut request = client.post(self.endpoint.url()).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in &self.endpoint.headers {
+        for (name, value) in self.endpoint.headers() {
             request = request.header(name, value);
-        }
-        if let Some(key) = &self.endpoint.key {
-            request = request.header("authorization", format!("Bearer {}", key.secret()));
         }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
         let late = async {

@@ -8,6 +8,7 @@
 )]
 
 mod agents;
+mod anthropic;
 mod architecture;
 mod calls;
 mod cli_smoke;
@@ -16,8 +17,10 @@ mod demo;
 mod faults;
 mod interrupt;
 mod journal;
+mod models;
 mod readme;
 mod recordings;
+mod recordings_anthropic;
 mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]

@@ -30,6 +30,8 @@ pub struct Dialect {
     pub missing_content: MissingContent,
     pub reasoning_back: ReasoningBack,
     pub calls: Calls,
+    /// The bound of the output, in tokens, for a wire that requires one where the request sets none.
+    pub default_output: Option<u64>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
     /// without this, to nobody.
     pub target: Option<Origin>,
