@@ -3,12 +3,12 @@
 use super::asker::Asker;
 use super::command::{self, Line};
 use super::input::{Heard, Input};
-use super::layout;
 use super::meter::Meter;
 use super::metered::Metered;
 use super::terminal::{self, Mode};
 use super::watch::Watch;
-use crate::base::{Cause, Failure};
+use crate::base::places::Places;
+use crate::base::{Cause, Failure, text};
 use crate::cli::app::App;
 use crate::cli::engine::{Engine, Report};
 use crate::cli::output::{Screen, Style, TextFace};
@@ -22,49 +22,67 @@ pub struct Chat {
     pub(super) meter: Meter,
     /// The model that the user named, on the command line or with `/model`.
     pub(super) named: Option<String>,
+    /// Where sessions are recorded, if they are.
+    pub(super) places: Option<Places>,
     face: TextFace,
     input: Input,
     watch: Watch,
+}
+
+/// What a chat stands in.
+pub struct Surroundings {
+    pub named: Option<String>,
+    pub places: Option<Places>,
+    pub screen: Screen,
+    pub input: Input,
+    pub watch: Watch,
 }
 
 /// Whether the chat goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Stay,
-    Leave,
+    /// With this exit code.
+    Leave(u8),
+}
+
+impl From<Option<Cause>> for Next {
+    fn from(cause: Option<Cause>) -> Self {
+        cause.map_or(Self::Stay, |c| Self::Leave(c.exit_code()))
+    }
 }
 
 impl Chat {
-    pub fn new(app: App, engine: Engine, named: Option<String>, screen: Screen, input: Input, watch: Watch) -> Self {
-        Self { app, engine, screen, meter: Meter::default(), named, face: TextFace::new(screen, false), input, watch }
+    pub fn new(app: App, engine: Engine, surroundings: Surroundings) -> Self {
+        let Surroundings { named, places, screen, input, watch } = surroundings;
+        Self { app, engine, screen, meter: Meter::default(), named, places, face: TextFace::new(screen, false), input, watch }
     }
 
     /// Talks until the user leaves; the exit code.
     pub async fn talk(mut self) -> Result<u8, Failure> {
         loop {
-            match self.hear().await {
+            let next = match self.hear().await {
                 Heard::Line(typed) => match command::read(&typed) {
-                    Line::Nothing => {}
-                    Line::Prompt(prompt) => {
-                        if let Some(cause) = self.turn(prompt).await {
-                            self.farewell();
-                            return Ok(cause.exit_code());
-                        }
+                    Line::Nothing => Next::Stay,
+                    Line::Prompt(prompt) => self.turn(Some(prompt)).await.into(),
+                    Line::Command(command) => self.obey(command).await,
+                    Line::Wrong { message, hint } => {
+                        self.complain(&Failure::usage(message).hint(hint));
+                        Next::Stay
                     }
-                    Line::Command(command) => {
-                        if self.obey(command) == Next::Leave {
-                            break;
-                        }
-                    }
-                    Line::Wrong { message, hint } => self.complain(&Failure::usage(message).hint(hint)),
                 },
-                Heard::Interrupted => self.say(Style::Dim, "Ctrl-D or /exit leaves"),
-                Heard::End => break,
+                Heard::Interrupted => {
+                    self.say(Style::Dim, "Ctrl-D or /exit leaves");
+                    Next::Stay
+                }
+                Heard::End => Next::Leave(0),
                 Heard::Failed(error) => return Err(Failure::config(format!("cannot read from the terminal: {error}"))),
+            };
+            if let Next::Leave(code) = next {
+                self.farewell();
+                return Ok(code);
             }
         }
-        self.farewell();
-        Ok(0)
     }
 
     async fn hear(&mut self) -> Heard {
@@ -82,19 +100,22 @@ impl Chat {
         heard
     }
 
-    /// One prompt, up to the end of the agent's work. Some: the chat has to end, too.
-    async fn turn(&mut self, prompt: String) -> Option<Cause> {
-        let (began, first) = (Instant::now(), self.engine.session.is_none());
+    /// One prompt, or without one the work that a resumed session has left over, up to the end of the agent's work. Some:
+    /// the chat has to end, too.
+    pub(super) async fn turn(&mut self, prompt: Option<String>) -> Option<Cause> {
+        let began = Instant::now();
         let stopper = self.watch.begin();
         let mut sink = Metered::new(&mut self.face, &mut self.meter);
         let mut asker = Asker { input: &mut self.input, screen: self.screen, stopper: stopper.clone() };
-        let report = self.engine.work(prompt, &mut sink, &mut asker, stopper, None).await;
+        let report = match prompt {
+            Some(prompt) => Some(self.engine.work(prompt, &mut sink, &mut asker, stopper, None).await),
+            None => self.engine.go_on(&mut sink, &mut asker, stopper, None).await,
+        };
         sink.finish();
         let leave = self.watch.end();
         self.meter.price(self.engine.router().links());
-        self.ended(&report, began);
-        if let (true, Some(id)) = (first, &self.engine.session) {
-            tracing::info!(session = id, "the session is recorded");
+        if let Some(report) = report {
+            self.ended(&report, began);
         }
         leave
     }
@@ -131,13 +152,13 @@ impl Chat {
 
     fn farewell(&self) {
         if let Some(id) = &self.engine.session {
-            self.say(Style::Dim, &format!("recorded: pup sessions show {id}"));
+            self.say(Style::Dim, &format!("session {id}; to go on with it: pup, then /resume last"));
         }
     }
 
     /// Words of pup's own, in the width of the window.
-    pub(super) fn say(&self, style: Style, text: &str) {
-        for line in layout::wrap(text, 0, terminal::columns()) {
+    pub(super) fn say(&self, style: Style, words: &str) {
+        for line in text::wrap(words, terminal::columns()) {
             self.screen.line(style, &line);
         }
     }

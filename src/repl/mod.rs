@@ -13,21 +13,23 @@ mod layout;
 mod meter;
 mod metered;
 mod obey;
+mod resume;
 mod terminal;
 mod watch;
 
 use crate::agent::Approve;
 use crate::base::Failure;
+use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::Agent;
 use crate::cli::ChatArgs;
 use crate::cli::app::App;
-use crate::cli::engine::Engine;
+use crate::cli::engine::{Engine, Parts};
 use crate::cli::output::{Format, Screen, Style};
-use crate::cli::select::{self, Behind, Wanted};
-use crate::cli::{log, run as one_run, work};
+use crate::cli::select::{Behind, Wanted};
+use crate::cli::{agents, log, run as one_run, work};
 use crate::route::Link;
-use chat::Chat;
+use chat::{Chat, Surroundings};
 use complete::Names;
 use input::{Input, Memory};
 use rustyline::ColorMode;
@@ -54,13 +56,11 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
         notes.push(format!("what happens is logged in {path}"));
     }
 
+    notes.extend(agents::left_out(&agent));
     let memory = (!args.no_session).then(|| Memory { path: app.places.state.join("chat-history"), redactor: redactor.clone() });
     let approve = app.settings.approve.unwrap_or(Approve::Ask);
     let places = (!args.no_session).then(|| app.places.clone());
-    let mut parts = one_run::parts(&app, agent, links, redactor, approve, places);
-    // Somebody is there to end it.
-    parts.rules.deadline = None;
-    let engine = Engine::idle(parts)?;
+    let engine = Engine::idle(parts_of(&app, agent, links, redactor, approve, places.clone()))?;
     notes.extend(engine.notes.iter().cloned());
 
     let (mode, screen) = (Mode::detect(), Screen::detect(args.no_color, false));
@@ -75,7 +75,7 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let (input, trouble) = Input::start(mode, colors, names, memory)?;
     notes.extend(trouble.map(|f| format!("{}; what you type is not remembered", f.message)));
 
-    let chat = Chat::new(app, engine, args.model, screen, input, watch);
+    let chat = Chat::new(app, engine, Surroundings { named: args.model, places, screen, input, watch });
     chat.greet(&notes);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -127,9 +127,26 @@ fn log_file(app: &App) -> Result<(File, String), Failure> {
     Ok((file, path.display().to_string()))
 }
 
-/// The links for an agent, and a redactor that knows their keys. Looking for a local server needs a runtime of its own,
-/// which cannot be inside the chat's: so it is looked for on another thread.
+/// What a conversation is made of.
+fn parts_of(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
+    let mut parts = one_run::parts(app, agent, links, redactor, approve, places);
+    // No model call has a deadline: somebody is there to end it.
+    parts.rules.deadline = None;
+    parts
+}
+
+/// The links for an agent, and a redactor that knows their keys.
 fn links_for(app: &App, agent: &Agent, named: Option<&str>) -> Result<(Vec<Link>, Redactor), Failure> {
+    links_again(app, agent, named, None).map(|(links, redactor, _)| (links, redactor))
+}
+
+/// The same for a session that was held with the model `recorded`; the note says where it cannot be had.
+fn links_again(
+    app: &App,
+    agent: &Agent,
+    named: Option<&str>,
+    recorded: Option<&str>,
+) -> Result<(Vec<Link>, Redactor, Option<String>), Failure> {
     let wanted = Wanted {
         model: named.map(str::to_owned),
         provider: None,
@@ -138,7 +155,8 @@ fn links_for(app: &App, agent: &Agent, named: Option<&str>) -> Result<(Vec<Link>
         behind: Behind::Nothing,
     };
     let mut redactor = app.redactor.clone();
-    let found = std::thread::scope(|s| s.spawn(|| select::links(app, &wanted, &mut redactor)).join());
-    let links = found.map_err(|_| Failure::internal("looking for a model failed"))??;
-    Ok((links, redactor))
+    // Looking for a local server needs a runtime of its own, which cannot be inside the chat's: so it has another thread.
+    let found = std::thread::scope(|s| s.spawn(|| one_run::links(app, &wanted, recorded, &mut redactor)).join());
+    let (links, note) = found.map_err(|_| Failure::internal("looking for a model failed"))??;
+    Ok((links, redactor, note))
 }
