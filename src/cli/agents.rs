@@ -148,28 +148,13 @@ fn entry(name: &str, what: &str, width: Option<usize>, out: &mut dyn Write) -> R
     const NAMES: usize = 26;
     let Some(width) = width else { return print::line(out, &format!("  {name:NAMES$}{what}")) };
     let indent = if width < SIDE_BY_SIDE { 4 } else { NAMES + 2 };
-    let mut lines = wrap(what, width.saturating_sub(indent + 1).max(16)).into_iter();
+    let mut lines = text::wrap(what, width.saturating_sub(indent + 1).max(16)).into_iter();
     if indent == 4 || name.chars().count() >= NAMES {
         print::line(out, &format!("  {name}"))?;
     } else {
         print::line(out, &format!("  {name:NAMES$}{}", lines.next().unwrap_or_default()))?;
     }
     lines.try_for_each(|line| print::line(out, &format!("{:indent$}{line}", "")))
-}
-
-/// Lines of at most `width` characters, broken at spaces; a longer word stands alone.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn show(agent: &Agent, out: &mut dyn Write) -> Result<(), Failure> {
@@ -265,12 +250,6 @@ fn clean(s: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_break_at_spaces_and_keep_every_word() {
-        assert_eq!(wrap("aa bb cc dddddddd e", 5), ["aa bb", "cc", "dddddddd", "e"]);
-        assert!(wrap("  ", 5).is_empty());
-    }
 
     #[test]
     fn an_entry_fits_forty_columns() {

@@ -4,6 +4,7 @@ use super::agents;
 use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
+use super::log;
 use super::output::Format;
 use super::resume::Taken;
 use super::select::{self, Behind, Wanted};
@@ -18,7 +19,7 @@ use crate::route::{Link, Rules};
 use crate::session::Session;
 use crate::tool;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -92,12 +93,9 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         Some(wanted) => Some(Taken::open(&Places::from_env()?, wanted, super::app::redactor())?),
         None => None,
     };
-    let root = match (&args.cwd, &taken) {
-        (cwd, Some(taken)) => taken.root(cwd.as_deref())?,
-        (Some(dir), None) => dir.clone(),
-        (None, None) => std::env::current_dir().map_err(|e| {
-            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
-        })?,
+    let root = match &taken {
+        Some(taken) => taken.root(args.cwd.as_deref())?,
+        None => root(args.cwd.as_deref())?,
     };
     let flags = [
         ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
@@ -106,7 +104,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
-    super::log::start(args.verbose, &app.redactor);
+    log::start(args.verbose, &app.redactor, log::Sink::Stderr);
     let piped = piped(args.prompt.is_some() || taken.is_some(), app.settings.timeout)?;
     let task = match (taken, prompt::user(args.prompt.as_deref(), piped.as_deref())) {
         (Some(taken), prompt) => {
@@ -125,36 +123,59 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let mut redactor = app.redactor.clone();
     let (links, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
-    let settings = &app.settings;
-    let limits =
-        Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
-    let tool_limits =
-        tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
-    let parts = Parts {
-        limits,
-        rules: rules(settings),
-        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
-        tool_limits,
-        places: (!args.no_session).then_some(app.places),
-        redactor,
-        root: app.root,
-        links,
-        agent,
-        approve,
-    };
+    let timeout = app.settings.timeout;
+    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).collect();
+    let places = (!args.no_session).then(|| app.places.clone());
+    let parts = parts(&app, agent, links, redactor, approve, places);
     Ok(Job {
         task,
         parts,
-        timeout: settings.timeout,
-        notes: note.into_iter().chain(app.note).chain(left_out).chain(other_model).collect(),
+        timeout,
+        notes,
         format: args.output,
         quiet: args.quiet,
         no_color: args.no_color,
     })
 }
 
+/// The folder to work in.
+pub fn root(cwd: Option<&Path>) -> Result<PathBuf, Failure> {
+    match cwd {
+        Some(dir) => Ok(dir.to_path_buf()),
+        None => std::env::current_dir().map_err(|e| {
+            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
+        }),
+    }
+}
+
+/// What a session is made of, by the settings. It is recorded in `places`, if there are any.
+pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
+    let settings = &app.settings;
+    Parts {
+        limits: limits(settings, &agent),
+        rules: rules(settings),
+        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
+        tool_limits: tool::Limits {
+            shell_timeout: settings.shell.timeout,
+            output_bytes: settings.shell.max_output,
+            ..tool::Limits::default()
+        },
+        places,
+        redactor,
+        root: app.root.clone(),
+        links,
+        agent,
+        approve,
+    }
+}
+
+/// The bounds of one prompt: the agent may narrow what the settings say.
+pub fn limits(settings: &Settings, agent: &Agent) -> Limits {
+    Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard }
+}
+
 /// The agent that was named, else the session's own, else the default.
-fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<Agent, Failure> {
+pub fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<Agent, Failure> {
     match (named, recorded) {
         (Some(name), _) => app.agents.get(name),
         (None, Some(session)) => app.agents.get(&session.agent).map_err(|e| {
@@ -168,7 +189,7 @@ fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<A
 
 /// The links of the run. A resumed session keeps its model, where none is named now and it is still to be had; else the
 /// note says which one takes its place.
-fn links(app: &App, wanted: &Wanted, recorded: Option<&str>, redactor: &mut Redactor) -> Result<(Vec<Link>, Option<String>), Failure> {
+pub fn links(app: &App, wanted: &Wanted, recorded: Option<&str>, redactor: &mut Redactor) -> Result<(Vec<Link>, Option<String>), Failure> {
     let Some(recorded) = recorded.filter(|_| wanted.model.is_none() && wanted.provider.is_none()) else {
         return Ok((select::links(app, wanted, redactor)?, None));
     };

@@ -6,9 +6,9 @@ use crate::base::{Cause, Failure};
 use std::time::Duration;
 
 /// How long a stopped run may take to end its commands and to say what happened.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The same once somebody has asked a second time: enough to end commands that do not want to.
-const LITTLE_PATIENCE: Duration = Duration::from_millis(2500);
+pub const LITTLE_PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Stops the run on SIGINT, SIGTERM, SIGHUP, or after `timeout`; ends the process if it does not come to its end then.
 pub fn watch(stopper: &Stopper, timeout: Option<Duration>) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ async fn after(timeout: Option<Duration>) {
 
 /// The signals that end a run.
 #[cfg(unix)]
-struct Signals {
+pub struct Signals {
     int: tokio::signal::unix::Signal,
     term: tokio::signal::unix::Signal,
     /// None where hang-ups are to be ignored, as `nohup` arranges it.
@@ -56,13 +56,15 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Inside a tokio runtime.
+    pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let hup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())?, hup })
     }
 
-    async fn next(&mut self) -> Cause {
+    /// The next one, as the cause of an end.
+    pub async fn next(&mut self) -> Cause {
         let hung_up = async {
             match &mut self.hup {
                 Some(hup) => hup.recv().await,
@@ -87,15 +89,17 @@ fn hangup_is_ignored() -> bool {
 }
 
 #[cfg(not(unix))]
-struct Signals;
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Inside a tokio runtime.
+    pub fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Cause {
+    /// The next one, as the cause of an end.
+    pub async fn next(&mut self) -> Cause {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -10,4 +10,4 @@ pub use crate::session::{Attempt, Outcome};
 pub use cooldown::{Cooldowns, Identity};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
-pub use router::{Ask, Link, Live, LiveEvent, Router};
+pub use router::{Ask, Link, Live, LiveEvent, Rest, Router};

@@ -1,6 +1,6 @@
 //! The door itself: carries out what the plan decides and hands the reply's events up as they come.
 
-use super::cooldown::{Cooldowns, Identity};
+use super::cooldown::{Cooldowns, Identity, Ready};
 use super::cost::cost_usd;
 use super::plan::{Plan, Rules, Step};
 use super::receipt::Exhausted;
@@ -84,6 +84,15 @@ pub struct Router {
     cooldowns: Mutex<Cooldowns>,
 }
 
+/// Whether a link may be tried, and what keeps it from it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rest {
+    Ready,
+    For(Duration, ProviderError),
+    /// Until something changes outside of this process.
+    Out(ProviderError),
+}
+
 /// A question to a model.
 #[derive(Debug)]
 pub struct Ask {
@@ -127,6 +136,22 @@ impl Router {
 
     pub fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    /// From now on these links are used. What is known of links that failed stays.
+    pub fn set_links(&mut self, links: Vec<Link>) {
+        self.links = links;
+    }
+
+    /// Each link with the time until it may be tried.
+    pub fn rests(&self) -> Vec<(&Link, Rest)> {
+        let (now, cooldowns) = (self.clock.now(), self.cooldowns());
+        let rest = |link: &Link| match cooldowns.ready(&link.identity(), now) {
+            Ready::Now => Rest::Ready,
+            Ready::At(until, error, _) => Rest::For(until.since(now), error),
+            Ready::Never(error, _) => Rest::Out(error),
+        };
+        self.links.iter().map(|l| (l, rest(l))).collect()
     }
 
     fn cooldowns(&self) -> MutexGuard<'_, Cooldowns> {

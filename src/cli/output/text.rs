@@ -19,6 +19,16 @@ pub enum Style {
 }
 
 impl Style {
+    /// That of a line of a diff.
+    pub fn of_diff(line: &str) -> Self {
+        match line.as_bytes().first() {
+            Some(b'+') => Self::Green,
+            Some(b'-') => Self::Red,
+            Some(b'@') => Self::Dim,
+            _ => Self::Plain,
+        }
+    }
+
     const fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -126,13 +136,7 @@ impl TextFace {
         let Some(diff) = diff else { return };
         let body = diff.lines().skip_while(|l| l.starts_with("---") || l.starts_with("+++"));
         for line in body.clone().take(DIFF_LINES) {
-            let style = match line.as_bytes().first() {
-                Some(b'+') => Style::Green,
-                Some(b'-') => Style::Red,
-                Some(b'@') => Style::Dim,
-                _ => Style::Plain,
-            };
-            self.screen.line(style, &format!("  {line}"));
+            self.screen.line(Style::of_diff(line), &format!("  {line}"));
         }
         let more = body.count().saturating_sub(DIFF_LINES);
         if more > 0 {
