@@ -6,6 +6,7 @@ pub mod event;
 pub mod guard;
 pub mod policy;
 pub mod prompt;
+pub mod resume;
 pub mod scribe;
 pub mod turn;
 

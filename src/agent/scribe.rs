@@ -34,6 +34,11 @@ impl Scribe {
         Self(Arc::new(Mutex::new(State { journal, written: 0 })))
     }
 
+    /// Goes on with a journal that holds the first `written` messages of the history already.
+    pub fn resume(journal: Journal, written: usize) -> Self {
+        Self(Arc::new(Mutex::new(State { journal: Some(journal), written })))
+    }
+
     /// Writes the messages that are not written yet.
     pub fn messages(&self, history: &History) -> Result<(), Failure> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,8 +79,8 @@ impl Scribe {
     }
 
     pub fn receipt(&self, call: &ToolCall, ok: bool, output: &str, changes: &[FileChange]) -> Result<(), Failure> {
-        let (call_id, digest) = (call.id.clone(), digest::sha256(output.as_bytes()));
-        self.write(Durable::No, || Entry::Receipt(Receipt { call_id, ok, digest, files: files(changes) }))
+        let (call_id, digest, output) = (call.id.clone(), digest::sha256(output.as_bytes()), Some(output.to_owned()));
+        self.write(Durable::No, || Entry::Receipt(Receipt { call_id, ok, digest, output, files: files(changes) }))
     }
 
     /// The end of the run. The run is over whatever comes of this, so a failure is only logged.

@@ -101,6 +101,33 @@ impl Turn {
         }
     }
 
+    /// Takes up a turn that was cut off. `history` is valid, but the calls of its last reply may wait for results: those
+    /// that `settled` answers are over, the others are handed out. `prompts` reach the model with the next call. Where
+    /// the answer was given and there is no prompt, the turn has ended.
+    pub fn resume(history: History, settled: Vec<ToolResult>, prompts: Vec<String>, limits: Limits) -> Self {
+        let mut turn = Self { steering: prompts, ..Self::new(history, limits) };
+        let open = turn.open_calls();
+        let answered = turn.history.last().filter(|m| m.role == Role::Assistant).map(|m| !m.joined_text().trim().is_empty());
+        match answered {
+            _ if !open.is_empty() => {
+                turn.begin_round(open, Stop::ToolUse, settled);
+            }
+            Some(true) if turn.steering.is_empty() => turn.finish(),
+            Some(false) if turn.steering.is_empty() => turn.nudge(),
+            _ => {}
+        }
+        turn
+    }
+
+    /// The calls of the last reply that nothing has answered; none once anybody but a tool has spoken since.
+    fn open_calls(&self) -> Vec<ToolCall> {
+        let answers = self.history.iter().rev().take_while(|m| m.role == Role::Tool).count();
+        let Some(reply) = self.history.len().checked_sub(answers + 1).and_then(|at| self.history.get(at)) else { return Vec::new() };
+        let answered: HashSet<&str> =
+            self.history.iter().rev().take(answers).flat_map(|m| m.tool_results()).map(|r| r.call_id.as_str()).collect();
+        reply.calls().filter(|c| !answered.contains(c.id.as_str())).cloned().collect()
+    }
+
     pub fn history(&self) -> &History {
         &self.history
     }
@@ -171,7 +198,7 @@ impl Turn {
             return self.end(Cause::Rejected, Some(what.to_owned()), None);
         }
         if !calls.is_empty() {
-            return self.begin_round(calls, stop);
+            return self.begin_round(calls, stop, Vec::new());
         }
         match stop {
             Stop::MaxTokens => {
@@ -182,8 +209,7 @@ impl Turn {
             _ if !self.steering.is_empty() => self.phase = Phase::Ready,
             _ if said => self.finish(),
             _ if self.nudges < NUDGES => {
-                self.nudges += 1;
-                self.steering.push("Your reply was empty. Continue the task, or say that it is done.".to_owned());
+                self.nudge();
                 self.phase = Phase::Ready;
             }
             _ => {
@@ -191,6 +217,11 @@ impl Turn {
                 self.end(Cause::Rejected, Some(format!("the model returned an empty reply {} times{word}", NUDGES + 1)), None);
             }
         }
+    }
+
+    fn nudge(&mut self) {
+        self.nudges += 1;
+        self.steering.push("Your reply was empty. Continue the task, or say that it is done.".to_owned());
     }
 
     /// Some providers count their ids from zero in every reply. Inside pup an id names one call of the session.
@@ -212,8 +243,9 @@ impl Turn {
         }
     }
 
-    /// Calls with unusable arguments are answered here and never reach a tool, not even in part.
-    fn begin_round(&mut self, calls: Vec<ToolCall>, stop: Stop) {
+    /// Calls with unusable arguments are answered here and never reach a tool, not even in part. What is `settled` has its
+    /// result, whatever its arguments look like.
+    fn begin_round(&mut self, calls: Vec<ToolCall>, stop: Stop, mut settled: Vec<ToolResult>) {
         let last = calls.len().saturating_sub(1);
         let refuse = |(ix, call): (usize, &ToolCall)| {
             let cut = stop == Stop::MaxTokens && ix == last;
@@ -228,6 +260,9 @@ impl Turn {
             }
         };
         let results = calls.iter().enumerate().map(|c| {
+            if let Some(at) = settled.iter().position(|r| r.call_id == c.1.id) {
+                return Some(settled.swap_remove(at));
+            }
             let text = refuse(c)?;
             Some(ToolResult::text(&c.1.id, format!("Error: {text}"), true))
         });

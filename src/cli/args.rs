@@ -24,10 +24,10 @@ pub enum Command {
         #[command(subcommand)]
         command: models::ModelsCommand,
     },
-    /// List recorded sessions, or show one
+    /// List recorded sessions, show one, or go on with one
     Sessions {
         #[command(subcommand)]
-        command: sessions::SessionsCommand,
+        command: Sessions,
     },
     /// List the agents, show one, or check an agent file
     Agents {
@@ -48,4 +48,27 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Look inside: codecs, tools, prompts
     Debug(debug::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sessions {
+    #[command(flatten)]
+    Look(sessions::SessionsCommand),
+    /// Go on with a session, the same as `pup run --resume ID`
+    Resume(Box<Resume>),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// An id, its beginning, or `last`
+    #[arg(conflicts_with = "resume")]
+    id: String,
+    #[command(flatten)]
+    run: run::Args,
+}
+
+impl Resume {
+    pub fn into_run(self) -> run::Args {
+        run::Args { resume: Some(self.id), ..self.run }
+    }
 }

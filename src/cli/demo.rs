@@ -3,7 +3,7 @@
 
 use super::engine::Parts;
 use super::output::Format;
-use super::work::{self, Job};
+use super::work::{self, Job, Task};
 use crate::agent::{Approve, Limits};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
@@ -108,7 +108,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         hidden: Vec::new(),
     };
     let job = Job {
-        prompt: TASK.to_owned(),
+        task: Task::New { prompt: TASK.to_owned() },
         parts,
         timeout: Some(Duration::from_mins(1)),
         notes: Vec::new(),

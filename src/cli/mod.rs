@@ -16,6 +16,7 @@ mod means;
 mod models;
 mod output;
 mod print;
+mod resume;
 mod run;
 mod select;
 mod sessions;
@@ -31,7 +32,7 @@ mod doc_tests;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
-use args::{Cli, Command};
+use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
 use output::Format;
 use std::ffi::OsString;
@@ -76,8 +77,14 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
-        Command::Sessions { command } => Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0),
         Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
+        Command::Sessions { command: Sessions::Resume(resume) } => {
+            drop(out);
+            return run::run(resume.into_run());
+        }
+        Command::Sessions { command: Sessions::Look(command) } => {
+            Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0)
+        }
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),
     };

@@ -5,12 +5,17 @@ use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
 use super::output::Format;
+use super::resume::Taken;
 use super::select::{self, Behind, Wanted};
-use super::work::{self, Job};
+use super::work::{self, Job, Task};
 use crate::agent::{Approve, Limits, prompt};
+use crate::base::places::Places;
+use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
+use crate::catalog::Agent;
 use crate::config::Settings;
-use crate::route::Rules;
+use crate::route::{Link, Rules};
+use crate::session::Session;
 use crate::tool;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
@@ -59,8 +64,11 @@ pub struct Args {
     /// For the whole run, e.g. 90s or 10m
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
+    /// Go on with this session: an id, its beginning, or `last`
+    #[arg(long, value_name = "ID")]
+    pub resume: Option<String>,
     /// Record nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub no_session: bool,
     /// No progress and no notes on stderr
     #[arg(short, long)]
@@ -80,9 +88,14 @@ pub fn run(args: Args) -> u8 {
 }
 
 fn prepare(args: Args) -> Result<Job, Failure> {
-    let root = match &args.cwd {
-        Some(dir) => dir.clone(),
-        None => std::env::current_dir().map_err(|e| {
+    let taken = match &args.resume {
+        Some(wanted) => Some(Taken::open(&Places::from_env()?, wanted, super::app::redactor())?),
+        None => None,
+    };
+    let root = match (&args.cwd, &taken) {
+        (cwd, Some(taken)) => taken.root(cwd.as_deref())?,
+        (Some(dir), None) => dir.clone(),
+        (None, None) => std::env::current_dir().map_err(|e| {
             Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
         })?,
     };
@@ -94,17 +107,23 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
     super::log::start(args.verbose, &app.redactor);
-    let piped = piped(args.prompt.is_some(), app.settings.timeout)?;
-    let Some(prompt) = prompt::user(args.prompt.as_deref(), piped.as_deref()) else {
-        return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\""));
+    let piped = piped(args.prompt.is_some() || taken.is_some(), app.settings.timeout)?;
+    let task = match (taken, prompt::user(args.prompt.as_deref(), piped.as_deref())) {
+        (Some(taken), prompt) => {
+            taken.require_work(prompt.as_deref())?;
+            Task::Resume { taken: Box::new(taken), prompt }
+        }
+        (None, Some(prompt)) => Task::New { prompt },
+        (None, None) => return Err(Failure::usage("the prompt is empty").hint("say what to do: pup run \"explain this project\"")),
     };
-    let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
+    let recorded = if let Task::Resume { taken, .. } = &task { taken.session() } else { None };
+    let agent = agent(&app, args.agent.as_deref(), recorded)?;
     let workload = args.workload.as_deref().map(str::parse).transpose()?.unwrap_or(agent.workload);
     let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
     let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
     let left_out = agents::left_out(&agent);
     let mut redactor = app.redactor.clone();
-    let links = select::links(&app, &wanted, &mut redactor)?;
+    let (links, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let settings = &app.settings;
     let limits =
@@ -124,14 +143,51 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         approve,
     };
     Ok(Job {
-        prompt,
+        task,
         parts,
         timeout: settings.timeout,
-        notes: note.into_iter().chain(app.note).chain(left_out).collect(),
+        notes: note.into_iter().chain(app.note).chain(left_out).chain(other_model).collect(),
         format: args.output,
         quiet: args.quiet,
         no_color: args.no_color,
     })
+}
+
+/// The agent that was named, else the session's own, else the default.
+fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<Agent, Failure> {
+    match (named, recorded) {
+        (Some(name), _) => app.agents.get(name),
+        (None, Some(session)) => app.agents.get(&session.agent).map_err(|e| {
+            let more = e.hint.as_ref().map_or_else(String::new, |h| format!(" ({h})"));
+            Failure { message: format!("the session's agent: {}", e.message), ..e }
+                .hint(format!("go on with another: pup run --resume {} --agent NAME{more}", session.id))
+        }),
+        (None, None) => app.agents.get(&app.settings.agent),
+    }
+}
+
+/// The links of the run. A resumed session keeps its model, where none is named now and it is still to be had; else the
+/// note says which one takes its place.
+fn links(app: &App, wanted: &Wanted, recorded: Option<&str>, redactor: &mut Redactor) -> Result<(Vec<Link>, Option<String>), Failure> {
+    let Some(recorded) = recorded.filter(|_| wanted.model.is_none() && wanted.provider.is_none()) else {
+        return Ok((select::links(app, wanted, redactor)?, None));
+    };
+    let normal = select::links(app, wanted, redactor);
+    if let Ok(links) = &normal
+        && links.iter().any(|l| l.id == recorded)
+    {
+        return Ok((normal?, None));
+    }
+    let same = Wanted { model: Some(recorded.to_owned()), provider: None, pin: None, workload: wanted.workload, behind: wanted.behind };
+    match select::links(app, &same, redactor) {
+        Ok(links) => Ok((links, None)),
+        Err(why) => {
+            let links = normal?;
+            let now = links.first().map_or("another", |l| l.id.as_str());
+            let note = format!("the session's model {recorded} is not to be had now ({}); going on with {now}", why.message);
+            Ok((links, Some(note)))
+        }
+    }
 }
 
 /// How long and how often a model call is tried.

@@ -4,7 +4,7 @@ use super::print;
 use crate::base::places::Places;
 use crate::base::{Failure, text};
 use crate::model::{Block, Message, Role};
-use crate::session::{self, Journal, Loaded, Summary};
+use crate::session::{self, Journal, Loaded, Status, Summary};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
@@ -33,7 +33,8 @@ pub fn run(command: &SessionsCommand, places: &Places, out: &mut dyn Write) -> R
         SessionsCommand::Show { id, json } => {
             let id = session::find(places, id)?;
             let loaded = Journal::load(&session::journal_path(places, &id))?;
-            if *json { show_json(&id, &loaded, out) } else { show(&id, &loaded, out) }
+            let status = Status::of(places, &id, loaded.ended.is_some());
+            if *json { show_json(&id, &loaded, status, out) } else { show(&id, &loaded, status, out) }
         }
     }
 }
@@ -46,7 +47,7 @@ fn list(all: &[Summary], json: bool, out: &mut dyn Write) -> Result<(), Failure>
         return print::line(out, "there are no sessions yet");
     }
     let row = |s: &Summary| {
-        let end = if s.problem.is_some() { "unreadable" } else { s.ended.map_or("open", crate::base::Cause::as_str) };
+        let end = s.ended.filter(|_| s.status == Status::Ended).map_or(s.status.as_str(), crate::base::Cause::as_str);
         let what = s.problem.as_deref().or(s.prompt.as_deref()).unwrap_or_default();
         let when: String = s.updated.chars().take(16).collect::<String>().replace('T', " ");
         vec![s.id.clone(), when, end.to_owned(), clean(what, 80)]
@@ -54,13 +55,14 @@ fn list(all: &[Summary], json: bool, out: &mut dyn Write) -> Result<(), Failure>
     print::table(out, &all.iter().map(row).collect::<Vec<_>>())
 }
 
-fn show_json(id: &str, loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
+fn show_json(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> Result<(), Failure> {
     let dangling: Vec<_> = loaded.dangling.iter().map(|d| json!({ "intent": d.intent, "spawned": d.spawned })).collect();
     print::json(
         out,
         &json!({
             "id": id,
             "session": loaded.session,
+            "status": status,
             "ended": loaded.ended,
             "messages": loaded.history,
             "dangling": dangling,
@@ -69,9 +71,9 @@ fn show_json(id: &str, loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failu
     )
 }
 
-fn show(id: &str, loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
+fn show(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> Result<(), Failure> {
     print::line(out, &format!("session {id}"))?;
-    if let Some(s) = &loaded.session {
+    if let Some(s) = loaded.latest() {
         let model = s.model.as_deref().unwrap_or("?");
         print::line(out, &format!("agent {}, model {model}, in {}", clean(&s.agent, 80), clean(&s.cwd, 200)))?;
     }
@@ -85,9 +87,11 @@ fn show(id: &str, loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
     for what in &loaded.dropped {
         print::line(out, &format!("not readable: {}", clean(what, 200)))?;
     }
-    match &loaded.ended {
-        Some(end) => print::line(out, &format!("ended: {}", end.cause.as_str())),
-        None => print::line(out, "not ended: it is running, or was stopped from outside"),
+    let end = loaded.ended.as_ref().map(|e| e.cause.as_str());
+    match status {
+        Status::Running => print::line(out, "it is running"),
+        Status::Interrupted => print::line(out, &format!("interrupted: it goes on with `pup run --resume {id}`")),
+        Status::Ended | Status::Unreadable => print::line(out, &format!("ended: {}", end.unwrap_or("?"))),
     }
 }
 

@@ -4,15 +4,28 @@
 use super::ask::TerminalApprover;
 use super::engine::{Engine, Parts, Report};
 use super::output::{Counts, ErrorObject, Format, ResultObject, Screen, Silent, StreamFace, Style, TextFace, json_line};
+use super::resume::Taken;
 use super::stop;
 use crate::agent::turn::Outcome;
 use crate::agent::{AgentEvent, EventSink, Stopper};
 use crate::base::{Cause, Failure};
 use std::time::{Duration, Instant};
 
-/// A prompt, the session that works on it, and how it is shown.
+/// What is to be done.
+pub enum Task {
+    New {
+        prompt: String,
+    },
+    /// Without a prompt the session finishes what was cut off.
+    Resume {
+        taken: Box<Taken>,
+        prompt: Option<String>,
+    },
+}
+
+/// A task, the parts of the session that works on it, and how it is shown.
 pub struct Job {
-    pub prompt: String,
+    pub task: Task,
     pub parts: Parts,
     /// For the whole run.
     pub timeout: Option<Duration>,
@@ -53,7 +66,13 @@ pub fn finish(job: Job) -> Result<u8, Failure> {
 async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     let screen = Screen::detect(job.no_color, job.quiet);
     let (model, provider) = job.parts.links.first().map(|l| (l.id.clone(), l.provider.id().to_owned())).unwrap_or_default();
-    let mut engine = Engine::open(job.parts, &job.prompt)?;
+    let (mut engine, found, prompt) = match job.task {
+        Task::New { prompt } => (Engine::open(job.parts, &prompt)?, Vec::new(), Some(prompt)),
+        Task::Resume { taken, prompt } => {
+            let (engine, found) = Engine::resume(job.parts, *taken, prompt.as_deref()).await?;
+            (engine, found, prompt)
+        }
+    };
     let stopper = Stopper::default();
     stop::watch(&stopper, job.timeout)?;
 
@@ -67,15 +86,20 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
             &mut stream
         }
     };
-    for note in job.notes.iter().chain(&engine.notes) {
+    for note in job.notes.iter().chain(&found).chain(&engine.notes) {
         sink.emit(AgentEvent::Warning { text: note });
     }
     let mut approver = TerminalApprover::new(screen);
-    let report = engine.work(job.prompt, sink, &mut approver, stopper, job.timeout).await;
-    let cause = report.outcome.cause;
+    let report = match prompt {
+        Some(prompt) => engine.work(prompt, sink, &mut approver, stopper, job.timeout).await,
+        None => {
+            let report = engine.go_on(sink, &mut approver, stopper, job.timeout).await;
+            report.ok_or_else(|| Failure::internal("there is nothing to go on with"))?
+        }
+    };
     let result = result(report, &engine, started);
     match job.format {
-        Format::Text => show(&mut text, screen, &result, cause),
+        Format::Text => show(&mut text, screen, &result),
         Format::Json | Format::StreamJson => json_line(&result),
     }
     Ok(result.exit_code)
@@ -83,6 +107,8 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
 
 fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
     let Outcome { cause, message, hint } = report.outcome;
+    let resumable = engine.session.as_ref().filter(|_| matches!(cause, Cause::Interrupted | Cause::Terminated));
+    let hint = hint.or_else(|| resumable.map(|id| format!("what was done is recorded; go on with: pup run --resume {id}")));
     ResultObject {
         text: report.answer,
         session: engine.session.clone(),
@@ -100,8 +126,12 @@ fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
     }
 }
 
+fn count(n: u32, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// The end of a run in text: the answer on stdout, the rest on stderr.
-fn show(face: &mut TextFace, screen: Screen, result: &ResultObject, cause: Cause) {
+fn show(face: &mut TextFace, screen: Screen, result: &ResultObject) {
     face.finish(&result.text);
     if let Some(error) = &result.error {
         screen.always(Style::Red, &format!("pup: {}", error.message));
@@ -109,18 +139,15 @@ fn show(face: &mut TextFace, screen: Screen, result: &ResultObject, cause: Cause
             screen.always(Style::Plain, &format!("  {hint}"));
         }
     }
-    if let (Some(id), Cause::Interrupted | Cause::Terminated) = (&result.session, cause) {
-        screen.always(Style::Plain, &format!("  what was done is recorded: pup sessions show {id}"));
-    }
     let cost = result.cost_usd.map(|c| format!(", ${c:.4}")).unwrap_or_default();
     let model = result.model.as_deref().unwrap_or("no model");
     let usage = result.usage;
     screen.line(
         Style::Dim,
         &format!(
-            "{model}: {} turns, {} tool calls, {} tokens in, {} out{cost}, {:.1} s",
-            result.turns,
-            result.tool_calls,
+            "{model}: {}, {}, {} tokens in, {} out{cost}, {:.1} s",
+            count(result.turns, "turn"),
+            count(result.tool_calls, "tool call"),
             usage.input + usage.cache_read + usage.cache_write,
             usage.output,
             result.duration_ms as f64 / 1000.0

@@ -208,6 +208,24 @@ pub const NO_RESULT: &str = "No result: the call was interrupted before it finis
 /// Valid input comes back unchanged: orphan calls get an error result, orphan results become user text (a real result
 /// is never dropped), missing ids are minted by position, later system messages become user text, empty messages go.
 pub fn repair(messages: impl IntoIterator<Item = Message>) -> (Vec<Message>, Vec<String>) {
+    let Mended { mut messages, mut notes, mut open } = mend(messages);
+    close(&mut messages, &mut open, &mut notes);
+    (messages, notes)
+}
+
+/// A repaired history that may end in the middle of a round of calls.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mended {
+    pub messages: Vec<Message>,
+    /// What was changed.
+    pub notes: Vec<String>,
+    /// Ids of calls at the end that still wait for their result. Nothing but tool messages follows theirs.
+    pub open: Vec<String>,
+}
+
+/// Like [`repair`], but the calls at the end may stay open. What is mended of a longer list begins with what is mended
+/// of a shorter one, as long as a message with results follows the open calls.
+pub fn mend(messages: impl IntoIterator<Item = Message>) -> Mended {
     let mut out: Vec<Message> = Vec::new();
     let mut notes = Vec::new();
     let mut open: Vec<String> = Vec::new();
@@ -250,8 +268,7 @@ pub fn repair(messages: impl IntoIterator<Item = Message>) -> (Vec<Message>, Vec
         }
         out.push(message);
     }
-    close(&mut out, &mut open, &mut notes);
-    (out, notes)
+    Mended { messages: out, notes, open }
 }
 
 /// Keeps the results of a tool message that answer an open call; returns the others as text blocks.

@@ -109,6 +109,9 @@ pub struct Receipt {
     pub ok: bool,
     /// SHA-256 of the output that the model got.
     pub digest: String,
+    /// That output: with it a call that has ended need not be made again when a crash came before its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileChange>,
 }

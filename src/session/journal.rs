@@ -84,6 +84,11 @@ impl Journal {
         &self.id
     }
 
+    /// From now on what is written is redacted with this.
+    pub fn redact_with(&mut self, redactor: Redactor) {
+        self.redactor = redactor;
+    }
+
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }

@@ -112,6 +112,11 @@ fn read_line(value: Value) -> Result<Line, String> {
 }
 
 impl Loaded {
+    /// What the session is now: its first line, and what later ones changed.
+    pub fn latest(&self) -> Option<&Session> {
+        self.entries.iter().rev().find_map(|l| if let Entry::Session(s) = &l.entry { Some(s) } else { None })
+    }
+
     fn take(&mut self, line: Line) {
         match &line.entry {
             Entry::Session(session) => {

@@ -4,6 +4,12 @@ use crate::base::Failure;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
+
+/// How often, and how far apart, a lock is tried that seems to be held: a process that is being started holds a copy of
+/// it for a moment, and so does somebody who asks whether it is held.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while a journal is open for writing.
 #[derive(Debug)]
@@ -21,7 +27,7 @@ impl Lock {
             .write(true)
             .open(&path)
             .map_err(|e| super::journal::failed("open", &path, &e))?;
-        match file.try_lock() {
+        match patiently(|| file.try_lock()) {
             Ok(()) => {
                 // For people and for the message below; the lock itself does not depend on it.
                 let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
@@ -36,6 +42,25 @@ impl Lock {
             Err(TryLockError::Error(_)) => Ok(Self { file }),
         }
     }
+
+    /// Whether some process has the session in `folder` open for writing.
+    pub fn is_held(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join("lock")) else { return false };
+        let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        // Closing would do, but see `drop` below.
+        let _ = file.unlock();
+        held
+    }
+}
+
+fn patiently(mut lock: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    for _ in 1..TRIES {
+        match lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    lock()
 }
 
 impl Drop for Lock {

@@ -16,7 +16,7 @@ mod shelf;
 pub use entry::{Attempt, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Receipt, Session, Spawned, UsageEntry};
 pub use journal::Journal;
 pub use load::{Dangling, Line, Loaded};
-pub use shelf::{Summary, find, journal_path, list};
+pub use shelf::{Status, Summary, find, journal_path, list};
 
 /// The version that is written. Files of every version up to it load for ever.
 pub const VERSION: u64 = 1;

@@ -55,7 +55,7 @@ fn intent(call_id: &str, effect: Effect) -> Entry {
 }
 
 fn receipt(call_id: &str) -> Entry {
-    Entry::Receipt(Receipt { call_id: call_id.into(), ok: true, digest: "00".into(), files: vec![] })
+    Entry::Receipt(Receipt { call_id: call_id.into(), ok: true, digest: "00".into(), output: Some("ok".into()), files: vec![] })
 }
 
 fn entries(loaded: &Loaded) -> Vec<Entry> {

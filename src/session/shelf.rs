@@ -1,6 +1,7 @@
 //! The sessions that there are, and finding one by what a person types.
 
 use super::load::load;
+use super::lock::Lock;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, clock, nearest, text};
 use serde::Serialize;
@@ -19,10 +20,44 @@ pub struct Summary {
     /// First line of the first task.
     pub prompt: Option<String>,
     pub messages: usize,
+    pub status: Status,
     /// How it ended; `None` while it runs and after a crash.
     pub ended: Option<Cause>,
     /// Why it cannot be read.
     pub problem: Option<String>,
+}
+
+/// What a session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Some process has it open.
+    Running,
+    /// Nobody has it open, and its last run did not come to its end: it can be resumed.
+    Interrupted,
+    Ended,
+    Unreadable,
+}
+
+impl Status {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Ended => "ended",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Of a session whose journal could be read.
+    pub fn of(places: &Places, id: &str, ended: bool) -> Self {
+        // A chat is open between its prompts, and each of them leaves an end.
+        match (Lock::is_held(&folder(places, id)), ended) {
+            (true, _) => Self::Running,
+            (false, true) => Self::Ended,
+            (false, false) => Self::Interrupted,
+        }
+    }
 }
 
 /// The folder of a session.
@@ -76,14 +111,17 @@ fn summary(places: &Places, id: String, written: u64) -> Summary {
     let updated = clock::rfc3339(written);
     match load(&journal_path(places, &id)) {
         Ok(loaded) => {
+            let now = loaded.latest().cloned();
+            let prompt = loaded.session.and_then(|s| s.prompt);
             let (messages, ended) = (loaded.history.len(), loaded.ended.map(|e| e.cause));
-            let s = loaded.session;
-            let prompt = s.as_ref().and_then(|s| s.prompt.as_deref()).map(|p| text::one_line(p, 80));
-            let (agent, model, cwd) = s.map_or((None, None, None), |s| (Some(s.agent), s.model, Some(s.cwd)));
-            Summary { id, updated, agent, model, cwd, prompt, messages, ended, problem: None }
+            let prompt = prompt.as_deref().map(|p| text::one_line(p, 80));
+            let (agent, model, cwd) = now.map_or((None, None, None), |s| (Some(s.agent), s.model, Some(s.cwd)));
+            let status = Status::of(places, &id, ended.is_some());
+            Summary { id, updated, agent, model, cwd, prompt, messages, status, ended, problem: None }
         }
         Err(f) => {
-            Summary { id, updated, agent: None, model: None, cwd: None, prompt: None, messages: 0, ended: None, problem: Some(f.message) }
+            let (status, problem) = (Status::Unreadable, Some(f.message));
+            Summary { id, updated, agent: None, model: None, cwd: None, prompt: None, messages: 0, status, ended: None, problem }
         }
     }
 }

@@ -147,6 +147,8 @@ pub struct Context {
     pub events: Arc<dyn CallEvents>,
     /// Environment variables that commands do not get: the providers' keys.
     pub hidden: Arc<[String]>,
+    /// The id of the session, if it is recorded; commands carry it.
+    pub session: Option<Arc<str>>,
     /// The id of the call, handed to `events`.
     pub call: Arc<str>,
 }
@@ -162,6 +164,7 @@ impl Context {
             redactor: Arc::default(),
             events: Arc::new(NoEvents),
             hidden: Arc::default(),
+            session: None,
             call: Arc::from(""),
         }
     }

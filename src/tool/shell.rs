@@ -4,7 +4,7 @@ use super::shell_output::{self, LiveText};
 use super::{Args, Context, Effect, Output, Running, Tool, ToolError, args, schema};
 use crate::base::{Failure, text};
 use crate::model::ToolSpec;
-use crate::workspace::process::{self, Command, Ended, Finished, ProcessError, Spawned, Stray, Watch};
+use crate::workspace::process::{self, Command, Ended, Finished, ProcessError, Spawned, Watch, names};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,7 +38,7 @@ impl Shell {
         let wanted = args.timeout_s.map_or(ctx.limits.shell_timeout, Duration::from_secs);
         let timeout = wanted.clamp(Duration::from_secs(1), ctx.limits.shell_timeout_max);
         let keep = ctx.limits.output_bytes + 3 * shell_output::SLACK;
-        let command = Command { line: &args.command, cwd: &cwd, timeout, hidden: &ctx.hidden, keep };
+        let command = Command { line: &args.command, cwd: &cwd, timeout, hidden: &ctx.hidden, session: ctx.session.as_deref(), keep };
         let mut report = Report { ctx, live: LiveText::default() };
         let finished = process::run(&command, &ctx.cancel, &mut report).await.map_err(|e| match e {
             ProcessError::Watch(failure) => ToolError::Fatal(failure),
@@ -98,12 +98,6 @@ fn output(finished: &Finished, timeout: Duration, ctx: &Context) -> Output {
         out.push_str("(no output)");
     }
     Output { text: out, summary, ..Output::default() }
-}
-
-fn names(processes: &[Stray]) -> String {
-    let shown: Vec<String> = processes.iter().take(5).map(|p| format!("{} ({})", p.name, p.pid)).collect();
-    let more = if processes.len() > shown.len() { ", ..." } else { "" };
-    format!("{}{more}", shown.join(", "))
 }
 
 impl Tool for Shell {

@@ -90,7 +90,7 @@ fn text_streams_as_it_comes_and_stands_there_once() {
     assert_eq!(terminal.wait_exit(), 0);
     let screen = terminal.screen();
     assert_eq!(screen.matches("The beginning of it, and much later the rest of it.").count(), 1, "{screen}");
-    assert!(screen.contains("1 turns") || screen.contains("1 turn"), "{screen}");
+    assert!(screen.contains("1 turn, 0 tool calls"), "{screen}");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 //!
 //! A command leads a session and a process group of its own, reads nothing, and writes stdout and stderr into one pipe,
 //! so that lines stay in the order in which they were written. When its shell has ended, whatever it left running is
-//! ended too ([`tree`]): nothing outlives its call.
+//! ended too ([`tree`]): nothing outlives its call. What a killed pup could not end, [`survivors`] finds.
 
 mod capture;
+pub mod survivors;
 mod tree;
 
 pub use capture::Captured;
-pub use tree::Stray;
+pub use tree::{Ending, Stray};
 
 use crate::base::{Failure, id};
 use capture::Capture;
@@ -39,6 +40,8 @@ pub struct Command<'a> {
     pub timeout: Duration,
     /// Environment variables that the command does not get.
     pub hidden: &'a [String],
+    /// The session that the command belongs to, if it is recorded: with it [`survivors`] are found after a crash.
+    pub session: Option<&'a str>,
     /// Bytes of output kept: a third from the beginning, the rest from the end.
     pub keep: usize,
 }
@@ -82,6 +85,13 @@ pub struct Finished {
     pub stopped: Vec<Stray>,
     /// What could not be ended, for example because it runs as another user.
     pub left: Vec<Stray>,
+}
+
+/// The names and ids of the first few, for a message.
+pub fn names(processes: &[Stray]) -> String {
+    let shown: Vec<String> = processes.iter().take(5).map(|p| format!("{} ({})", p.name, p.pid)).collect();
+    let more = if processes.len() > shown.len() { ", ..." } else { "" };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// Why a command gave no result.
@@ -166,7 +176,7 @@ fn spawn(command: &Command<'_>, marker: &str, writer: &io::PipeWriter) -> io::Re
         let mut wrap = CommandWrap::with_new(shell, |c| {
             c.arg("-c").arg(command.line).current_dir(command.cwd);
             c.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-            environment(c, command.hidden, marker);
+            environment(c, command, marker);
         });
         wrap.wrap(ProcessSession);
         // The wrapper's own `wait` waits for the whole group; only the shell decides when a command has ended.
@@ -179,12 +189,16 @@ fn spawn(command: &Command<'_>, marker: &str, writer: &io::PipeWriter) -> io::Re
 }
 
 /// Programs are told that nobody watches: no colours, no pager, no questions.
-fn environment(c: &mut tokio::process::Command, hidden: &[String], marker: &str) {
-    for name in hidden.iter().map(String::as_str).chain(["CI"]) {
+fn environment(c: &mut tokio::process::Command, command: &Command<'_>, marker: &str) {
+    for name in command.hidden.iter().map(String::as_str).chain(["CI"]) {
         c.env_remove(name);
     }
     c.envs([("TERM", "dumb"), ("NO_COLOR", "1"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")]);
     c.env(tree::MARKER, marker);
+    // Without a session of its own, a pup inside another's command leaves the outer session's mark as it is.
+    if let Some(session) = command.session {
+        c.env(survivors::MARKER, session);
+    }
 }
 
 /// A call, whose processes are killed when it is dropped half-way.

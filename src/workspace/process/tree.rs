@@ -18,10 +18,10 @@ use tokio::time::{Instant, sleep};
 pub(super) const MARKER: &str = "PUP_CALL";
 
 /// From the polite signal to the one that cannot be refused.
-const GRACE: Duration = Duration::from_millis(400);
+pub(super) const GRACE: Duration = Duration::from_millis(400);
 /// How long processes that cannot be ended are tried.
-const INSIST: Duration = Duration::from_millis(1500);
-const POLL: Duration = Duration::from_millis(10);
+pub(super) const INSIST: Duration = Duration::from_millis(1500);
+pub(super) const POLL: Duration = Duration::from_millis(10);
 
 /// A process that a command left.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +31,11 @@ pub struct Stray {
     pub name: String,
 }
 
-/// What [`end_all`] did.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
+/// What became of processes that were to end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ending {
     pub stopped: Vec<Stray>,
+    /// What could not be ended.
     pub left: Vec<Stray>,
 }
 
@@ -102,7 +103,7 @@ impl Call {
         for p in all.values().filter(|p| !live.shells.contains(&p.pid) && p.pid != me) {
             let orphan = p.parent == me && Some(p.session) != session && p.start >= live.since;
             let bound = p.session == self.shell
-                || match p.mark() {
+                || match p.variable(MARKER) {
                     Mark::Value(value) => value == self.mark,
                     Mark::None | Mark::Unreadable => orphan && alone,
                 };
@@ -206,18 +207,19 @@ pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
 
 /// One process as /proc shows it.
 #[derive(Debug, Clone)]
-struct Process {
-    pid: u32,
-    parent: u32,
-    session: u32,
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    pub(super) session: u32,
     /// Clock ticks since boot.
-    start: u64,
+    pub(super) start: u64,
     name: String,
     /// A zombie, or on its way out.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
-enum Mark {
+/// A variable of a process's environment.
+pub(super) enum Mark {
     None,
     /// The whole assignment.
     Value(Vec<u8>),
@@ -225,7 +227,7 @@ enum Mark {
 }
 
 impl Process {
-    fn read(pid: u32) -> Option<Self> {
+    pub(super) fn read(pid: u32) -> Option<Self> {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
         Self::parse(pid, &String::from_utf8_lossy(&stat))
     }
@@ -243,19 +245,19 @@ impl Process {
         Some(Self { pid, parent, session, start, name: name.to_owned(), ended: matches!(state, "Z" | "X" | "x") })
     }
 
-    fn stray(&self) -> Stray {
+    pub(super) fn stray(&self) -> Stray {
         Stray { pid: self.pid, name: self.name.clone() }
     }
 
-    fn mark(&self) -> Mark {
+    pub(super) fn variable(&self, name: &str) -> Mark {
         let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.pid)) else { return Mark::Unreadable };
-        let prefix = format!("{MARKER}=");
+        let prefix = format!("{name}=");
         let found = environment.split(|b| *b == 0).find(|v| v.starts_with(prefix.as_bytes()));
         found.map_or(Mark::None, |v| Mark::Value(v.to_vec()))
     }
 
     /// Signals this process, not a later one with its id.
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         if Self::read(self.pid).is_some_and(|now| now.start == self.start)
             && let Some(pid) = to_pid(self.pid)
         {
@@ -269,7 +271,7 @@ impl Process {
     }
 }
 
-fn scan() -> BTreeMap<u32, Process> {
+pub(super) fn scan() -> BTreeMap<u32, Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
     entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(Process::read).map(|p| (p.pid, p)).collect()
 }
@@ -288,15 +290,15 @@ fn own_children() -> Option<Vec<u32>> {
 }
 
 /// Not by getsid(2): that is 0 for a session led from outside of a container.
-fn own_session() -> Option<u32> {
+pub(super) fn own_session() -> Option<u32> {
     Process::read(std::process::id()).map(|p| p.session)
 }
 
-fn to_pid(pid: u32) -> Option<Pid> {
+pub(super) fn to_pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
-fn signal_group(leader: u32, signal: Signal) {
+pub(super) fn signal_group(leader: u32, signal: Signal) {
     if let Some(pid) = to_pid(leader) {
         let _ = rustix::process::kill_process_group(pid, signal);
     }

@@ -1,0 +1,179 @@
+//! What a journal says of a turn that was cut off, and what becomes of the calls that were under way.
+//!
+//! A call without an intent was never begun: it runs now. One with a receipt is over, and the receipt has its output.
+//! One with an intent and no receipt is never made again: edits are recognised by their digests, anything else is an
+//! unknown outcome, which the model and the user are told.
+
+mod settle;
+mod take_up;
+
+pub use settle::{Due, Settled, settle};
+pub use take_up::{Continued, Unfinished, take_up};
+
+use crate::base::{Cause, redact, text};
+use crate::model::history::{self, Mended};
+use crate::model::{Message, Role, ToolCall};
+use crate::session::{Effect, Entry, Intent, Line, Loaded, Receipt};
+use crate::workspace::process::survivors::Recorded;
+
+/// A session as its journal leaves it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// The system message that was in force; `None` where the journal has none.
+    pub system: Option<Message>,
+    /// The rest of the conversation, valid but for the calls at its end that are `open`.
+    pub messages: Vec<Message>,
+    pub open: Vec<Open>,
+    /// What must still be said: prompts that had not become messages yet, and calls that the conversation has lost.
+    pub prompts: Vec<String>,
+    /// How the last run ended, if it did.
+    pub ended: Option<Cause>,
+    /// Commands that may still run.
+    pub commands: Vec<Recorded>,
+    /// What was repaired, in words.
+    pub notes: Vec<String>,
+}
+
+/// A call without a result, and what the journal knows of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    pub call: ToolCall,
+    pub known: Known,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    /// It has had no effect: it may run.
+    Untouched,
+    /// It has had no effect, and its arguments as they stand in the journal are not all that the model wrote.
+    Incomplete(Missing),
+    /// It may have had its effect.
+    Began(Intent),
+    Finished(Receipt),
+}
+
+/// What of a call's arguments is not in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A secret was redacted.
+    Secret,
+    /// All of them, and the output limit may have cut them off.
+    All,
+}
+
+impl Plan {
+    pub fn of(loaded: &Loaded) -> Self {
+        let written = || loaded.entries.iter().filter_map(|l| if let Entry::Message { message } = &l.entry { Some(message) } else { None });
+        // A later system message is that of another agent, to which the session went over.
+        let system = written().rfind(|m| m.role == Role::System).cloned();
+        let Mended { messages, notes, open } = history::mend(written().filter(|m| m.role != Role::System).cloned());
+        let recent = after_the_last_reply(&loaded.entries);
+        let calls: Vec<ToolCall> = last_calls(&messages).cloned().collect();
+        let mut prompts = lost_calls(recent, &calls).into_iter().collect::<Vec<_>>();
+        prompts.extend(undelivered(&loaded.entries));
+        let last = calls.last().map(|c| c.id.clone());
+        let waiting = calls.into_iter().filter(|c| open.contains(&c.id));
+        let open = waiting.map(|call| Open { known: known(&call, last.as_deref(), recent), call }).collect();
+        Self { system, messages, open, prompts, ended: loaded.ended.as_ref().map(|e| e.cause), commands: commands(loaded), notes }
+    }
+
+    /// What there is to do without a further prompt.
+    pub fn rest(&self) -> Rest {
+        let last = self.messages.last().map(|m| m.role);
+        match (last, self.ended) {
+            _ if !self.open.is_empty() || !self.prompts.is_empty() => Rest::Work,
+            (Some(Role::User | Role::Tool), _) => Rest::Work,
+            (Some(Role::Assistant), None) => Rest::Answered,
+            (Some(Role::Assistant | Role::System), _) | (None, _) => Rest::Nothing,
+        }
+    }
+}
+
+/// What is left of a session to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Work,
+    /// The answer is there; only the end of the run is not recorded.
+    Answered,
+    Nothing,
+}
+
+/// The entries behind the last message of the model: whatever its calls left is there, and no call of an earlier
+/// message that happened to have the same id.
+fn after_the_last_reply(entries: &[Line]) -> &[Line] {
+    let reply = |l: &Line| matches!(&l.entry, Entry::Message { message } if message.role == Role::Assistant);
+    let start = entries.iter().rposition(reply).map_or(0, |at| at + 1);
+    entries.get(start..).unwrap_or_default()
+}
+
+fn last_calls(messages: &[Message]) -> impl Iterator<Item = &ToolCall> {
+    messages.iter().rfind(|m| m.role == Role::Assistant).into_iter().flat_map(Message::calls)
+}
+
+fn known(call: &ToolCall, last: Option<&str>, recent: &[Line]) -> Known {
+    let mut known = Known::Untouched;
+    for line in recent {
+        match &line.entry {
+            Entry::Receipt(receipt) if receipt.call_id == call.id => return Known::Finished(receipt.clone()),
+            Entry::Intent(intent) if intent.call_id == call.id && intent.effect != Effect::ReadOnly => known = Known::Began(intent.clone()),
+            _ => {}
+        }
+    }
+    match known {
+        Known::Untouched if call.args_raw.contains(redact::MARK) => Known::Incomplete(Missing::Secret),
+        Known::Untouched if call.args_raw.trim().is_empty() && last == Some(call.id.as_str()) => Known::Incomplete(Missing::All),
+        known => known,
+    }
+}
+
+/// Prompts of the session's first line and of each later resume that no message of the user followed.
+fn undelivered(entries: &[Line]) -> Vec<String> {
+    let mut waiting: Vec<String> = Vec::new();
+    for line in entries {
+        match &line.entry {
+            Entry::Session(session) => waiting.extend(session.prompt.clone().filter(|p| !p.trim().is_empty())),
+            Entry::Message { message } if message.role == Role::User => waiting.clear(),
+            _ => {}
+        }
+    }
+    waiting
+}
+
+/// Calls that were begun, and whose message a damaged journal has lost. The model must not think that nothing happened.
+fn lost_calls(recent: &[Line], shown: &[ToolCall]) -> Option<String> {
+    let mut lost: Vec<(&Intent, &str)> = Vec::new();
+    for line in recent {
+        match &line.entry {
+            Entry::Intent(intent) if !shown.iter().any(|c| c.id == intent.call_id) => lost.push((intent, "its outcome is unknown")),
+            Entry::Receipt(receipt) => {
+                let of_call = lost.iter_mut().filter(|(i, _)| i.call_id == receipt.call_id);
+                of_call.for_each(|(_, end)| *end = if receipt.ok { "it ended well" } else { "it ended with an error" });
+            }
+            // Told already.
+            Entry::Message { message } if message.role == Role::User => lost.clear(),
+            _ => {}
+        }
+    }
+    if lost.is_empty() {
+        return None;
+    }
+    let lines: Vec<String> = lost.iter().map(|(i, end)| format!("- {} {}: {end}", i.tool, text::one_line(&i.args, 300))).collect();
+    let lines = lines.join("\n");
+    Some(format!(
+        "[pup was killed, and the record of this conversation is damaged. These calls of yours were begun and are missing above:\n{lines}\nLook at the state of the project before you go on.]"
+    ))
+}
+
+/// The processes of calls that have no receipt.
+fn commands(loaded: &Loaded) -> Vec<Recorded> {
+    let dangling: Vec<_> = loaded.dangling.iter().filter_map(|d| d.spawned.as_ref()).collect();
+    let recorded = loaded.entries.iter().filter_map(|line| {
+        let Entry::Spawned(spawned) = &line.entry else { return None };
+        let at = line.ts.parse::<jiff::Timestamp>().ok().and_then(|t| u64::try_from(t.as_millisecond()).ok()).unwrap_or(0);
+        dangling.contains(&spawned).then_some(Recorded { pid: spawned.pid, start_time: spawned.start_time, at })
+    });
+    recorded.collect()
+}
+
+#[cfg(test)]
+mod resume_tests;
