@@ -22,7 +22,7 @@ const LOOKED_AT: usize = 5_000;
 pub fn system(agent_prompt: &str, root: &Path, instructions: Option<&str>) -> String {
     let mut text = format!("{}\n\nWorkspace: {} ({})", agent_prompt.trim(), root.display(), std::env::consts::OS);
     if let Some(names) = names(root) {
-        text.push_str(", at the start with ");
+        text.push_str("\nIt holds: ");
         text.push_str(&names);
     }
     if let Some(instructions) = instructions {
@@ -104,12 +104,12 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         std::fs::write(dir.path().join("b\nc.py"), "").unwrap();
-        assert_eq!(end(dir.path()), ", at the start with b c.py, src/");
+        assert_eq!(end(dir.path()), "\nIt holds: b..., src/");
         for n in 0..100 {
             std::fs::write(dir.path().join(format!("a{n:02}.txt")), "").unwrap();
         }
         let many = end(dir.path());
-        assert!(many.starts_with(", at the start with a00.txt, a01.txt, ") && many.ends_with(", ...") && many.len() < NAMES + 40, "{many}");
+        assert!(many.starts_with("\nIt holds: a00.txt, a01.txt, ") && many.ends_with(", ...") && many.len() < NAMES + 40, "{many}");
         assert_eq!(end(&dir.path().join("gone")), "");
     }
 

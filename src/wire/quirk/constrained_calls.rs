@@ -69,6 +69,9 @@ Result of sensor:
 /// Stands behind every result. Small models take the first result for the end of the task.
 const WHAT_NEXT: &str = "\n\nWhat does the task still need? Make the next call, or answer if nothing.";
 
+/// The same behind an error, where the question would be answered with making up what is missing.
+const LOOK_FIRST: &str = "\n\nThe call did nothing. Look at what is there, then make a call that fits it.";
+
 /// What the model is told: the tools, and last, where it is remembered best, the form of a reply.
 fn brief(tools: &[&ToolSpec], may_answer: bool) -> String {
     let mut brief = String::from("Tools:");
@@ -127,7 +130,11 @@ fn history(request: &Request, brief: Option<&str>) -> History {
                     if let Some(call) = call {
                         out.push(Message::assistant(written(call)));
                     }
-                    let after = if constrained { WHAT_NEXT } else { "" };
+                    let after = match (constrained, result.is_error) {
+                        (false, _) => "",
+                        (true, false) => WHAT_NEXT,
+                        (true, true) => LOOK_FIRST,
+                    };
                     add_user(&mut out, told(result, call.map_or("a tool", |c| &c.name), &std::mem::take(&mut said), after));
                 }
             }
