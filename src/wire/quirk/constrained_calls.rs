@@ -9,7 +9,7 @@
 use super::emit::Emitter;
 use super::{signature, text_calls};
 use crate::model::{
-    Block, BlockKind, Delta, History, Message, Part, Request, ResponseFormat, Role, StreamEvent, ToolCall, ToolChoice, ToolResult,
+    Block, BlockKind, Delta, History, Message, Part, Request, ResponseFormat, Role, StreamEvent, ToolCall, ToolChoice, ToolResult, ToolSpec,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -42,17 +42,7 @@ pub fn rewrite(request: &Request) -> Request {
         };
         branches.push(object(&[("answer", answer)]));
     }
-    let mut brief = String::from(
-        "Reply with one JSON object and nothing else. To use a tool: {\"tool\":NAME,\"arguments\":{...}}; its result comes next.",
-    );
-    if may_answer {
-        brief.push_str(" When the task is done, or to speak to the user: {\"answer\":TEXT}.");
-    }
-    brief.push_str("\nTools:");
-    for tool in tools {
-        brief.push('\n');
-        brief.push_str(&signature::line(tool));
-    }
+    let brief = brief(&tools, may_answer);
     Request {
         messages: history(request, Some(&brief)),
         tools: [].into(),
@@ -61,6 +51,43 @@ pub fn rewrite(request: &Request) -> Request {
         response_format: Some(ResponseFormat::JsonSchema { name: "reply".into(), schema: json!({"anyOf": branches}), strict: Some(true) }),
         ..request.clone()
     }
+}
+
+/// An exchange as it should go. Without one, small models answer at once and make up what they could have looked at.
+/// Its tools are nobody's, so that nothing in it fits a real task; the schema keeps a model from calling them.
+const EXAMPLE: &str = r#"
+
+An example with tools of another place. The user asks: turn the lamp off and tell me how warm it is
+{"tool": "lamp", "arguments": {"state": "off"}}
+Result of lamp:
+off
+{"tool": "sensor", "arguments": {"name": "temperature"}}
+Result of sensor:
+21.5
+{"answer": "The lamp is off. It is 21.5 degrees warm."}"#;
+
+/// Stands behind every result. Small models take the first result for the end of the task.
+const WHAT_NEXT: &str = "\n\nWhat does the task still need? Make the next call, or answer if nothing.";
+
+/// The same behind an error, where the question would be answered with making up what is missing.
+const LOOK_FIRST: &str = "\n\nThe call did nothing. Look at what is there, then make a call that fits it.";
+
+/// What the model is told: the tools, and last, where it is remembered best, the form of a reply.
+fn brief(tools: &[&ToolSpec], may_answer: bool) -> String {
+    let mut brief = String::from("Tools:");
+    for tool in tools {
+        brief.push('\n');
+        brief.push_str(&signature::line(tool));
+    }
+    brief.push_str("\n\nYou see and do things only through these tools. Reply with one JSON object and nothing else: ");
+    brief.push_str(r#"{"tool": NAME, "arguments": {...}} to call one tool, whose result comes next"#);
+    if may_answer {
+        brief.push_str(r#", or {"answer": TEXT} once results have shown that all of the task is done."#);
+        brief.push_str(EXAMPLE);
+    } else {
+        brief.push('.');
+    }
+    brief
 }
 
 fn object(fields: &[(&str, Value)]) -> Value {
@@ -91,7 +118,7 @@ fn history(request: &Request, brief: Option<&str>) -> History {
                 let text = message.joined_text();
                 open = message.calls().collect();
                 if open.is_empty() && !text.trim().is_empty() {
-                    let shown = if constrained { json!({"answer": text}).to_string() } else { text };
+                    let shown = if constrained { format!(r#"{{"answer": {}}}"#, Value::from(text)) } else { text };
                     out.push(Message::assistant(shown));
                 } else {
                     said = text;
@@ -103,7 +130,12 @@ fn history(request: &Request, brief: Option<&str>) -> History {
                     if let Some(call) = call {
                         out.push(Message::assistant(written(call)));
                     }
-                    add_user(&mut out, told(result, call.map_or("a tool", |c| &c.name), &std::mem::take(&mut said)));
+                    let after = match (constrained, result.is_error) {
+                        (false, _) => "",
+                        (true, false) => WHAT_NEXT,
+                        (true, true) => LOOK_FIRST,
+                    };
+                    add_user(&mut out, told(result, call.map_or("a tool", |c| &c.name), &std::mem::take(&mut said), after));
                 }
             }
         }
@@ -117,14 +149,20 @@ fn history(request: &Request, brief: Option<&str>) -> History {
 
 /// A call as the model should have written it. Arguments that are no JSON are shown as the text that they are.
 fn written(call: &ToolCall) -> String {
-    let arguments = call.args().map_or_else(|_| Value::String(call.args_raw.clone()), Value::Object);
-    json!({"tool": call.name, "arguments": arguments}).to_string()
+    let name = Value::from(call.name.as_str());
+    let arguments = match call.args() {
+        // To the letter: the server has these very tokens in its cache.
+        Ok(_) if !call.args_raw.trim().is_empty() => call.args_raw.clone(),
+        Ok(none) => Value::Object(none).to_string(),
+        Err(_) => Value::from(call.args_raw.as_str()).to_string(),
+    };
+    format!(r#"{{"tool": {name}, "arguments": {arguments}}}"#)
 }
 
-fn told(result: &ToolResult, name: &str, said: &str) -> Vec<Block> {
+fn told(result: &ToolResult, name: &str, said: &str, after: &str) -> Vec<Block> {
     let word = if result.is_error { "Error from" } else { "Result of" };
     let before = if said.trim().is_empty() { String::new() } else { format!("[Before this call you said: {}]\n", said.trim()) };
-    let mut blocks = vec![Block::Text { text: format!("{before}{word} {name}:\n{}", result.joined()) }];
+    let mut blocks = vec![Block::Text { text: format!("{before}{word} {name}:\n{}{after}", result.joined()) }];
     blocks.extend(result.parts.iter().filter_map(|p| match p {
         Part::Image { source } => Some(Block::Image { source: source.clone() }),
         Part::Text { .. } => None,

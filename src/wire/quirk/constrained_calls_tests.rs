@@ -54,7 +54,8 @@ fn the_request_asks_for_one_branch_a_tool_and_one_for_the_answer() {
     assert!(asked.tools.is_empty());
     let system = asked.messages.get(0).unwrap().joined_text();
     assert!(
-        system.starts_with("Be good.\n\nReply with one JSON object") && system.contains("\nread_file(path: string) - Does it."),
+        system.starts_with("Be good.\n\nTools:\nread_file(path: string) - Does it.\nshell(")
+            && system.contains("Reply with one JSON object"),
         "{system}"
     );
     let Some(ResponseFormat::JsonSchema { schema, .. }) = &asked.response_format else { panic!() };
@@ -99,11 +100,14 @@ fn the_history_shows_the_form_that_is_asked_for() {
     let shown: Vec<(Role, String)> = asked.messages.iter().skip(1).map(|m| (m.role, m.joined_text())).collect();
     let want = [
         (Role::User, "do it"),
-        (Role::Assistant, r#"{"tool":"shell","arguments":"{\"pa"}"#),
-        (Role::User, "[Before this call you said: Looking.]\nError from shell:\nboom"),
-        (Role::Assistant, r#"{"tool":"read_file","arguments":{"path":"x"}}"#),
-        (Role::User, "Result of read_file:\ntext\n\nand now?"),
-        (Role::Assistant, r#"{"answer":"Done."}"#),
+        (Role::Assistant, r#"{"tool": "shell", "arguments": "{\"pa"}"#),
+        (
+            Role::User,
+            "[Before this call you said: Looking.]\nError from shell:\nboom\n\nThe call did nothing. Look at what is there, then make a call that fits it.",
+        ),
+        (Role::Assistant, r#"{"tool": "read_file", "arguments": {"path":"x"}}"#),
+        (Role::User, "Result of read_file:\ntext\n\nWhat does the task still need? Make the next call, or answer if nothing.\n\nand now?"),
+        (Role::Assistant, r#"{"answer": "Done."}"#),
         (Role::User, "thanks"),
     ];
     assert_eq!(shown.iter().map(|(r, t)| (*r, t.as_str())).collect::<Vec<_>>(), want);
