@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod model;
 pub mod provider;
+pub mod repl;
 pub mod route;
 pub mod session;
 pub mod tool;

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<std::ffi::OsString> = std::env::args_os().collect();
-    code_pup::cli::main(args)
+    code_pup::cli::main(args, code_pup::repl::run)
 }

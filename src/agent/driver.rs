@@ -132,8 +132,8 @@ impl Driver<'_> {
             let cost = self.router.links().iter().find(|l| l.id == model).and_then(|l| l.cost_usd(&reply.usage));
             self.scribe.usage(&model, &provider, &reply.usage, cost)?;
             reply.message.origin = Some(origin);
+            self.sink.emit(AgentEvent::Usage { usage: &reply.usage, model: &model });
         }
-        self.sink.emit(AgentEvent::Usage { usage: &reply.usage });
         if reply.stop == crate::model::Stop::Unknown {
             let word = reply.reason.as_deref().unwrap_or("nothing");
             self.sink.emit(AgentEvent::Warning { text: &format!("the provider stopped with an unknown reason: {word}") });

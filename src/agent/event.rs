@@ -47,8 +47,10 @@ pub enum AgentEvent<'a> {
         pause: Duration,
         link: &'a str,
     },
+    /// What a whole reply used, and our id of the model that gave it.
     Usage {
         usage: &'a Usage,
+        model: &'a str,
     },
     Warning {
         text: &'a str,

@@ -3,9 +3,9 @@
 
 use super::policy::Kind;
 use crate::base::{Cause, Failure, digest};
-use crate::model::{History, ToolCall, Usage};
+use crate::model::{History, Message, ToolCall, Usage};
 use crate::route::Attempt;
-use crate::session::{self, Discarded, Effect, End, Entry, Intent, Journal, Receipt, UsageEntry};
+use crate::session::{self, Discarded, Effect, End, Entry, Intent, Journal, Receipt, Session, UsageEntry};
 use crate::tool::{CallEvents, FileChange};
 use crate::workspace::process::Spawned;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,23 @@ enum Durable {
 impl Scribe {
     pub fn new(journal: Option<Journal>) -> Self {
         Self(Arc::new(Mutex::new(State { journal, written: 0 })))
+    }
+
+    /// Begins anew: what comes is the beginning of this journal, or is not written at all.
+    pub fn restart(&self, journal: Option<Journal>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State { journal, written: 0 };
+    }
+
+    /// Another agent or model takes the conversation over; `system` is the agent's own first message. Before anything of
+    /// the conversation is written there is nothing to change: the journal then begins with what is in force.
+    pub fn switched(&self, session: &Session, system: Option<&Message>) -> Result<(), Failure> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { journal: Some(journal), written: 1.. } = &mut *state else { return Ok(()) };
+        journal.append(&Entry::Session(session.clone()))?;
+        if let Some(message) = system {
+            journal.append(&Entry::Message { message: message.clone() })?;
+        }
+        Ok(())
     }
 
     /// Goes on with a journal that holds the first `written` messages of the history already.

@@ -6,7 +6,7 @@
 
 use super::guard::{Guard, Loop};
 use super::policy::Kind;
-use crate::base::Cause;
+use crate::base::{Cause, Failure};
 use crate::model::{Block, History, Message, Reply, Role, Stop, ToolCall, ToolResult, Usage};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
@@ -30,6 +30,13 @@ pub struct Outcome {
     /// Why, where it is not simply done.
     pub message: Option<String>,
     pub hint: Option<String>,
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        let Failure { cause, message, hint } = failure;
+        Self { cause, message: Some(message), hint }
+    }
 }
 
 /// What to do now.

@@ -4,7 +4,7 @@ use super::dotenv;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::Provider;
+use crate::catalog::{Provider, Usable};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -25,6 +25,17 @@ impl Key {
     /// The value, for the one header that carries it.
     pub fn secret(&self) -> &str {
         &self.secret
+    }
+
+    /// Enough to tell two keys apart: `sk-...abcd`. Short keys show nothing.
+    pub fn masked(&self) -> String {
+        let chars: Vec<char> = self.secret.chars().collect();
+        if chars.len() < 16 {
+            return "...".to_owned();
+        }
+        let head: String = chars.iter().take(3).collect();
+        let tail: String = chars.iter().skip(chars.len() - 4).collect();
+        format!("{head}...{tail}")
     }
 }
 
@@ -76,6 +87,10 @@ impl<'e> Keys<'e> {
     /// commas the first is taken. None at all is an `auth` failure that says which variables would do.
     pub fn access(&self, provider: &Provider) -> Result<Access, Failure> {
         let names = &provider.api_key_env;
+        if names.is_empty() && provider.login.is_some() {
+            return Err(Failure::new(Cause::Auth, format!("{} wants a login, which is not built yet", provider.id))
+                .hint("`pup models chain coding` shows what can be used, and how"));
+        }
         if names.is_empty() {
             return Ok(Access::Open);
         }
@@ -94,7 +109,17 @@ impl<'e> Keys<'e> {
 
     /// Whether [`Keys::access`] finds a way in.
     pub fn has(&self, provider: &Provider) -> bool {
-        provider.api_key_env.is_empty() || provider.api_key_env.iter().any(|name| self.find(name).is_some())
+        self.usable(provider) == Usable::Yes
+    }
+
+    /// The same, with the reason. Whether a server answers where none needs a key is not known here.
+    pub fn usable(&self, provider: &Provider) -> Usable {
+        match (provider.api_key_env.as_slice(), provider.login) {
+            ([], Some(_)) => Usable::LoginNotBuilt,
+            ([], None) => Usable::Yes,
+            (names, _) if names.iter().any(|name| self.find(name).is_some()) => Usable::Yes,
+            _ => Usable::NoKey,
+        }
     }
 
     /// Teaches `redactor` every value of the `.env` file and every provider key in use.
@@ -190,6 +215,10 @@ mod tests {
         insta::assert_snapshot!(access("", &[("GEMINI_API_KEY", "")], "gemini").unwrap_err(), @r#"
         auth: there is no key for gemini: GOOGLE_AI_KEY, GOOGLE_API_KEY, GEMINI_API_KEY are not set
         hint: export GOOGLE_AI_KEY=..., or write GOOGLE_AI_KEY=... into ~/.env
+        "#);
+        insta::assert_snapshot!(access("", &[("ANTHROPIC_API_KEY", "k")], "claude_code").unwrap_err(), @r#"
+        auth: claude_code wants a login, which is not built yet
+        hint: `pup models chain coding` shows what can be used, and how
         "#);
         insta::assert_snapshot!(access("", &[("OPENAI_API_KEY", "sk-a b")], "openai").unwrap_err(), @r#"
         auth: OPENAI_API_KEY holds a space, a line break or another character that no key has

@@ -48,6 +48,13 @@ impl Places {
     }
 }
 
+/// A path as a shell takes it.
+pub fn pasteable(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-~:@%+,\\".contains(&b));
+    if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,6 +53,40 @@ pub fn strip_controls(s: &str) -> String {
     out
 }
 
+/// Lines of at most `width` characters, broken at spaces; a longer word stands alone.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Everything that could hide or reorder what a person reads, made visible: control characters but tab and line feed,
+/// and Unicode's invisible spaces and direction marks, as `\u{202e}`. For text that somebody is asked to approve.
+pub fn visible(s: &str) -> String {
+    let hides = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut out = String::with_capacity(s.len());
+    let mut chars = s.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            c if hides(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match chars.next() {
         Some('[') => skip_csi(chars),
@@ -102,6 +136,18 @@ mod tests {
         assert_eq!(strip_controls("\u{1b}]0;title\u{7}x"), "x");
         assert_eq!(strip_controls("10%\r20%\rdone\n"), "done\n");
         assert_eq!(strip_controls("a\u{0}b\tc"), "ab\tc");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_keep_every_word() {
+        assert_eq!(wrap("aa bb cc dddddddd e", 5), ["aa bb", "cc", "dddddddd", "e"]);
+        assert!(wrap("  ", 5).is_empty());
+    }
+
+    #[test]
+    fn what_would_hide_is_shown() {
+        assert_eq!(visible("rm -rf x\recho hi\u{1b}[8m"), "rm -rf x\\u{d}echo hi\\u{1b}[8m");
+        assert_eq!(visible("a\u{202e}b\r\n\tü"), "a\\u{202e}b\n\tü");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From merged entries to a catalogue in which every reference leads somewhere.
 
-use super::format::{self, Billing, Capability, File, ModelEntry, Price, ProviderEntry, Quota, Slimmer, WireId};
+use super::format::{self, Billing, Capability, File, Login, ModelEntry, OptIn, Price, ProviderEntry, Quota, Slimmer, WireId};
 use super::layers::Layers;
 use super::workload::Workload;
 use crate::base::places::Places;
@@ -34,8 +34,10 @@ pub struct Provider {
     pub id: String,
     pub wire: WireId,
     pub endpoint: Endpoint,
-    /// Environment variables that may hold the key; empty where none is needed.
+    /// Environment variables that may hold the key; empty where none is needed, or where there is a login instead.
     pub api_key_env: Vec<String>,
+    pub login: Option<Login>,
+    pub opt_in: Option<OptIn>,
     pub headers: Vec<(String, String)>,
     pub quirks: Vec<String>,
     /// A model id of the catalogue.
@@ -46,6 +48,16 @@ pub struct Provider {
     pub paid: bool,
     pub timeouts: Timeouts,
 }
+
+impl Provider {
+    /// Whether it is whatever runs on this machine, at its usual place or where the user said.
+    pub fn is_local(&self) -> bool {
+        self.id == LOCAL
+    }
+}
+
+/// The provider of whatever server runs on this machine.
+pub(super) const LOCAL: &str = "local";
 
 /// A listed model.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +86,8 @@ pub struct Model {
     pub batch: bool,
     pub dimensions: Option<u32>,
     pub price: Option<Price>,
+    /// The entry's own, else its provider's.
+    pub slimmer: Option<Slimmer>,
     pub settings: Map<String, Value>,
 }
 
@@ -135,8 +149,9 @@ impl Builder<'_> {
         let by_id: HashMap<&str, &Provider> = providers.iter().map(|p| (p.id.as_str(), p.as_ref())).collect();
         let models = models.0.into_iter().map(|(id, e)| self.model(id, e, &by_id).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         let model_ids: HashMap<&str, &Model> = models.iter().map(|m| (m.id.as_str(), m.as_ref())).collect();
+        let known_quotas: HashMap<&str, &Quota> = quotas.iter().map(|(k, v)| (k.as_str(), v)).collect();
         for model in &models {
-            self.check_model(model, &model_ids, &quotas)?;
+            self.check_model(model, &model_ids, &known_quotas)?;
         }
         for provider in &providers {
             if let Some(id) = &provider.default_model {
@@ -167,7 +182,7 @@ impl Builder<'_> {
                 Some(url) => Endpoint::Url(url),
                 None => return fail("base_url", &format!("is not an http or https address: {url:?}")),
             },
-            (None, None) if id == "local" => Endpoint::Loopback,
+            (None, None) if id == LOCAL => Endpoint::Loopback,
             (None, None) => return missing("base_url", "give the address up to the path that the wire adds"),
         };
         for (name, value) in &entry.headers {
@@ -182,16 +197,14 @@ impl Builder<'_> {
         if realtime_multiplier < 0.0 {
             return fail("realtime_multiplier", "must not be negative");
         }
-        if let Some(share) = entry.slimmer.as_ref().and_then(|s| s.compact_at)
-            && !(0.0..=1.0).contains(&share)
-        {
-            return fail("slimmer", "has a `compact_at` that is not a share between 0 and 1");
-        }
+        self.check_slimmer(&["providers", &id, "slimmer"], entry.slimmer.as_ref())?;
         let billing = entry.billing.unwrap_or_default();
         Ok(Provider {
             wire,
             endpoint,
             api_key_env,
+            login: entry.login,
+            opt_in: entry.opt_in,
             headers: entry.headers.into_iter().collect(),
             quirks: entry.quirks.unwrap_or_default(),
             default_model: entry.default_model,
@@ -206,7 +219,7 @@ impl Builder<'_> {
 
     fn override_of(&self, id: &str) -> Result<Option<String>, Failure> {
         let name = match id {
-            "local" => "PUP_LOCAL_BASE_URL".to_owned(),
+            LOCAL => "PUP_LOCAL_BASE_URL".to_owned(),
             id => format!("{}_BASE_URL", id.to_ascii_uppercase().replace(['-', '.'], "_")),
         };
         let Some(value) = (self.env)(&name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()) else { return Ok(None) };
@@ -215,7 +228,7 @@ impl Builder<'_> {
                 .hint(format!("e.g. {name}=http://127.0.0.1:8080/v1")));
         };
         // The servers that people run at home all serve the wire under /v1, and people name them by host and port.
-        let bare = id == "local" && url.splitn(3, '/').nth(2).is_some_and(|rest| !rest.contains('/'));
+        let bare = id == LOCAL && url.splitn(3, '/').nth(2).is_some_and(|rest| !rest.contains('/'));
         Ok(Some(if bare { format!("{url}/v1") } else { url }))
     }
 
@@ -229,6 +242,7 @@ impl Builder<'_> {
         {
             return Err(self.layers.failure(&["models", &id, "price"], "must not be negative", None));
         }
+        self.check_slimmer(&["models", &id, "slimmer"], entry.slimmer.as_ref())?;
         let name = entry.name.clone().or_else(|| entry.upstream.clone()).unwrap_or_else(|| id.clone());
         Ok(Model {
             kind: entry.kind,
@@ -247,26 +261,51 @@ impl Builder<'_> {
             batch: entry.batch.unwrap_or(false),
             dimensions: entry.dimensions,
             price: entry.price,
+            slimmer: entry.slimmer.or_else(|| provider.slimmer.clone()),
             settings: entry.settings,
             provider: provider_id,
             id,
         })
     }
 
-    fn check_model(&self, model: &Model, models: &HashMap<&str, &Model>, quotas: &BTreeMap<String, Quota>) -> Result<(), Failure> {
-        let quotas: HashMap<&str, &Quota> = quotas.iter().map(|(k, v)| (k.as_str(), v)).collect();
+    fn check_slimmer(&self, path: &[&str], slimmer: Option<&Slimmer>) -> Result<(), Failure> {
+        match slimmer.and_then(|s| s.compact_at) {
+            Some(share) if !(0.0..=1.0).contains(&share) => {
+                Err(self.layers.failure(path, "has a `compact_at` that is not a share between 0 and 1", None))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_model(&self, model: &Model, models: &HashMap<&str, &Model>, quotas: &HashMap<&str, &Quota>) -> Result<(), Failure> {
         for name in &model.quota {
-            self.known(&["models", &model.id, "quota"], "quota", name, &quotas)?;
+            self.known_item(&["models", &model.id, "quota"], "quota", name, quotas)?;
         }
         for id in &model.via {
-            self.known(&["models", &model.id, "via"], "model", id, models)?;
+            self.known_item(&["models", &model.id, "via"], "model", id, models)?;
+        }
+        if model.via.is_empty() {
+            return Ok(());
         }
         match cycle(model, models) {
-            Some(round) => {
-                Err(self.layers.failure(&["models", &model.id, "via"], &format!("leads back to itself: {}", round.join(" > ")), None))
-            }
+            Some(round) => Err(self.goes_round(round)),
             None => Ok(()),
         }
+    }
+
+    /// The failure of a `via` that leads back, blamed on the member that was said last: that one closed the circle.
+    fn goes_round(&self, mut round: Vec<String>) -> Failure {
+        let newest = (0..round.len()).max_by_key(|ix| {
+            let height = round.get(*ix).and_then(|id| self.layers.height(&["models", id, "via"]));
+            (height, std::cmp::Reverse(*ix))
+        });
+        round.rotate_left(newest.unwrap_or(0));
+        let start = round.first().cloned().unwrap_or_default();
+        self.layers.failure(
+            &["models", &start, "via"],
+            &format!("leads back to itself: {} > {start}", round.join(" > ")),
+            Some("`via` names other ways to the same model; remove one of these".into()),
+        )
     }
 
     fn chains(&self, chains: format::Chains, models: &HashMap<&str, &Model>) -> Result<BTreeMap<Workload, Vec<String>>, Failure> {
@@ -281,11 +320,16 @@ impl Builder<'_> {
         for (workload, chain) in rows {
             let Some(chain) = chain else { continue };
             let key = workload.as_str().to_ascii_lowercase();
+            if chain.is_empty() {
+                let hint = "name at least one model, or remove the key to keep the chain below";
+                return Err(self.layers.failure(&["chains", &key], "has no members", Some(hint.into())));
+            }
             let mut seen = HashSet::new();
             for id in &chain {
-                self.known(&["chains", &key], "model", id, models)?;
+                self.known_item(&["chains", &key], "model", id, models)?;
                 if !seen.insert(id) {
-                    return Err(self.layers.failure(&["chains", &key], &format!("lists `{id}` twice"), None));
+                    let hint = Some("remove one of the two".into());
+                    return Err(self.layers.item_failure(&["chains", &key], id, &format!("lists `{id}` twice"), hint));
                 }
             }
             all.insert(workload, chain);
@@ -295,26 +339,37 @@ impl Builder<'_> {
 
     /// The entry called `id`, or a failure at `path` with the nearest names.
     fn known<'m, T>(&self, path: &[&str], what: &str, id: &str, all: &'m HashMap<&str, T>) -> Result<&'m T, Failure> {
-        all.get(id).ok_or_else(|| {
-            let mut names: Vec<&str> = all.keys().copied().collect();
-            names.sort_unstable();
-            self.layers.failure(path, &format!("names the unknown {what} `{id}`"), nearest::did_you_mean(id, names))
-        })
+        all.get(id).ok_or_else(|| self.layers.failure(path, &unknown(what, id), near(id, all)))
+    }
+
+    /// As [`Self::known`], for an item of the list at `path`.
+    fn known_item<'m, T>(&self, path: &[&str], what: &str, id: &str, all: &'m HashMap<&str, T>) -> Result<&'m T, Failure> {
+        all.get(id).ok_or_else(|| self.layers.item_failure(path, id, &unknown(what, id), near(id, all)))
     }
 }
 
-/// The ways round from `start` to itself, if `via` has one.
+fn unknown(what: &str, id: &str) -> String {
+    format!("names the unknown {what} `{id}`")
+}
+
+fn near<T>(id: &str, all: &HashMap<&str, T>) -> Option<String> {
+    let mut names: Vec<&str> = all.keys().copied().collect();
+    names.sort_unstable();
+    nearest::did_you_mean(id, names)
+}
+
+/// The way round from `start` back to it, if `via` has one; `start` is named once.
 fn cycle(start: &Model, models: &HashMap<&str, &Model>) -> Option<Vec<String>> {
     let mut open: Vec<Vec<&str>> = vec![vec![start.id.as_str()]];
     let mut seen = HashSet::new();
     while let Some(way) = open.pop() {
         let last = way.last().and_then(|id| models.get(id))?;
         for next in &last.via {
+            if *next == start.id {
+                return Some(way.into_iter().map(str::to_owned).collect());
+            }
             let mut longer = way.clone();
             longer.push(next);
-            if *next == start.id {
-                return Some(longer.into_iter().map(str::to_owned).collect());
-            }
             if models.contains_key(next.as_str()) && seen.insert(next.as_str()) {
                 open.push(longer);
             }

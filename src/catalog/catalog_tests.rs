@@ -64,7 +64,6 @@ impl Home {
 #[test]
 fn the_built_in_catalogue_loads_and_keeps_its_form() {
     let catalog = Home::new().load().unwrap();
-    assert!(catalog.providers().len() >= 9 && catalog.models().len() >= 15);
     let tree = Node::parse(include_str!("../../models.json")).unwrap();
     assert!(check::first_fault(&tree).is_none());
     for p in catalog.providers() {
@@ -73,7 +72,6 @@ fn the_built_in_catalogue_loads_and_keeps_its_form() {
     }
     let glm = catalog.model("Cerebras-GLM-4.7").unwrap();
     assert_eq!((glm.name.as_str(), glm.context, glm.max_output), ("zai-glm-4.7", Some(131_072), Some(40_000)));
-    assert_eq!(glm.upstream, catalog.model("synthetic-GLM-4.7").unwrap().upstream);
 }
 
 #[test]
@@ -84,18 +82,25 @@ fn a_model_is_found_by_id_or_by_provider_and_any_name() {
     let free = catalog.resolve("openrouter/meta/llama-9:free").unwrap();
     assert_eq!((free.upstream.as_str(), free.model.is_none()), ("meta/llama-9:free", true));
     assert_eq!(catalog.resolve(&free.id()).unwrap(), free);
+    let wire = |name: &str| catalog.resolve(name).unwrap().wire();
+    for name in ["gpt-6", "gpt-5.7-mini", "gpt-10", "o5", "o3-pro"] {
+        assert_eq!(wire(&format!("openai/{name}")), WireId::OpenaiResponses, "{name}");
+    }
+    for name in ["openai/gpt-4.5-preview", "openai/omni", "openai/gpt-oss", "groq/o5", "openrouter/gpt-6"] {
+        assert_eq!(wire(name), WireId::OpenaiChat, "{name}");
+    }
     let home = Home::new();
     insta::assert_snapshot!(home.shown(&catalog.resolve("gpt-4o-minni").unwrap_err()), @r#"
     usage: there is no model `gpt-4o-minni`
-    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-4o`? any model can be named as PROVIDER/NAME; providers: openai, cerebras, synthetic, openrouter, groq, together, zai_api, gemini, local
+    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, local
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("grok/llama-3.3-70b-versatile").unwrap_err()), @r#"
     usage: there is no provider `grok`
-    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: openai, cerebras, synthetic, openrouter, groq, together, zai_api, gemini, local
+    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, local
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("openai/").unwrap_err()), @r#"
     usage: there is no model `openai/`
-    hint: did you mean `openai/gpt-4o`, `openai/gpt-4.1`, `openai/gpt-4o-mini`? any model can be named as PROVIDER/NAME; providers: openai, cerebras, synthetic, openrouter, groq, together, zai_api, gemini, local
+    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, local
     "#);
 }
 
@@ -161,9 +166,9 @@ fn faults_of_form() {
     config: ~/config/models.json:1:51: models."gpt-4.1".capabilities[1] cannot be "imagse"; this version knows tools, images, documents, reasoning
     hint: did you mean `images`?
     "#);
-    insta::assert_snapshot!(user("{\"providers\": {\"openai\": {\"wire\": \"anthropic\"}}}"), @r#"
-    config: ~/config/models.json:1:35: providers.openai.wire cannot be "anthropic"; this version knows openai-chat
-    hint: -
+    insta::assert_snapshot!(user("{\"providers\": {\"openai\": {\"wire\": \"antropic\"}}}"), @r#"
+    config: ~/config/models.json:1:35: providers.openai.wire cannot be "antropic"; this version knows openai-chat, openai-responses, anthropic, gemini, antigravity, claude-cli, codex-cli
+    hint: did you mean `anthropic`?
     "#);
     insta::assert_snapshot!(user("{\"providers\": {\n \"openai\": {\"paid\": true},\n \"openai\": {}}}"), @r#"
     config: ~/config/models.json:3:2: providers.openai stands here a second time
@@ -186,21 +191,37 @@ fn faults_of_meaning() {
     config: ~/config/models.json:1:31: models.a.provider names the unknown provider `opnai`
     hint: did you mean `openai`?
     "#);
+    insta::assert_snapshot!(user("{\"chains\": {\n  \"coding\": []}}"), @r#"
+    config: ~/config/models.json:2:13: chains.coding has no members
+    hint: name at least one model, or remove the key to keep the chain below
+    "#);
+    insta::assert_snapshot!(user("{\"chains\": {\n  \"coding\": [\n    \"gpt-4o\",\n    \"gpt-4o\"]}}"), @r#"
+    config: ~/config/models.json:4:5: chains.coding lists `gpt-4o` twice
+    hint: remove one of the two
+    "#);
+    insta::assert_snapshot!(user("{\"models\": {\n  \"gpt-4o\": {\"slimmer\": {\"compact_at\": 1.5}}}}"), @r#"
+    config: ~/config/models.json:2:14: models.gpt-4o.slimmer has a `compact_at` that is not a share between 0 and 1
+    hint: -
+    "#);
+    insta::assert_snapshot!(user("{\"models\": {\n  \"gpt-5\": {\"via\": [\"chatgpt-gpt-5.2\", \"gpt-5.2\"]}, \"gpt-5.2\": {\n    \"via\": [\"gpt-5\"]}}}"), @r#"
+    config: ~/config/models.json:3:12: models."gpt-5.2".via leads back to itself: gpt-5.2 > gpt-5 > chatgpt-gpt-5.2 > gpt-5.2
+    hint: `via` names other ways to the same model; remove one of these
+    "#);
     insta::assert_snapshot!(user("{\"models\": {\"a\": {}}}"), @r#"
     config: ~/config/models.json:1:13: models.a has no `provider`
     hint: name the provider that serves it
     "#);
     insta::assert_snapshot!(user("{\"chains\": {\n\"coding\": [\"gpt-4o\", \"gpt-4o-mni\"]}}"), @r#"
-    config: ~/config/models.json:2:11: chains.coding names the unknown model `gpt-4o-mni`
-    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-4o`?
+    config: ~/config/models.json:2:22: chains.coding names the unknown model `gpt-4o-mni`
+    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`?
     "#);
     insta::assert_snapshot!(user(
         "{\"models\": {\"a\": {\"provider\": \"openai\", \"via\": [\"b\"]}, \"b\": {\"provider\": \"groq\", \"via\": [\"a\"]}}}"), @r#"
     config: ~/config/models.json:1:48: models.a.via leads back to itself: a > b > a
-    hint: -
+    hint: `via` names other ways to the same model; remove one of these
     "#);
     insta::assert_snapshot!(user("{\"models\": {\"a\": {\"provider\": \"openai\", \"quota\": [\"kimmi\"]}}}"), @r#"
-    config: ~/config/models.json:1:50: models.a.quota names the unknown quota `kimmi`
+    config: ~/config/models.json:1:51: models.a.quota names the unknown quota `kimmi`
     hint: did you mean `kimi`?
     "#);
     insta::assert_snapshot!(user("{\"providers\": {\"acme\": {\"wire\": \"openai-chat\", \"api_key_env\": []}}}"), @r#"
@@ -227,6 +248,10 @@ fn a_project_never_redirects_a_secret_that_it_does_not_name() {
     let project = |text: &str| Home::new().project(text).refused();
     insta::assert_snapshot!(project("{\"providers\": {\"openai\": {\"base_url\": \"https://evil.example\"}}}"), @r#"
     config: ~/repo/.pup/models.json:1:27: providers.openai.base_url cannot be set by a project: `openai` uses a key that this file does not name
+    hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
+    "#);
+    insta::assert_snapshot!(project("{\"providers\": {\"zai_coding\": {\"opt_in\": \"given\"}}}"), @r#"
+    config: ~/repo/.pup/models.json:1:31: providers.zai_coding.opt_in cannot be set by a project: only you agree to a provider's terms
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
     "#);
     insta::assert_snapshot!(project("{\"providers\": {\"groq\": {\"headers\": {\"X\": \"y\"}}}}"), @r#"
@@ -266,102 +291,4 @@ fn the_published_schema_is_current() {
     let schema = schemars::schema_for!(File);
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     crate::base::published(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/schema/models.schema.json"), &text);
-}
-
-mod agents {
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        let home = Home::new().with("config/agents/mine.md", text);
-        let agents = Agents::load(&home.places(), None).unwrap();
-        home.shown(&agents.get("mine").unwrap_err())
-    }
-
-    #[test]
-    fn every_built_in_agent_loads() {
-        let agents = Agents::load(&Home::new().places(), None).unwrap();
-        for name in agents.names() {
-            let agent = agents.get(name).unwrap();
-            assert_eq!((agent.name.as_str(), &agent.origin), (name, &Origin::BuiltIn));
-        }
-        assert_eq!(agents.get(DEFAULT_AGENT).unwrap().workload, Workload::Coding);
-    }
-
-    #[test]
-    fn the_default_prompt_is_short() {
-        let agent = Agents::load(&Home::new().places(), None).unwrap().get(DEFAULT_AGENT).unwrap();
-        let tokens = tiktoken_rs::o200k_base_singleton().encode_ordinary(&agent.prompt).len();
-        assert!(tokens <= 360, "{tokens} tokens");
-    }
-
-    #[test]
-    fn project_wins_over_user_and_user_over_built_in() {
-        let file = |d: &str| format!("---\r\nname: code-puppy\r\ndescription: {d}\r\n---\r\nBe good.\r\n");
-        let home = Home::new().with("config/agents/code-puppy.md", &file("user")).with("repo/.pup/agents/code-puppy.md", &file("project"));
-        let root = home.dir.path().join("repo");
-        let user = Agents::load(&home.places(), None).unwrap().get("code-puppy").unwrap();
-        let project = Agents::load(&home.places(), Some(&root)).unwrap().get("code-puppy").unwrap();
-        assert_eq!((user.description.as_str(), project.description.as_str()), ("user", "project"));
-        assert_eq!(
-            (user.prompt.as_str(), user.workload, user.tools.as_slice()),
-            ("Be good.", Workload::Coding, ["*".to_owned()].as_slice())
-        );
-    }
-
-    #[test]
-    fn faults_name_file_and_line() {
-        insta::assert_snapshot!(refused("no front matter"), @r#"
-        config: ~/config/agents/mine.md:1: an agent file begins with front matter between two `---` lines
-        hint: e.g. `---`, `name: my-agent`, `description: what it does`, `---`, then the prompt
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\ndescription: d\n"), @r#"
-        config: ~/config/agents/mine.md:1: an agent file begins with front matter between two `---` lines
-        hint: e.g. `---`, `name: my-agent`, `description: what it does`, `---`, then the prompt
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\ndescription: d\ntool: [x]\n---\np"), @r#"
-        config: ~/config/agents/mine.md:4:1: `tool` is not a known key
-        hint: did you mean `tools`?
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\n---\np"), @r#"
-        config: ~/config/agents/mine.md: the front matter has no `description`
-        hint: -
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\ndescription: d\nmax_turns: many\n---\np"), @r#"
-        config: ~/config/agents/mine.md:4:12: `max_turns: many` cannot be read: invalid u32
-        hint: -
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\ndescription: d\nworkload: CODNG\n---\np"), @r#"
-        config: ~/config/agents/mine.md:4: unknown workload `CODNG` (there are ORCHESTRATOR, REASONING, CODING, LIBRARIAN)
-        hint: did you mean `CODING`?
-        "#);
-        insta::assert_snapshot!(refused("---\nname: other\ndescription: d\n---\np"), @r#"
-        config: ~/config/agents/mine.md:2: the file is called mine, but its `name` is `other`
-        hint: rename the file to other.md, or set `name: mine`
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\nname: mine\ndescription: d\n---\np"), @r#"
-        config: ~/config/agents/mine.md:3:1: `name` stands here a second time
-        hint: -
-        "#);
-        insta::assert_snapshot!(refused("---\nname: [mine\n---\np"), @r#"
-        config: ~/config/agents/mine.md:2:7: `name: [mine` cannot be read: expected string scalar
-        hint: -
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\ndescription: d\n---\n\n"), @r#"
-        config: ~/config/agents/mine.md: there is no prompt below the front matter
-        hint: -
-        "#);
-        insta::assert_snapshot!(refused("---\nname: mine\ndescription: d\ntools: [\"a[\"]\n---\np"), @r#"
-        config: ~/config/agents/mine.md:4: `a[` is not a tool name or pattern: unclosed character class; missing ']'
-        hint: -
-        "#);
-        let agents = Agents::load(&Home::new().places(), None).unwrap();
-        insta::assert_snapshot!(Home::new().shown(&agents.get("code-pupy").unwrap_err()), @r#"
-        usage: there is no agent `code-pupy`
-        hint: did you mean `code-puppy`?
-        "#);
-        insta::assert_snapshot!(Home::new().shown(&agents.get("zebra").unwrap_err()), @r#"
-        usage: there is no agent `zebra`
-        hint: the agents are code-puppy
-        "#);
-    }
 }

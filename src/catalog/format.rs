@@ -49,8 +49,13 @@ pub struct ProviderEntry {
     pub wire: Option<WireId>,
     /// Everything up to the path that the wire adds (`/chat/completions`).
     pub base_url: Option<String>,
-    /// Environment variables that may hold the key, the first that is set wins; `[]` means that no key is needed.
+    /// Environment variables that may hold the key, the first that is set wins; `[]` means that no key is needed (or
+    /// none exists, where there is a `login`).
     pub api_key_env: Option<Vec<String>>,
+    /// The account is proved by a login instead of a key.
+    pub login: Option<Login>,
+    /// Absent: used as soon as there are credentials.
+    pub opt_in: Option<OptIn>,
     /// Sent with every request.
     pub headers: BTreeMap<String, String>,
     /// Names of the ways in which it differs from its wire.
@@ -108,19 +113,60 @@ pub enum Billing {
     Unknown,
 }
 
-/// The wires that this build speaks.
+impl Billing {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Metered => "metered",
+            Self::Subscription => "subscription",
+            Self::Free => "free",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The protocols of the format. A build need not speak them all: a link over one that it does not speak is left out of
+/// its chain, with that reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum WireId {
-    #[serde(rename = "openai-chat")]
     OpenaiChat,
+    OpenaiResponses,
+    Anthropic,
+    Gemini,
+    Antigravity,
+    ClaudeCli,
+    CodexCli,
 }
 
 impl WireId {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",
+            Self::OpenaiResponses => "openai-responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Antigravity => "antigravity",
+            Self::ClaudeCli => "claude-cli",
+            Self::CodexCli => "codex-cli",
         }
     }
+}
+
+/// How an account is proved where no key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Login {
+    Oauth,
+}
+
+/// Whether the user's word is needed before a provider is used, because its terms may not allow other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptIn {
+    /// Not used until the user's own file says `given`.
+    Required,
+    /// The user has read the terms and wants it.
+    Given,
 }
 
 /// What a model can do beyond text in, text out.
@@ -131,6 +177,17 @@ pub enum Capability {
     Images,
     Documents,
     Reasoning,
+}
+
+impl Capability {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Images => "images",
+            Self::Documents => "documents",
+            Self::Reasoning => "reasoning",
+        }
+    }
 }
 
 /// A model as a file says it.
@@ -168,6 +225,8 @@ pub struct ModelEntry {
     /// Length of the vectors of an embedding model.
     pub dimensions: Option<u32>,
     pub price: Option<Price>,
+    /// Instead of the provider's.
+    pub slimmer: Option<Slimmer>,
     /// Request fields that this model always gets.
     pub settings: Map<String, Value>,
 }

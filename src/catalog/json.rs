@@ -42,6 +42,12 @@ impl Node {
         if rest.is_empty() { Some(member) } else { member.value.find(rest) }
     }
 
+    /// Where the string `item` stands in the list at `path`, the last time where it stands there more than once.
+    pub fn find_item(&self, path: &[&str], item: &str) -> Option<usize> {
+        let Kind::Array(items) = &self.find(path)?.value.kind else { return None };
+        items.iter().rev().find(|n| matches!(&n.kind, Kind::String(text) if text == item)).map(|n| n.at)
+    }
+
     /// The first member, anywhere, whose key its object already has; with the path to it.
     pub fn first_duplicate(&self) -> Option<(Vec<String>, usize)> {
         match &self.kind {
@@ -122,6 +128,8 @@ impl Reader<'_> {
                 let word = self.rest().get(..end)?.to_owned();
                 self.at += end;
                 match word.as_str() {
+                    // Nothing was read, so nothing would ever end the list around it.
+                    "" => return None,
                     "null" => Kind::Null,
                     "true" | "false" => Kind::Bool,
                     _ => Kind::Number(word),
@@ -188,6 +196,19 @@ mod tests {
         assert!(matches!(b.value.kind, Kind::Number(_)));
         assert_eq!(line_column(text, b.key_at), (2, 34));
         assert_eq!(tree.first_duplicate().unwrap().0, ["a", "b"]);
+        let tree = Node::parse("{\"a\": {\"b\": [\"x\", \"y\"]}}").unwrap();
+        assert_eq!(
+            (tree.find_item(&["a", "b"], "y"), tree.find_item(&["a", "b"], "z"), tree.find_item(&["a"], "x")),
+            (Some(18), None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_comes_to_an_end() {
+        for text in ["[}", "[,", "[:", "{\"a\":}", "{\"a\":,", "[\"a\" }", "{", "[", "", "]"] {
+            let _ = Node::parse(text);
+        }
+        assert!(Node::parse("[}").is_none() && Node::parse("[,").is_none());
     }
 
     fn value() -> impl Strategy<Value = serde_json::Value> {

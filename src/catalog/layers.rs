@@ -11,8 +11,9 @@ use std::path::Path;
 
 const BUILT_IN: &str = include_str!("../../models.json");
 
-/// What decides where a request and its secret go. A project may set them only for a provider of its own.
-const GUARDED: [&str; 2] = ["base_url", "headers"];
+/// What decides where a request and its secret go, and what only the user can agree to. A project may set them only for
+/// a provider of its own.
+const GUARDED: [&str; 4] = ["base_url", "headers", "login", "opt_in"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -83,6 +84,20 @@ impl Layers {
         self.failure(path, &format!("has no `{key}`"), Some(hint.to_owned()))
     }
 
+    /// A failure about the string `item` of the list at `path`, placed where the topmost layer that has the list says it.
+    pub fn item_failure(&self, path: &[&str], item: &str, what: &str, hint: Option<String>) -> Failure {
+        let topmost = self.0.iter().rev().find_map(|l| Node::parse(&l.text).filter(|t| t.find(path).is_some()).map(|t| (l, t)));
+        match topmost.and_then(|(layer, tree)| Some((layer, tree.find_item(path, item)?))) {
+            Some((layer, at)) => layer.failure(at, path, what, hint),
+            None => self.failure(path, what, hint),
+        }
+    }
+
+    /// How high the topmost layer stands that has `path`: the higher, the later it was said.
+    pub fn height(&self, path: &[&str]) -> Option<usize> {
+        self.0.iter().rposition(|l| Node::parse(&l.text).is_some_and(|t| t.find(path).is_some()))
+    }
+
     /// A failure about the value at `path`, placed in the topmost layer that has it (or has its entry).
     pub fn failure(&self, path: &[&str], what: &str, hint: Option<String>) -> Failure {
         for depth in (1..=path.len()).rev() {
@@ -145,7 +160,10 @@ impl Layer {
                 }
                 None => {
                     if let Some(field) = GUARDED.into_iter().find(|f| known && entry.contains_key(*f)) {
-                        let what = format!("cannot be set by a project: `{id}` uses a key that this file does not name");
+                        let what = match field {
+                            "login" | "opt_in" => "cannot be set by a project: only you agree to a provider's terms".to_owned(),
+                            _ => format!("cannot be set by a project: `{id}` uses a key that this file does not name"),
+                        };
                         return Err(self.refuse(&["providers", id, field], &what));
                     }
                 }

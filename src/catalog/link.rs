@@ -1,7 +1,7 @@
 //! One way to a model: a provider and the name that it knows the model by.
 
 use super::build::{Catalog, Model, Provider};
-use super::format::WireId;
+use super::format::{Slimmer, WireId};
 use crate::base::{Failure, nearest};
 use std::sync::Arc;
 
@@ -20,8 +20,19 @@ impl Link {
         self.model.as_ref().map_or_else(|| format!("{}/{}", self.provider.id, self.upstream), |m| m.id.clone())
     }
 
+    /// The wire of a listed model is in its entry. Of OpenAI's own unlisted names those of `gpt-5` and later and of the
+    /// `o` series are taken to be on Responses.
     pub fn wire(&self) -> WireId {
-        self.model.as_ref().map_or(self.provider.wire, |m| m.wire)
+        match &self.model {
+            Some(model) => model.wire,
+            None if self.provider.id == "openai" && is_on_responses(&self.upstream) => WireId::OpenaiResponses,
+            None => self.provider.wire,
+        }
+    }
+
+    /// The model's slimmer, else its provider's.
+    pub fn slimmer(&self) -> Option<&Slimmer> {
+        self.model.as_ref().map_or(self.provider.slimmer.as_ref(), |m| m.slimmer.as_ref())
     }
 
     /// Window in tokens, if known.
@@ -32,6 +43,15 @@ impl Link {
     /// Longest answer in tokens, if known.
     pub fn max_output(&self) -> Option<u64> {
         self.model.as_ref().and_then(|m| m.max_output)
+    }
+}
+
+/// `gpt-5` and every later number, or `o` and a digit.
+fn is_on_responses(name: &str) -> bool {
+    let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u32>().ok();
+    match name.strip_prefix("gpt-") {
+        Some(rest) => number(rest).is_some_and(|n| n >= 5),
+        None => name.strip_prefix('o').is_some_and(|rest| number(rest).is_some()),
     }
 }
 
@@ -50,6 +70,16 @@ impl Catalog {
             },
             _ => Err(self.unknown(wanted, &format!("there is no model `{wanted}`"))),
         }
+    }
+
+    /// The provider of this id, or a `usage` failure with the nearest ones.
+    pub fn known_provider(&self, id: &str) -> Result<&Arc<Provider>, Failure> {
+        self.provider(id).ok_or_else(|| {
+            let known: Vec<&str> = self.providers().iter().map(|p| p.id.as_str()).collect();
+            let hint =
+                nearest::did_you_mean(id, known.iter().copied()).unwrap_or_else(|| format!("the providers are {}", known.join(", ")));
+            Failure::usage(format!("there is no provider `{id}`")).hint(hint)
+        })
     }
 
     /// The link to a listed model.

@@ -13,6 +13,7 @@
 
 mod agents;
 mod build;
+mod chain;
 mod check;
 mod format;
 mod json;
@@ -20,11 +21,16 @@ mod layers;
 mod link;
 mod workload;
 
-pub use agents::{Agent, Agents, DEFAULT_AGENT, Origin};
+pub use agents::{Agent, Agents, DEFAULT_AGENT, Finding, Listed, Origin, Severity, agent_files};
 pub use build::{Catalog, Endpoint, Model, Provider, Timeouts};
-pub use format::{BatchPrice, Billing, Capability, Diet, File, Price, Quota, Slimmer, WireId};
+pub use chain::{ChainLink, Closed, Paid, Place, State, Terms, Usable, Why};
+pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Slimmer, WireId};
 pub use link::Link;
 pub use workload::Workload;
 
 #[cfg(test)]
+mod built_in_tests;
+#[cfg(test)]
 mod catalog_tests;
+#[cfg(test)]
+mod chain_tests;

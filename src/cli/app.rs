@@ -5,6 +5,7 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::{Agents, Catalog};
 use crate::config::{Config, Settings, State, Trust, project_root};
+use crate::tool;
 use std::path::{Path, PathBuf};
 
 /// The surroundings of a command.
@@ -29,7 +30,7 @@ impl App {
         let trusted = (state == State::Trusted).then_some(project.as_path());
         let settings = Config::load(&places, trusted, flags, &env)?.settings();
         let catalog = Catalog::load(&places, trusted, &env)?;
-        let agents = Agents::load(&places, trusted)?;
+        let agents = Agents::load(&places, trusted, tool::NAMES)?;
         let note = state.note(&project);
         let redactor = redactor();
         Ok(Self { places, settings, catalog, agents, redactor, root, note })

@@ -1,17 +1,49 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{config, debug, demo, run, sessions, trust};
+use super::{agents, config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// A multi-agent coding assistant for the terminal that keeps working when a provider does not.
 #[derive(Debug, Parser)]
-#[command(name = "pup", version, propagate_version = false, arg_required_else_help = true, max_term_width = 100, after_help = AFTER)]
+#[command(name = "pup", version, propagate_version = false, args_conflicts_with_subcommands = true, max_term_width = 100, after_help = AFTER)]
 pub struct Cli {
+    #[command(flatten)]
+    pub chat: ChatArgs,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
-const AFTER: &str = "Start with `pup demo`: it needs no account and no network.\nThen: export OPENAI_API_KEY=...  (or start a local server), and `pup run \"fix the failing test\"`.";
+/// What `pup` alone takes: the chat.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct ChatArgs {
+    /// The agent to talk to
+    #[arg(short, long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// A catalogue id, or provider/name for any name that the provider serves
+    #[arg(short, long, value_name = "ID")]
+    pub model: Option<String>,
+    /// Work in DIR instead of the current folder
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// What may be done: ask, edits, all, read-only [default: ask]
+    #[arg(long, value_name = "MODE")]
+    pub approve: Option<String>,
+    /// The same as --approve all
+    #[arg(long, conflicts_with = "approve")]
+    pub yolo: bool,
+    /// Record nothing, neither the session nor what is typed
+    #[arg(long)]
+    pub no_session: bool,
+    /// Never use colour
+    #[arg(long)]
+    pub no_color: bool,
+    /// Log what happens to a file; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+const AFTER: &str = "Without a command, pup opens a chat in the current folder.\n\nStart with `pup demo`: it needs no account and no network.\nThen: export OPENAI_API_KEY=...  (or start a local server), and `pup run \"fix the failing test\"`, or `pup` to talk.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -19,10 +51,20 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
+    /// List the models, show one, or show how a chain stands for you
+    Models {
+        #[command(subcommand)]
+        command: models::ModelsCommand,
+    },
     /// List recorded sessions, show one, or go on with one
     Sessions {
         #[command(subcommand)]
         command: Sessions,
+    },
+    /// List the agents, show one, or check an agent file
+    Agents {
+        #[command(subcommand)]
+        command: agents::AgentsCommand,
     },
     /// Read and change settings, and see where each value comes from
     Config {
@@ -34,6 +76,8 @@ pub enum Command {
         #[command(subcommand)]
         command: trust::TrustCommand,
     },
+    /// Check everything that a run needs, and say what to do next
+    Doctor(doctor::Args),
     /// Look inside: codecs, tools, prompts
     Debug(debug::Args),
 }

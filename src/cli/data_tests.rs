@@ -105,6 +105,7 @@ fn config_screens() {
     "#);
     insta::assert_snapshot!(home.run("config get"), @r#"
     model                    (not set)
+    paid_models              true
     agent                    helios
     approve                  (not set)
     max_turns                9

@@ -119,18 +119,20 @@ fn first_request(
 ) -> Result<Value, Failure> {
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
     let workspace = Workspace::open(&app.root)?;
-    let (dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {
+    let (wire, dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {
         Some(id) => {
             let link = app.catalog.resolve(id)?;
-            let dialect = Dialect::from_quirks(&link.provider.quirks).map_err(|e| Failure::config(e.to_string()))?;
-            (dialect, link.upstream)
+            let mut dialect = Dialect::from_quirks(&link.provider.quirks).map_err(|e| Failure::config(e.to_string()))?;
+            dialect.default_output = link.max_output();
+            (super::select::wire(&link)?, dialect, link.upstream)
         }
-        None => (Dialect::default(), "MODEL".to_owned()),
+        None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
-    let system = prompt::system(&agent.prompt, workspace.root());
+    let (instructions, _) = prompt::instructions(workspace.root());
+    let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
-    let (bytes, losses) = wire::encode(Wire::OpenaiChat, &dialect, &request);
+    let (bytes, losses) = wire::encode(wire, &dialect, &request);
     let body: Value = serde_json::from_slice(&bytes).map_err(|e| Failure::internal(format!("the body is not JSON: {e}")))?;
     let part = |name: &str| body.get(name).map_or(0, |v| count(&v.to_string()));
     let tokens = json!({

@@ -1,5 +1,5 @@
 //! `pup demo`: the real loop, tools and journal on a throw-away project with a failing test, against the built-in
-//! scripted provider; its stream is cut once on the way. No account, no network.
+//! scripted providers: the first is out, and the second's stream is cut once on the way. No account, no network.
 
 use super::engine::Parts;
 use super::output::Format;
@@ -9,7 +9,7 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure, atomic};
 use crate::catalog::{Agents, DEFAULT_AGENT};
-use crate::provider::scripted::{Cut, Scene};
+use crate::provider::scripted::{Fault, FaultKind, Scene};
 use crate::provider::{Provider, Scripted};
 use crate::route::{Link, Rules};
 use crate::tool;
@@ -43,7 +43,7 @@ const RIGHT: &str = "\"$1\"";
 
 const TASK: &str = "The test `sh check.sh` fails. Find out why, fix it, and show that it passes.";
 
-/// What the scripted model does. The third scene's stream is cut in the middle of its text.
+/// What the scripted model does. Its third reply is cut in the middle of its text.
 fn scenes() -> Vec<Scene> {
     vec![
         Scene {
@@ -67,8 +67,9 @@ fn scenes() -> Vec<Scene> {
     ]
 }
 
-/// Where the plug is pulled: request and byte of its reply.
-const CUTS: [Cut; 1] = [Cut { request: 2, after_bytes: 1400 }];
+/// The two plugs that are pulled: the first link is out from the start, the second loses a reply half-way.
+const OUT: Fault = Fault { request: 0, kind: FaultKind::RateLimit { retry_after_s: 600 } };
+const CUT: Fault = Fault { request: 2, kind: FaultKind::CutAfter(1400) };
 
 pub fn run(args: &Args) -> u8 {
     match demo(args) {
@@ -85,14 +86,19 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         None => temp.path().join("greeting"),
     };
     lay_out(&root)?;
-    // Where there is no home, the journal is real all the same: it goes with the throw-away folder.
-    let places = Places::from_env().unwrap_or_else(|_| Places::under(&temp.path().join("pup")));
+    // Where there is no home, or none to write in, the journal is real all the same: it goes with the throw-away folder.
+    let own = Places::from_env().ok().filter(can_record);
+    let record = if own.is_some() { Record::Stays } else { Record::ThrownAway };
+    let places = own.unwrap_or_else(|| Places::under(&temp.path().join("pup")));
     let pace = if args.json { Duration::ZERO } else { PACE };
-    let provider = Provider::Scripted(Scripted::new(scenes(), CUTS.to_vec(), pace));
+    let link = |id: &str, fault| {
+        let provider = Provider::Scripted(Scripted::new(id, scenes(), vec![fault], pace));
+        Link::new(format!("{id}/demo"), "demo".to_owned(), provider, None, None)
+    };
     let parts = Parts {
         root: root.clone(),
-        agent: Agents::load(&places, None)?.get(DEFAULT_AGENT)?,
-        links: vec![Link::new("scripted/demo".to_owned(), "demo".to_owned(), provider, None, None)],
+        agent: Agents::load(&places, None, tool::NAMES)?.get(DEFAULT_AGENT)?,
+        links: vec![link("first", OUT), link("second", CUT)],
         approve: Approve::All,
         limits: Limits { max_turns: 20, loop_guard: 5 },
         tool_limits: tool::Limits::default(),
@@ -112,9 +118,22 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     };
     let code = work::finish(job)?;
     if !args.json {
-        outro(args.keep.as_deref(), code);
+        outro(args.keep.as_deref(), record, code);
     }
     Ok(code)
+}
+
+/// What becomes of the journal.
+#[derive(Clone, Copy)]
+enum Record {
+    Stays,
+    ThrownAway,
+}
+
+/// Whether sessions can be written there. Looks without making the folders: the journal makes them private.
+fn can_record(places: &Places) -> bool {
+    let sessions = places.state.join("sessions");
+    sessions.ancestors().find(|p| p.exists()).is_some_and(|there| tempfile::tempfile_in(there).is_ok())
 }
 
 /// Writes the project. A file of somebody else's in its place is never overwritten; the demo's own, fixed by an earlier
@@ -137,12 +156,16 @@ fn lay_out(root: &Path) -> Result<(), Failure> {
 }
 
 /// What was shown, and how to go on.
-fn outro(kept: Option<&Path>, code: u8) {
+fn outro(kept: Option<&Path>, record: Record, code: u8) {
     use std::fmt::Write as _;
     use std::io::Write as _;
     let mut text = String::from("\n");
     if code == 0 {
-        text.push_str("What you saw: pup read the project, ran its failing test, lost the connection in the\nmiddle of an answer, took the answer up again without repeating anything, edited one\nline, and ran the test again. The model was a script; the loop, the tools and the\njournal are the real ones (`pup sessions show last`).\n\n");
+        text.push_str("What you saw: the first provider was out (429), so pup went on with the second one. It\nread the project and ran its failing test, lost the connection in the middle of an\nanswer, took the answer up again without repeating anything, edited one line, and ran\nthe test again. The model was a script; the loop, the tools and the journal are the\nreal ones");
+        text.push_str(match record {
+            Record::Stays => " (`pup sessions show last`).\n\n",
+            Record::ThrownAway => ".\n\n",
+        });
     }
     if let Some(dir) = kept {
         let _ = write!(text, "The project is in {}: try `sh check.sh` there.\n\n", dir.display());

@@ -40,9 +40,15 @@ pub struct Parts {
 pub struct Engine {
     /// Its id, if it is recorded.
     pub session: Option<String>,
+    /// What a person should know before the first turn.
+    pub notes: Vec<String>,
     pub agent: Agent,
     pub approve: Approve,
     pub limits: Limits,
+    /// Where sessions are recorded, if they are.
+    places: Option<Places>,
+    /// The project's own, part of every agent's prompt.
+    instructions: Option<String>,
     registry: Registry,
     context: Context,
     router: Router,
@@ -69,21 +75,40 @@ pub struct Report {
     pub provider: Option<String>,
 }
 
+impl Report {
+    /// Nothing was begun.
+    fn failed(failure: Failure) -> Self {
+        Self {
+            outcome: failure.into(),
+            answer: String::new(),
+            turns: 0,
+            tool_calls: 0,
+            usage: Usage::default(),
+            cost_usd: None,
+            attempts: Vec::new(),
+            model: None,
+            provider: None,
+        }
+    }
+}
+
 impl Engine {
     /// Opens a session; `prompt` is its first task, for the journal's first line.
     pub fn open(parts: Parts, prompt: &str) -> Result<Self, Failure> {
+        let mut engine = Self::idle(parts)?;
+        engine.record(prompt)?;
+        Ok(engine)
+    }
+
+    /// A session that nothing is recorded of before its first prompt.
+    pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
         let registry = Registry::builtin().select(&parts.agent.tools)?;
-        let journal = match &parts.places {
-            Some(places) => {
-                let session = header(&parts, id::session(), &workspace, Some(prompt));
-                Some(Journal::create(places, session, parts.redactor.clone())?)
-            }
-            None => None,
-        };
-        let session = journal.as_ref().map(|j| j.id().to_owned());
-        let system = Message::system(prompt::system(&parts.agent.prompt, workspace.root()));
-        Ok(Self::assemble(parts, workspace, registry, session, Scribe::new(journal), std::iter::once(system).collect()))
+        let (instructions, note) = instructions(&parts, &workspace);
+        let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
+        engine.notes.extend(note);
+        engine.clear();
+        Ok(engine)
     }
 
     /// Goes on with a session; `prompt` is what it is given to do now, for the journal. Also returns what the user must
@@ -91,43 +116,110 @@ impl Engine {
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
         let registry = Registry::builtin().select(&parts.agent.tools)?;
-        let session = header(&parts, taken.id().to_owned(), &workspace, prompt);
+        let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         let id = session.id.clone();
-        let system = Message::system(prompt::system(&parts.agent.prompt, workspace.root()));
+        let (instructions, _) = instructions(&parts, &workspace);
+        let system = system(&parts.agent, &workspace, instructions.as_deref());
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let engine = Self::assemble(parts, workspace, registry, Some(id), scribe, history);
-        Ok((Self { unfinished, ..engine }, notes))
+        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        engine.name(Some(id));
+        Ok((engine, notes))
     }
 
-    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, session: Option<String>, scribe: Scribe, history: History) -> Self {
+    /// An engine without a conversation.
+    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
             events: Arc::new(live),
             hidden: Arc::from(parts.hidden),
-            session: session.as_deref().map(Arc::from),
             ..Context::new(workspace)
         };
         Self {
-            session,
+            session: None,
+            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().collect(),
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
+            places: parts.places,
+            instructions,
             registry,
             context,
             router: Router::new(parts.links, parts.rules),
             scribe,
             output,
-            history,
+            history: History::default(),
             checker: Checker::default(),
             unfinished: None,
         }
     }
 
-    pub fn workspace(&self) -> &Workspace {
-        &self.context.workspace
+    /// The ways to a model, in the order in which they are tried.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// The conversation so far, the system message first.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Forgets the conversation. The next prompt begins a session of its own.
+    pub fn clear(&mut self) {
+        self.name(None);
+        self.scribe.restart(None);
+        self.history = std::iter::once(self.system(&self.agent)).collect();
+        self.checker = Checker::default();
+        self.unfinished = None;
+        // What the model has read belongs to the conversation that it no longer knows.
+        self.context.seen = Arc::default();
+    }
+
+    /// Another agent goes on with the conversation, with its own prompt and tools, and over `links` if there are any.
+    /// The changed prompt costs the provider's prompt cache once.
+    pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
+        let registry = Registry::builtin().select(&agent.tools)?;
+        let system = self.system(&agent);
+        let first = links.as_deref().unwrap_or(self.router.links()).first();
+        self.scribe.switched(&self.header(&agent, first), Some(&system))?;
+        self.history.set_system(system);
+        if let Some(links) = links {
+            self.router.set_links(links);
+        }
+        (self.agent, self.limits, self.registry) = (agent, limits, registry);
+        Ok(())
+    }
+
+    /// The conversation goes on over other links.
+    pub fn switch_model(&mut self, links: Vec<Link>) -> Result<(), Failure> {
+        self.scribe.switched(&self.header(&self.agent, links.first()), None)?;
+        self.router.set_links(links);
+        Ok(())
+    }
+
+    /// Starts the journal, where there is to be one.
+    fn record(&mut self, prompt: &str) -> Result<(), Failure> {
+        let Some(places) = &self.places else { return Ok(()) };
+        let entry = header(id::session(), &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
+        let journal = Journal::create(places, entry, Redactor::clone(&self.context.redactor))?;
+        self.name(Some(journal.id().to_owned()));
+        self.scribe.restart(Some(journal));
+        Ok(())
+    }
+
+    fn name(&mut self, session: Option<String>) {
+        self.context.session = session.as_deref().map(Arc::from);
+        self.session = session;
+    }
+
+    fn header(&self, agent: &Agent, link: Option<&Link>) -> Session {
+        header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None)
+    }
+
+    fn system(&self, agent: &Agent) -> Message {
+        system(agent, &self.context.workspace, self.instructions.as_deref())
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -139,6 +231,11 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Report {
+        if self.session.is_none()
+            && let Err(failure) = self.record(&prompt)
+        {
+            return Report::failed(failure);
+        }
         let mut history = std::mem::take(&mut self.history);
         let turn = match self.unfinished.take() {
             Some(Unfinished { settled, mut prompts }) => {
@@ -185,7 +282,8 @@ impl Engine {
             approver,
             approve: self.approve,
             stopper,
-            until: time.map(|t| (Instant::now() + t, t)),
+            // A time that no clock can show is no bound.
+            until: time.and_then(|t| Some((Instant::now().checked_add(t)?, t))),
             temperature: self.agent.temperature,
             checker: &mut self.checker,
             attempts: Vec::new(),
@@ -196,7 +294,7 @@ impl Engine {
         let outcome = ended.unwrap_or_else(|f| {
             // The calls that it was in the middle of get a result, or no later prompt could be sent.
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
-            Outcome { cause: f.cause, message: Some(f.message), hint: f.hint }
+            f.into()
         });
         let answered = attempts.iter().rev().find(|a| a.outcome == crate::route::Outcome::Ok).or(attempts.last());
         let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
@@ -217,16 +315,26 @@ impl Engine {
     }
 }
 
-/// What the journal says of the session: at its beginning, and again when it goes on.
-fn header(parts: &Parts, id: String, workspace: &Workspace, prompt: Option<&str>) -> Session {
-    let (model, provider) = parts.links.first().map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
+/// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.
+fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace, prompt: Option<&str>) -> Session {
+    let (model, provider) = link.map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
     Session {
         id,
-        agent: parts.agent.name.clone(),
+        agent: agent.name.clone(),
         model,
         provider,
         cwd: workspace.root().display().to_string(),
         prompt: prompt.map(ToOwned::to_owned),
         pup: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// The project's own instructions, and what should be said of them.
+fn instructions(parts: &Parts, workspace: &Workspace) -> (Option<String>, Option<String>) {
+    let (instructions, note) = prompt::instructions(workspace.root());
+    (instructions.map(|text| parts.redactor.redact(&text).into_owned()), note)
+}
+
+fn system(agent: &Agent, workspace: &Workspace, instructions: Option<&str>) -> Message {
+    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions))
 }

@@ -1,30 +1,38 @@
 //! Row 8: the command line. Parsing, dispatch, and the one place where a failure becomes text and an exit code.
 
-mod app;
+pub(crate) mod agents;
+pub(crate) mod app;
 mod args;
-mod ask;
+pub(crate) mod ask;
 mod config;
 mod debug;
 mod debug_tool;
 mod debug_wire;
 mod demo;
-mod engine;
-mod log;
-mod output;
+mod doctor;
+pub(crate) mod engine;
+pub(crate) mod log;
+mod means;
+mod models;
+pub(crate) mod output;
 mod print;
-mod resume;
-mod run;
-mod select;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod select;
 mod sessions;
+pub(crate) mod stop;
 mod trust;
-mod work;
+pub(crate) mod work;
 
 #[cfg(test)]
 mod data_tests;
+#[cfg(test)]
+mod doc_tests;
 
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
+pub use args::ChatArgs;
 use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
 use output::Format;
@@ -32,8 +40,11 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+/// Opens the chat; its exit code. Handed in by the binary, because the chat stands on this module and not the reverse.
+pub type Chat = fn(ChatArgs) -> u8;
+
 /// Runs pup with these arguments, the program's own name first.
-pub fn main(args: Vec<OsString>) -> ExitCode {
+pub fn main(args: Vec<OsString>, chat: Chat) -> ExitCode {
     // Before anything else is set up: scripts ask for it often.
     if let [_, only] = args.as_slice()
         && (only == "--version" || only == "-V")
@@ -43,7 +54,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     }
     let format = wanted_format(&args);
     let code = match Cli::try_parse_from(args) {
-        Ok(cli) => dispatch(cli.command),
+        Ok(Cli { command: Some(command), .. }) => dispatch(command),
+        Ok(Cli { chat: args, command: None }) => chat(args),
         Err(error) if error.use_stderr() && format != Format::Text => work::report(&usage(&error), format),
         Err(error) => {
             let _ = error.print();
@@ -67,11 +79,14 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
+        Command::Doctor(args) => doctor::run(&args, &mut out),
+        Command::Debug(args) => debug::run(args, &mut out),
+        Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
+        Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
         Command::Sessions { command: Sessions::Resume(resume) } => {
             drop(out);
             return run::run(resume.into_run());
         }
-        Command::Debug(args) => debug::run(args, &mut out),
         Command::Sessions { command: Sessions::Look(command) } => {
             Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0)
         }

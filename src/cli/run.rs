@@ -1,23 +1,25 @@
 //! `pup run`: one task, then exit.
 
+use super::agents;
 use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
+use super::log;
 use super::output::Format;
 use super::resume::Taken;
-use super::select;
+use super::select::{self, Behind, Wanted};
 use super::work::{self, Job, Task};
 use crate::agent::{Approve, Limits, prompt};
-use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
+use crate::base::{Cause, Failure};
 use crate::catalog::Agent;
 use crate::config::Settings;
 use crate::route::{Link, Rules};
 use crate::session::Session;
 use crate::tool;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -39,6 +41,12 @@ pub struct Args {
     /// Use this provider's default model
     #[arg(long, value_name = "ID", conflicts_with = "model")]
     pub provider: Option<String>,
+    /// With a named model or provider: the workload's chain stands behind it
+    #[arg(long)]
+    pub fallback: bool,
+    /// Use this workload's chain: orchestrator, reasoning, coding or librarian [default: the agent's]
+    #[arg(long, value_name = "NAME")]
+    pub workload: Option<String>,
     /// Work in DIR instead of the current folder
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
@@ -85,12 +93,9 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         Some(wanted) => Some(Taken::open(&Places::from_env()?, wanted, super::app::redactor())?),
         None => None,
     };
-    let root = match (&args.cwd, &taken) {
-        (cwd, Some(taken)) => taken.root(cwd.as_deref())?,
-        (Some(dir), None) => dir.clone(),
-        (None, None) => std::env::current_dir().map_err(|e| {
-            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
-        })?,
+    let root = match &taken {
+        Some(taken) => taken.root(args.cwd.as_deref())?,
+        None => root(args.cwd.as_deref())?,
     };
     let flags = [
         ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
@@ -99,8 +104,8 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let app = App::load(&root, &flags)?;
-    super::log::start(args.verbose, &app.redactor);
-    let piped = piped(args.prompt.is_some() || taken.is_some())?;
+    log::start(args.verbose, &app.redactor, log::Sink::Stderr);
+    let piped = piped(args.prompt.is_some() || taken.is_some(), app.settings.timeout)?;
     let task = match (taken, prompt::user(args.prompt.as_deref(), piped.as_deref())) {
         (Some(taken), prompt) => {
             taken.require_work(prompt.as_deref())?;
@@ -111,40 +116,66 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     };
     let recorded = if let Task::Resume { taken, .. } = &task { taken.session() } else { None };
     let agent = agent(&app, args.agent.as_deref(), recorded)?;
-    let wanted = select::Wanted { model: args.model, provider: args.provider, pin: agent.model.clone() };
+    let workload = args.workload.as_deref().map(str::parse).transpose()?.unwrap_or(agent.workload);
+    let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
+    let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
+    let left_out = agents::left_out(&agent);
     let mut redactor = app.redactor.clone();
     let (links, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &mut redactor)?;
     let (approve, note) = approve(app.settings.approve);
-    let settings = &app.settings;
-    let limits =
-        Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard };
-    let tool_limits =
-        tool::Limits { shell_timeout: settings.shell.timeout, output_bytes: settings.shell.max_output, ..tool::Limits::default() };
-    let parts = Parts {
-        limits,
-        rules: rules(settings),
-        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
-        tool_limits,
-        places: (!args.no_session).then_some(app.places),
-        redactor,
-        root: app.root,
-        links,
-        agent,
-        approve,
-    };
+    let timeout = app.settings.timeout;
+    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).collect();
+    let places = (!args.no_session).then(|| app.places.clone());
+    let parts = parts(&app, agent, links, redactor, approve, places);
     Ok(Job {
         task,
         parts,
-        timeout: settings.timeout,
-        notes: note.into_iter().chain(app.note).chain(other_model).collect(),
+        timeout,
+        notes,
         format: args.output,
         quiet: args.quiet,
         no_color: args.no_color,
     })
 }
 
+/// The folder to work in.
+pub fn root(cwd: Option<&Path>) -> Result<PathBuf, Failure> {
+    match cwd {
+        Some(dir) => Ok(dir.to_path_buf()),
+        None => std::env::current_dir().map_err(|e| {
+            Failure::usage(format!("the current folder is gone: {e}")).hint("change to a folder that exists, or use `--cwd DIR`")
+        }),
+    }
+}
+
+/// What a session is made of, by the settings. It is recorded in `places`, if there are any.
+pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
+    let settings = &app.settings;
+    Parts {
+        limits: limits(settings, &agent),
+        rules: rules(settings),
+        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
+        tool_limits: tool::Limits {
+            shell_timeout: settings.shell.timeout,
+            output_bytes: settings.shell.max_output,
+            ..tool::Limits::default()
+        },
+        places,
+        redactor,
+        root: app.root.clone(),
+        links,
+        agent,
+        approve,
+    }
+}
+
+/// The bounds of one prompt: the agent may narrow what the settings say.
+pub fn limits(settings: &Settings, agent: &Agent) -> Limits {
+    Limits { max_turns: agent.max_turns.unwrap_or(settings.max_turns).min(settings.max_turns), loop_guard: settings.loop_guard }
+}
+
 /// The agent that was named, else the session's own, else the default.
-fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<Agent, Failure> {
+pub fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<Agent, Failure> {
     match (named, recorded) {
         (Some(name), _) => app.agents.get(name),
         (None, Some(session)) => app.agents.get(&session.agent).map_err(|e| {
@@ -158,20 +189,21 @@ fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Result<A
 
 /// The links of the run. A resumed session keeps its model, where none is named now and it is still to be had; else the
 /// note says which one takes its place.
-fn links(
-    app: &App,
-    wanted: &select::Wanted,
-    recorded: Option<&str>,
-    redactor: &mut Redactor,
-) -> Result<(Vec<Link>, Option<String>), Failure> {
+pub fn links(app: &App, wanted: &Wanted, recorded: Option<&str>, redactor: &mut Redactor) -> Result<(Vec<Link>, Option<String>), Failure> {
     let Some(recorded) = recorded.filter(|_| wanted.model.is_none() && wanted.provider.is_none()) else {
         return Ok((select::links(app, wanted, redactor)?, None));
     };
-    let same = select::Wanted { model: Some(recorded.to_owned()), ..select::Wanted::default() };
+    let normal = select::links(app, wanted, redactor);
+    if let Ok(links) = &normal
+        && links.iter().any(|l| l.id == recorded)
+    {
+        return Ok((normal?, None));
+    }
+    let same = Wanted { model: Some(recorded.to_owned()), provider: None, pin: None, workload: wanted.workload, behind: wanted.behind };
     match select::links(app, &same, redactor) {
         Ok(links) => Ok((links, None)),
         Err(why) => {
-            let links = select::links(app, wanted, redactor)?;
+            let links = normal?;
             let now = links.first().map_or("another", |l| l.id.as_str());
             let note = format!("the session's model {recorded} is not to be had now ({}); going on with {now}", why.message);
             Ok((links, Some(note)))
@@ -199,8 +231,8 @@ fn approve(mode: Option<Approve>) -> (Approve, Option<String>) {
 }
 
 /// What was piped in. With a prompt given, a pipe that says nothing for a while is left alone: a script that leaves
-/// its stdin open must not hang the run.
-fn piped(have_prompt: bool) -> Result<Option<String>, Failure> {
+/// its stdin open must not hang the run. The run's own time limit holds here too.
+fn piped(have_prompt: bool, timeout: Option<Duration>) -> Result<Option<String>, Failure> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
     }
@@ -220,17 +252,23 @@ fn piped(have_prompt: bool) -> Result<Option<String>, Failure> {
         let rest = if all.is_empty() { Ok(0) } else { stdin.take(PIPE_BYTES).read_to_end(&mut all) };
         let _ = say.send(Some(rest.map(|_| all)));
     });
-    let first = if have_prompt { heard.recv_timeout(PIPE_PATIENCE).ok() } else { heard.recv().ok() };
-    let read = match first {
-        Some(Some(read)) => Some(read),
-        Some(None) => heard.recv().ok().flatten(),
-        None => {
+    let limit = timeout.unwrap_or(Duration::MAX);
+    let late = || {
+        Failure::new(Cause::Limit, format!("stdin was still open after the time limit of {} s", limit.as_secs()))
+            .hint("end the input, run with `</dev/null`, or raise `--timeout`")
+    };
+    let patience = if have_prompt { PIPE_PATIENCE.min(limit) } else { limit };
+    let read = match heard.recv_timeout(patience) {
+        Ok(Some(read)) => read,
+        Ok(None) => heard.recv_timeout(limit).map_err(|_| late())?.unwrap_or_else(|| Ok(Vec::new())),
+        Err(_) if have_prompt => {
             eprintln_quiet("pup: nothing came from stdin for 3 s; going on without it");
             return Ok(None);
         }
+        Err(_) => return Err(late()),
     };
     // A closed stdin reads as an error on some systems and as nothing on others: both mean that there is no input.
-    let Some(Ok(bytes)) = read else { return Ok(None) };
+    let Ok(bytes) = read else { return Ok(None) };
     if bytes.len() as u64 > PIPE_BYTES {
         return Err(
             Failure::usage("more than 10 MB came from stdin").hint("put it into a file of the workspace and name that in the prompt")

@@ -1,10 +1,11 @@
-//! Which model a run talks to: named, pinned, or found among what the user has.
+//! Which models a run talks to: the one that was named, or the workload's chain as far as this user can reach it.
 
 use super::app::{self, App};
+use super::means::Means;
 use crate::auth::{Access, Keys};
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog;
+use crate::catalog::{self, State, Why, WireId, Workload};
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
@@ -12,38 +13,77 @@ use crate::wire::quirk::Calls;
 use crate::wire::{Dialect, Wire};
 
 /// What was asked for, strongest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wanted {
     pub model: Option<String>,
     pub provider: Option<String>,
     /// The agent's own choice.
     pub pin: Option<String>,
+    pub workload: Workload,
+    pub behind: Behind,
 }
 
-/// The links of a run: one model, named or found. Keys that are used become known to the redactor.
+/// What stands behind a model that was named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    Nothing,
+    /// The workload's chain.
+    Chain,
+}
+
+/// The links of a run, in the order of attempts. Keys that are used become known to the redactor.
 pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<Link>, Failure> {
     let keys = Keys::load(&app.places, &app::env)?;
     keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
+    let means = Means::new(&keys, app.settings.paid_models, false);
     let named = wanted.model.as_deref().or(app.settings.model.as_deref());
-    let chosen = match (named, wanted.provider.as_deref(), wanted.pin.as_deref()) {
-        (Some(model), None, _) | (None, None, Some(model)) => app.catalog.resolve(model)?,
-        (_, Some(provider), _) => default_of(app, provider)?,
-        (None, None, None) => match first_with_key(app, &keys) {
-            Some(link) => link,
-            None => return found_locally(app)?.ok_or_else(|| nothing(app)).map(|l| vec![l]),
-        },
+    let first = match (wanted.provider.as_deref(), named) {
+        (Some(provider), _) => Some(default_of(app, provider)?),
+        (None, Some(model)) => Some(app.catalog.resolve(model)?),
+        (None, None) => None,
     };
-    build(app, &keys, &chosen).map(|l| vec![l])
+    let mut links = Vec::new();
+    match (&first, wanted.pin.as_deref()) {
+        (Some(chosen), _) => links.push(open(app, &keys, &means, chosen)?),
+        // An agent's own choice that cannot be used is no reason not to work: the chain stands behind it.
+        (None, Some(pin)) => links.extend(open(app, &keys, &means, &app.catalog.resolve(pin)?).ok()),
+        (None, None) => {}
+    }
+    if first.is_none() || wanted.behind == Behind::Chain {
+        for link in means.chain(&app.catalog, wanted.workload) {
+            if let State::In { served_by, .. } = &link.state
+                && !links.iter().any(|l| l.id == link.id)
+            {
+                links.push(build(app, &keys, served_by, &link.id)?);
+            }
+        }
+    }
+    if links.is_empty() {
+        links.extend(found_locally(app)?);
+    }
+    if links.is_empty() { Err(nothing(app)) } else { Ok(links) }
+}
+
+/// The named model, over its own provider or another door to it.
+fn open(app: &App, keys: &Keys<'_>, means: &Means<'_>, chosen: &catalog::Link) -> Result<Link, Failure> {
+    if chosen.provider.is_local() {
+        return named_locally(app, chosen);
+    }
+    match chosen.model.as_ref().and_then(|m| means.reach(&app.catalog, m)) {
+        Some(State::In { served_by, .. }) => build(app, keys, &served_by, &chosen.id()),
+        Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::NoTools)) => {
+            let reasons: Vec<String> = closed.iter().map(ToString::to_string).collect();
+            Err(Failure::new(Cause::Auth, format!("{} cannot be reached\n  {}", chosen.id(), reasons.join("\n  ")))
+                .hint("`pup models list` shows what can; `pup doctor` what is set up"))
+        }
+        // Only a key is missing, which says so itself; or it is named on purpose, tools or not.
+        _ => build(app, keys, chosen, &chosen.id()),
+    }
 }
 
 /// A provider's default model.
 fn default_of(app: &App, id: &str) -> Result<catalog::Link, Failure> {
-    let Some(provider) = app.catalog.provider(id) else {
-        let known: Vec<&str> = app.catalog.providers().iter().map(|p| p.id.as_str()).collect();
-        let hint = crate::base::nearest::did_you_mean(id, known.iter().copied())
-            .unwrap_or_else(|| format!("the providers are {}", known.join(", ")));
-        return Err(Failure::usage(format!("there is no provider `{id}`")).hint(hint));
-    };
+    let provider = app.catalog.known_provider(id)?;
     match &provider.default_model {
         Some(model) => app.catalog.resolve(model),
         None if id == LOCAL => Ok(app.catalog.on(provider, "")),
@@ -52,12 +92,6 @@ fn default_of(app: &App, id: &str) -> Result<catalog::Link, Failure> {
 }
 
 const LOCAL: &str = "local";
-
-/// The default model of the first provider, in the catalogue's order, that has a key.
-fn first_with_key(app: &App, keys: &Keys<'_>) -> Option<catalog::Link> {
-    let mut with_key = app.catalog.providers().iter().filter(|p| !p.api_key_env.is_empty() && keys.has(p));
-    with_key.find_map(|p| p.default_model.as_ref().and_then(|m| app.catalog.resolve(m).ok()))
-}
 
 /// The first model of the first server on this machine.
 fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
@@ -70,16 +104,13 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
 }
 
-/// Makes the chosen link usable: address, key, dialect.
-fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link) -> Result<Link, Failure> {
-    if chosen.provider.id == LOCAL {
-        return named_locally(app, chosen);
-    }
+/// Makes a link usable: address, key, dialect. `id` is our name of the model, whoever serves it.
+fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Link, Failure> {
     let access = keys.access(&chosen.provider)?;
     let catalog::Endpoint::Url(url) = &chosen.provider.endpoint else {
         return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
     };
-    link(app, chosen, url, &access, None)
+    link(app, chosen, id, url, &access, None)
 }
 
 /// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
@@ -119,10 +150,10 @@ fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link
     // are read out of the text, beside the wire's own field.
     let calls = if server.software.constrains() { Calls::Constrained } else { Calls::Text };
     tracing::debug!(server = server.base_url, software = server.software.name(), ?calls, "local server");
-    link(app, chosen, &server.base_url, &Access::Open, Some(calls))
+    link(app, chosen, &chosen.id(), &server.base_url, &Access::Open, Some(calls))
 }
 
-fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Option<Calls>) -> Result<Link, Failure> {
+fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access, calls: Option<Calls>) -> Result<Link, Failure> {
     let provider = &chosen.provider;
     let mut dialect = Dialect::from_quirks(&provider.quirks).map_err(|e| {
         Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it")
@@ -131,10 +162,11 @@ fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Op
     if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
         dialect.calls = calls;
     }
+    dialect.default_output = chosen.max_output();
     let (http, own) = (&app.settings.http, provider.timeouts);
     let endpoint = Endpoint {
         provider: provider.id.clone(),
-        wire: Wire::OpenaiChat,
+        wire: wire(chosen)?,
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
         key: access.key().cloned(),
@@ -147,7 +179,16 @@ fn link(app: &App, chosen: &catalog::Link, url: &str, access: &Access, calls: Op
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
-    Ok(Link::new(chosen.id(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+}
+
+/// The codec of a link: its own wire's, or that of its provider where this build has only that one.
+pub(super) fn wire(link: &catalog::Link) -> Result<Wire, Failure> {
+    let built = |id: WireId| id.as_str().parse::<Wire>().ok();
+    built(link.wire()).or_else(|| built(link.provider.wire)).ok_or_else(|| {
+        Failure::config(format!("{} speaks {}, which this version cannot", link.provider.id, link.wire().as_str()))
+            .hint("`pup models list` shows what can be reached")
+    })
 }
 
 /// Nothing to talk to: the three shortest ways to get something.
@@ -159,7 +200,7 @@ fn nothing(app: &App) -> Failure {
 }
 
 /// Runs a probe before the run's own runtime exists.
-fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
+pub fn on_this_machine<T>(probe: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -5,6 +5,7 @@ use super::ask::TerminalApprover;
 use super::engine::{Engine, Parts, Report};
 use super::output::{Counts, ErrorObject, Format, ResultObject, Screen, Silent, StreamFace, Style, TextFace, json_line};
 use super::resume::Taken;
+use super::stop;
 use crate::agent::turn::Outcome;
 use crate::agent::{AgentEvent, EventSink, Stopper};
 use crate::base::{Cause, Failure};
@@ -73,7 +74,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         }
     };
     let stopper = Stopper::default();
-    watch(&stopper, job.timeout);
+    stop::watch(&stopper, job.timeout)?;
 
     let mut text = TextFace::new(screen, job.quiet);
     let (mut stream, mut silent) = (StreamFace, Silent);
@@ -85,8 +86,7 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
             &mut stream
         }
     };
-    let warning = engine.workspace().warn(super::app::home().as_deref());
-    for note in job.notes.iter().chain(&found).chain(&warning) {
+    for note in job.notes.iter().chain(&found).chain(&engine.notes) {
         sink.emit(AgentEvent::Warning { text: note });
     }
     let mut approver = TerminalApprover::new(screen);
@@ -103,35 +103,6 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         Format::Json | Format::StreamJson => json_line(&result),
     }
     Ok(result.exit_code)
-}
-
-/// SIGINT, SIGTERM and the clock stop the run; a second SIGINT stops waiting for anything.
-fn watch(stopper: &Stopper, timeout: Option<Duration>) {
-    let stop = stopper.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if stop.cause().is_some() {
-                std::process::exit(i32::from(Cause::Interrupted.exit_code()));
-            }
-            stop.stop(Cause::Interrupted);
-        }
-    });
-    #[cfg(unix)]
-    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        let stop = stopper.clone();
-        tokio::spawn(async move {
-            if term.recv().await.is_some() {
-                stop.stop(Cause::Terminated);
-            }
-        });
-    }
-    if let Some(timeout) = timeout {
-        let stop = stopper.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(timeout).await;
-            stop.stop(Cause::Limit);
-        });
-    }
 }
 
 fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
@@ -155,6 +126,10 @@ fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
     }
 }
 
+fn count(n: u32, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// The end of a run in text: the answer on stdout, the rest on stderr.
 fn show(face: &mut TextFace, screen: Screen, result: &ResultObject) {
     face.finish(&result.text);
@@ -170,9 +145,9 @@ fn show(face: &mut TextFace, screen: Screen, result: &ResultObject) {
     screen.line(
         Style::Dim,
         &format!(
-            "{model}: {} turns, {} tool calls, {} tokens in, {} out{cost}, {:.1} s",
-            result.turns,
-            result.tool_calls,
+            "{model}: {}, {}, {} tokens in, {} out{cost}, {:.1} s",
+            count(result.turns, "turn"),
+            count(result.tool_calls, "tool call"),
             usage.input + usage.cache_read + usage.cache_write,
             usage.output,
             result.duration_ms as f64 / 1000.0

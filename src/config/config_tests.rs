@@ -63,6 +63,24 @@ impl Home {
 }
 
 #[test]
+fn a_flag_is_true_or_false_in_every_layer() {
+    let paid = |home: Home| home.load().unwrap().settings().paid_models;
+    assert!(paid(Home::new()));
+    assert!(!paid(Home::new().with("user", "paid_models = false\n")));
+    assert!(!paid(Home::new().var("USE_PAID_MODELS", "False")));
+    assert!(paid(Home::new().var("USE_PAID_MODELS", "false").var("PUP_PAID_MODELS", "1")));
+    assert!(paid(Home::new().with("user", "paid_models = false\n").flag("paid_models", "yes")));
+    insta::assert_snapshot!(Home::new().var("USE_PAID_MODELS", "maybe").refused(), @r#"
+    config: USE_PAID_MODELS must be true or false, not "maybe"
+    hint: -
+    "#);
+    insta::assert_snapshot!(Home::new().with("user", "paid_models = \"false\"\n").refused(), @r#"
+    config: ~/config/config.toml:1:15: `paid_models` must be true or false, not "false"
+    hint: -
+    "#);
+}
+
+#[test]
 fn each_layer_wins_over_those_below_and_says_where_it_stands() {
     let home = Home::new()
         .with("system", "max_turns = 1\n")
@@ -123,7 +141,7 @@ fn faults_of_files() {
     "#);
     insta::assert_snapshot!(user("[zoo]\nx = 3\n"), @r#"
     config: ~/config/config.toml:1:2: there is no setting `zoo`
-    hint: the settings are model, agent, approve, max_turns, timeout, loop_guard, http.connect_timeout, http.first_byte_timeout, http.idle_timeout, http.deadline, http.retries, shell.timeout, shell.max_output
+    hint: the settings are model, paid_models, agent, approve, max_turns, timeout, loop_guard, http.connect_timeout, http.first_byte_timeout, http.idle_timeout, http.deadline, http.retries, shell.timeout, shell.max_output
     "#);
     insta::assert_snapshot!(user("model = 3\n"), @r#"
     config: ~/config/config.toml:1:9: `model` must be text, not 3

@@ -14,6 +14,8 @@ pub enum Kind {
     },
     /// More than no time at all.
     Duration,
+    /// True or false.
+    Flag,
 }
 
 /// A setting.
@@ -29,6 +31,12 @@ pub struct Key {
 
 pub const KEYS: &[Key] = &[
     Key { name: "model", kind: Kind::Text, default: None, doc: "Model to use: a catalogue id, or PROVIDER/NAME." },
+    Key {
+        name: "paid_models",
+        kind: Kind::Flag,
+        default: Some("true"),
+        doc: "Whether models that cost money are used. `USE_PAID_MODELS` sets it too.",
+    },
     Key { name: "agent", kind: Kind::Text, default: Some("code-puppy"), doc: "Agent to use." },
     Key {
         name: "approve",
@@ -78,6 +86,12 @@ impl Key {
     pub fn env(&self) -> String {
         format!("PUP_{}", self.name.to_ascii_uppercase().replace('.', "_"))
     }
+
+    /// Every variable that sets it, the first that is set wins.
+    pub fn variables(&self) -> Vec<String> {
+        let old = (self.name == "paid_models").then(|| "USE_PAID_MODELS".to_owned());
+        std::iter::once(self.env()).chain(old).collect()
+    }
 }
 
 impl Kind {
@@ -87,6 +101,7 @@ impl Kind {
             Self::Text => "text".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::Count { least } => format!("a whole number from {least}"),
+            Self::Flag => "true or false".into(),
             Self::Duration => "a time such as \"90s\", \"10m\" or a number of seconds".into(),
         }
     }

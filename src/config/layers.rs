@@ -88,8 +88,8 @@ impl Config {
             }
         }
         for key in KEYS {
-            let name = key.env();
-            if let Some(text) = env(&name).filter(|t| !t.trim().is_empty()) {
+            let set = key.variables().into_iter().find_map(|name| Some((env(&name).filter(|t| !t.trim().is_empty())?, name)));
+            if let Some((text, name)) = set {
                 let value = Value::from_text(key.kind, &text)
                     .ok_or_else(|| Failure::config(format!("{name} must be {}, not {text:?}", key.kind.wanted())))?;
                 all.add(key, Layer::Environment, name, value);

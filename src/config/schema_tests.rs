@@ -15,6 +15,7 @@ fn of_kind(kind: Kind) -> Map<String, Json> {
         Kind::Text => json!({ "type": "string", "minLength": 1 }),
         Kind::OneOf(words) => json!({ "enum": words }),
         Kind::Count { least } => json!({ "type": "integer", "minimum": least }),
+        Kind::Flag => json!({ "type": "boolean" }),
         Kind::Duration => json!({ "anyOf": [
             { "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$" },
             { "type": "number", "exclusiveMinimum": 0 }
@@ -29,7 +30,8 @@ fn schema() -> Json {
         let mut entry = of_kind(key.kind);
         entry.insert("description".into(), format!("{} Variable: {}.", key.doc, key.env()).into());
         if let Some(default) = key.default {
-            entry.insert("default".into(), default.parse::<u64>().map_or_else(|_| default.into(), Into::into));
+            let written = default.parse::<u64>().map(Json::from).or_else(|_| default.parse::<bool>().map(Json::from));
+            entry.insert("default".into(), written.unwrap_or_else(|_| default.into()));
         }
         let (table, leaf) = key.name.split_once('.').map_or((None, key.name), |(t, l)| (Some(t), l));
         let properties = match table {

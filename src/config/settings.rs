@@ -39,6 +39,7 @@ impl Approve {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub model: Option<String>,
+    pub paid_models: bool,
     pub agent: String,
     pub approve: Option<Approve>,
     pub max_turns: u32,
@@ -70,6 +71,7 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             model: self.text("model"),
+            paid_models: matches!(self.get("paid_models"), Some(Value::Flag(true))),
             agent: self.text("agent").unwrap_or_default(),
             approve: self.text("approve").as_deref().and_then(Approve::from_word),
             max_turns: self.count("max_turns").unwrap_or(u32::MAX),

@@ -1,7 +1,7 @@
 //! Which repositories may configure pup. Trust is given to content, not to a path: when a repository's pup files
 //! change, it is untrusted again until somebody has looked.
 
-use crate::base::places::Places;
+use crate::base::places::{Places, pasteable};
 use crate::base::{Failure, atomic, clock, digest};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -52,13 +52,6 @@ impl State {
             )),
         }
     }
-}
-
-/// A path as a shell takes it.
-fn pasteable(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-~:@%+,\\".contains(&b));
-    if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A repository in the list.

@@ -11,6 +11,7 @@ pub enum Value {
     Text(String),
     Count(u64),
     Duration(Duration),
+    Flag(bool),
 }
 
 impl Value {
@@ -22,6 +23,7 @@ impl Value {
             Kind::OneOf(words) => words.contains(&text).then(|| Self::Text(text.to_owned())),
             Kind::Count { least } => text.parse().ok().filter(|n| *n >= least && u32::try_from(*n).is_ok()).map(Self::Count),
             Kind::Duration => duration(text).map(Self::Duration),
+            Kind::Flag => flag(text).map(Self::Flag),
         }
     }
 
@@ -32,6 +34,7 @@ impl Value {
             (Kind::Text | Kind::OneOf(_) | Kind::Duration, T::String(s)) => Self::from_text(kind, s.value()),
             (Kind::Count { .. } | Kind::Duration, T::Integer(n)) => Self::from_text(kind, &n.value().to_string()),
             (Kind::Duration, T::Float(f)) => Duration::try_from_secs_f64(*f.value()).ok().filter(|d| !d.is_zero()).map(Self::Duration),
+            (Kind::Flag, T::Boolean(b)) => Some(Self::Flag(*b.value())),
             _ => None,
         }
     }
@@ -42,6 +45,7 @@ impl Value {
             Self::Text(text) => text.into(),
             Self::Count(n) => i64::try_from(*n).unwrap_or(i64::MAX).into(),
             Self::Duration(_) => self.to_string().into(),
+            Self::Flag(b) => (*b).into(),
         }
     }
 }
@@ -52,6 +56,7 @@ impl fmt::Display for Value {
             Self::Text(text) => f.write_str(text),
             Self::Count(n) => write!(f, "{n}"),
             Self::Duration(d) => f.write_str(&human(*d)),
+            Self::Flag(b) => write!(f, "{b}"),
         }
     }
 }
@@ -60,8 +65,18 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Count(n) => serializer.serialize_u64(*n),
+            Self::Flag(b) => serializer.serialize_bool(*b),
             Self::Text(_) | Self::Duration(_) => serializer.collect_str(self),
         }
+    }
+}
+
+/// As people write it in variables and flags; a TOML file has its own true and false.
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
     }
 }
 

@@ -114,11 +114,14 @@ impl Open {
     fn close(self) -> Option<Block> {
         match self.kind {
             BlockKind::Text => (!self.text.is_empty()).then_some(Block::Text { text: self.text }),
-            BlockKind::Thinking => (!self.text.is_empty() || self.signature.is_some()).then(|| Block::Thinking {
-                redacted: self.text.is_empty() && self.signature.is_some(),
+            BlockKind::Thinking => (!self.text.is_empty() || self.signature.is_some()).then_some(Block::Thinking {
                 text: self.text,
                 signature: self.signature,
+                redacted: false,
             }),
+            BlockKind::RedactedThinking => {
+                self.signature.map(|data| Block::Thinking { text: String::new(), signature: Some(data), redacted: true })
+            }
             BlockKind::ToolCall { id, name } => {
                 Some(Block::ToolCall(ToolCall { id, name, args_raw: self.text, signature: self.signature }))
             }
@@ -149,6 +152,19 @@ mod tests {
         let calls: Vec<_> = reply.message.calls().map(|c| (c.id.as_str(), c.args_raw.as_str())).collect();
         assert_eq!(calls, [("a", "{\"x\":1}"), ("b", "{}")]);
         assert!(reply.complete);
+    }
+
+    #[test]
+    fn a_signature_alone_is_not_redacted_thinking() {
+        let mut acc = Accumulator::default();
+        for (ix, kind) in [(0, BlockKind::Thinking), (1, BlockKind::RedactedThinking), (2, BlockKind::RedactedThinking)] {
+            acc.push(&StreamEvent::BlockStart { ix, kind });
+        }
+        for ix in [0, 1] {
+            acc.push(&StreamEvent::Delta { ix, delta: Delta::Signature { text: "s".into() } });
+        }
+        let thinking = |redacted| Block::Thinking { text: String::new(), signature: Some("s".into()), redacted };
+        assert_eq!(acc.finish().message.blocks, [thinking(false), thinking(true)]);
     }
 
     #[test]

@@ -52,7 +52,10 @@ pub enum StreamEvent {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum BlockKind {
     Text,
+    /// Its signature may come with text or, where a provider shows none, alone.
     Thinking,
+    /// Reasoning that only its maker can read; [`Delta::Signature`] carries the encrypted form.
+    RedactedThinking,
     ToolCall {
         id: String,
         name: String,

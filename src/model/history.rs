@@ -7,7 +7,8 @@ use super::message::{Block, Message, Part, Role, ToolResult};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// An append-only conversation. Clones share their messages, and pushing to the only holder copies nothing.
+/// An append-only conversation; only its system message can be exchanged, when another agent takes it over. Clones share
+/// their messages, and pushing to the only holder copies nothing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct History(Arc<Vec<Arc<Message>>>);
@@ -21,6 +22,12 @@ impl PartialEq for History {
 impl History {
     pub fn push(&mut self, message: Message) {
         Arc::make_mut(&mut self.0).push(Arc::new(message));
+    }
+
+    /// Puts this in the place of the system messages at the beginning. The conversation stays as it is.
+    pub fn set_system(&mut self, message: Message) {
+        let said = self.0.iter().skip_while(|m| m.role == Role::System).cloned();
+        self.0 = Arc::new(std::iter::once(Arc::new(message)).chain(said).collect());
     }
 
     pub fn len(&self) -> usize {

@@ -7,19 +7,24 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 
 /// The pieces still to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Segments {
     left: VecDeque<Bytes>,
     bytes: u64,
+    /// Told when the last piece is taken.
+    taken: Option<oneshot::Sender<()>>,
 }
 
 impl Segments {
-    pub(super) fn new(segments: impl IntoIterator<Item = Bytes>) -> Self {
+    /// The body, and what tells that all of it is on its way.
+    pub(super) fn new(segments: impl IntoIterator<Item = Bytes>) -> (Self, oneshot::Receiver<()>) {
         let left: VecDeque<Bytes> = segments.into_iter().filter(|s| !s.is_empty()).collect();
         let bytes = left.iter().map(|s| s.len() as u64).sum();
-        Self { left, bytes }
+        let (taken, sent) = oneshot::channel();
+        (Self { left, bytes, taken: Some(taken) }, sent)
     }
 }
 
@@ -31,6 +36,12 @@ impl Body for Segments {
         let next = self.left.pop_front();
         if let Some(segment) = &next {
             self.bytes -= segment.len() as u64;
+        }
+        if self.left.is_empty()
+            && let Some(taken) = self.taken.take()
+        {
+            // Nobody listens any more when the answer came first.
+            let _ = taken.send(());
         }
         Poll::Ready(next.map(|s| Ok(Frame::data(s))))
     }

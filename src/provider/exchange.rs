@@ -55,13 +55,23 @@ impl Exchange {
                 }
                 Err(error) => {
                     self.closed = true;
-                    // Once the terminal event is here, a reset or a silent server takes nothing away.
-                    if !self.ended {
-                        out.push(StreamEvent::Error { error });
-                    }
+                    self.broke(error, &mut out);
                 }
             }
             self.ready.extend(out);
+        }
+    }
+
+    /// The connection is of no more use. Where the reply had come to its end, a reset or a silent server takes nothing
+    /// away; where it had not, the failure is the connection's, whatever the decoder makes of the missing rest.
+    fn broke(&mut self, error: ProviderError, out: &mut Vec<StreamEvent>) {
+        if self.ended {
+            return;
+        }
+        self.decoder.finish(out);
+        if !out.iter().any(|e| matches!(e, StreamEvent::End { .. })) {
+            out.retain(|e| !matches!(e, StreamEvent::Error { .. }));
+            out.push(StreamEvent::Error { error });
         }
     }
 
@@ -73,7 +83,7 @@ impl Exchange {
         };
         let chunk = tokio::time::timeout(limit, self.source.chunk())
             .await
-            .map_err(|_| ProviderError::timeout(format!("{what} for {} s", limit.as_secs())))??;
+            .map_err(|_| ProviderError::timeout(format!("{what} for {} s", limit.as_secs_f64())))??;
         self.began |= chunk.is_some();
         Ok(chunk)
     }

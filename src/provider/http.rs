@@ -5,7 +5,7 @@ use super::exchange::{Exchange, Source};
 use crate::auth::Key;
 use crate::base::text;
 use crate::model::ProviderError;
-use crate::wire::{self, Decoder, Dialect, Encoded, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,7 +42,21 @@ pub struct Endpoint {
 
 impl Endpoint {
     fn url(&self) -> String {
-        format!("{}{}", self.base_url.trim_end_matches('/'), self.wire.path())
+        let base = self.base_url.trim_end_matches('/');
+        // Vendors write their addresses with and without the version, and people copy either.
+        let base = if self.wire.path().starts_with("/v1/") { base.strip_suffix("/v1").unwrap_or(base) } else { base };
+        format!("{base}{}", self.wire.path())
+    }
+
+    /// What a request has besides its content: the wire's, the provider's (which win) and the key.
+    fn headers(&self) -> Vec<(&str, String)> {
+        let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
+        let key = self.key.as_ref().map(|key| match self.wire.key_style() {
+            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
+            KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
+        });
+        wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
 }
 
@@ -65,19 +79,25 @@ impl HttpProvider {
     /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
-        let body = reqwest::Body::wrap(Segments::new(encoded.body.iter().cloned()));
+        let (segments, sent) = Segments::new(encoded.body.iter().cloned());
+        let body = reqwest::Body::wrap(segments);
         let mut request = client.post(self.endpoint.url()).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in &self.endpoint.headers {
+        for (name, value) in self.endpoint.headers() {
             request = request.header(name, value);
         }
-        if let Some(key) = &self.endpoint.key {
-            request = request.header("authorization", format!("Bearer {}", key.secret()));
-        }
-        let limit = self.endpoint.timeouts.connect + self.endpoint.timeouts.first_byte;
-        let response = tokio::time::timeout(limit, request.body(body).send())
-            .await
-            .map_err(|_| ProviderError::timeout(format!("no answer from {} for {} s", self.endpoint.base_url, limit.as_secs())))?
-            .map_err(|e| transport_error(&e))?;
+        let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
+        let late = async {
+            // A server that never takes the request in is late as well.
+            let _ = tokio::time::timeout(connect.saturating_add(first_byte), sent).await;
+            tokio::time::sleep(first_byte).await;
+        };
+        let response = tokio::select! {
+            response = request.body(body).send() => response.map_err(|e| transport_error(&e))?,
+            () = late => {
+                let (place, limit) = (&self.endpoint.base_url, first_byte.as_secs_f64());
+                return Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")));
+            }
+        };
         if response.status().is_success() {
             let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));

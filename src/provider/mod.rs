@@ -28,7 +28,7 @@ impl Provider {
     pub fn id(&self) -> &str {
         match self {
             Self::Http(p) => &p.endpoint().provider,
-            Self::Scripted(_) => scripted::ID,
+            Self::Scripted(p) => p.id(),
         }
     }
 

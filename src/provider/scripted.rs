@@ -6,14 +6,11 @@ use super::exchange::{Exchange, Source};
 use super::http::Timeouts;
 use crate::model::{BlockKind, Delta, ProviderError, Request, Stop, StreamEvent, Usage};
 use crate::wire::openai_chat::{self, Head, ReplyWriter};
-use crate::wire::{Decoder, Dialect, Encoded, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, Wire};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-/// Its id as a provider.
-pub const ID: &str = "scripted";
 
 /// One reply of the script.
 #[derive(Debug, Clone)]
@@ -23,19 +20,28 @@ pub struct Scene {
     pub calls: Vec<(&'static str, serde_json::Value)>,
 }
 
-/// A plug to pull: which request of the run, and after how many bytes of its reply the connection breaks.
+/// A plug to pull, at one request of this provider, counted from 0.
 #[derive(Debug, Clone, Copy)]
-pub struct Cut {
+pub struct Fault {
     pub request: usize,
-    pub after_bytes: usize,
+    pub kind: FaultKind,
 }
 
-/// Replies with scene N to a history that holds the results of N earlier scenes, so that a repeated request gets the
-/// same reply.
+#[derive(Debug, Clone, Copy)]
+pub enum FaultKind {
+    /// The connection breaks after this many bytes of the reply.
+    CutAfter(usize),
+    /// "Too many requests; come back in this many seconds."
+    RateLimit { retry_after_s: u32 },
+}
+
+/// Replies with scene N to a history that holds the calls of N earlier scenes, so that a repeated request gets the same
+/// reply, from whichever of several scripted providers.
 #[derive(Debug)]
 pub struct Scripted {
+    id: String,
     scenes: Vec<Scene>,
-    cuts: Vec<Cut>,
+    faults: Vec<Fault>,
     /// Between two pieces of a stream, so that a person can watch.
     pace: Duration,
     requests: AtomicUsize,
@@ -49,12 +55,23 @@ pub(super) enum Piece {
 }
 
 impl Scripted {
-    pub fn new(scenes: Vec<Scene>, cuts: Vec<Cut>, pace: Duration) -> Self {
-        Self { scenes, cuts, pace, requests: AtomicUsize::new(0) }
+    pub fn new(id: &str, scenes: Vec<Scene>, faults: Vec<Fault>, pace: Duration) -> Self {
+        Self { id: id.to_owned(), scenes, faults, pace, requests: AtomicUsize::new(0) }
+    }
+
+    /// The provider's id.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let fault = self.faults.iter().find(|f| f.request == number).map(|f| f.kind);
+        if let Some(FaultKind::RateLimit { retry_after_s }) = fault {
+            let headers = [("retry-after".to_owned(), retry_after_s.to_string())];
+            let body = br#"{"error":{"message":"too many requests (on purpose)","type":"rate_limit_error"}}"#;
+            return Err(wire::classify(Wire::OpenaiChat, 429, &headers, body));
+        }
         let bytes = encoded.to_vec();
         let request =
             openai_chat::decode_request(&bytes).map_err(|e| ProviderError::network(format!("the script cannot read the request: {e}")))?;
@@ -63,7 +80,7 @@ impl Scripted {
             return Err(ProviderError::network(format!("the script has no scene {turn}")));
         };
         let mut pieces: VecDeque<Piece> = VecDeque::new();
-        let mut left = self.cuts.iter().find(|c| c.request == number).map(|c| c.after_bytes);
+        let mut left = if let Some(FaultKind::CutAfter(bytes)) = fault { Some(bytes) } else { None };
         let mut writer = ReplyWriter::new(Head { id: format!("scene-{turn}"), model: request.model.clone(), created: 0 });
         for event in scene.events(turn, &request, bytes.len()) {
             let mut frame = Vec::new();

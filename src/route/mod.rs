@@ -7,6 +7,7 @@ mod receipt;
 mod router;
 
 pub use crate::session::{Attempt, Outcome};
+pub use cooldown::{Cooldowns, Identity};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
-pub use router::{Ask, Link, Live, LiveEvent, Router};
+pub use router::{Ask, Link, Live, LiveEvent, Rest, Router};

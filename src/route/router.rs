@@ -1,18 +1,17 @@
 //! The door itself: carries out what the plan decides and hands the reply's events up as they come.
 
-use super::cooldown::{Cooldowns, Identity};
+use super::cooldown::{Cooldowns, Identity, Ready};
 use super::cost::cost_usd;
 use super::plan::{Plan, Rules, Step};
 use super::receipt::Exhausted;
 use crate::base::clock::{self, Clock, Moment};
 use crate::base::id;
 use crate::catalog::Price;
-use crate::model::{Delta, Origin, ProviderError, Request, StreamEvent, Usage};
+use crate::model::{Class, Delta, Origin, ProviderError, Request, StreamEvent, Usage};
 use crate::provider::{Exchange, Provider};
 use crate::session::{Attempt, Outcome};
-use crate::wire::Encoder;
-use crate::wire::quirk::Calls;
-use crate::wire::quirk::calls::{self, ReplyFilter};
+use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
+use crate::wire::{Encoded, Encoder};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,8 +25,14 @@ pub struct Link {
     /// Who answers, as replies are marked.
     origin: Origin,
     price: Option<Price>,
-    calls: Calls,
-    encoder: Mutex<Encoder>,
+    speech: Mutex<Speech>,
+}
+
+/// How a link is spoken to.
+#[derive(Debug)]
+struct Speech {
+    dialect: Dialect,
+    encoder: Encoder,
 }
 
 impl Link {
@@ -35,9 +40,28 @@ impl Link {
     pub fn new(id: String, upstream: String, provider: Provider, account: Option<String>, price: Option<Price>) -> Self {
         let origin = Origin { provider: provider.id().to_owned(), account, model: upstream };
         let dialect = provider.dialect().to_target(origin.clone());
-        let calls = dialect.calls;
-        let encoder = Mutex::new(Encoder::new(provider.wire(), dialect));
-        Self { id, provider, origin, price, calls, encoder }
+        let encoder = Encoder::new(provider.wire(), dialect.clone());
+        Self { id, provider, origin, price, speech: Mutex::new(Speech { dialect, encoder }) }
+    }
+
+    /// The request in this link's own words, and how its reply is to be read back.
+    fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
+        // The encoder keeps only bytes that it can make again, so one left by a panic is as good as new.
+        let Speech { dialect, encoder } = &mut *self.speech.lock().unwrap_or_else(PoisonError::into_inner);
+        let encoded = encoder.encode(&quirk::prepare(dialect, request));
+        (encoded, ReplyFilter::of(dialect, request))
+    }
+
+    /// A server that cannot hold a reply to a schema is asked without one from now on. Whether that is news.
+    fn relax(&self, error: &ProviderError) -> bool {
+        let mut speech = self.speech.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.class != Class::BadRequest || speech.dialect.calls != Calls::Constrained {
+            return false;
+        }
+        tracing::debug!(link = self.id, %error, "no schema for replies; reading calls out of text");
+        speech.dialect.calls = Calls::Text;
+        speech.encoder = Encoder::new(self.provider.wire(), speech.dialect.clone());
+        true
     }
 
     fn identity(&self) -> Identity {
@@ -58,6 +82,15 @@ pub struct Router {
     rules: Rules,
     clock: Clock,
     cooldowns: Mutex<Cooldowns>,
+}
+
+/// Whether a link may be tried, and what keeps it from it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rest {
+    Ready,
+    For(Duration, ProviderError),
+    /// Until something changes outside of this process.
+    Out(ProviderError),
 }
 
 /// A question to a model.
@@ -103,6 +136,22 @@ impl Router {
 
     pub fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    /// From now on these links are used. What is known of links that failed stays.
+    pub fn set_links(&mut self, links: Vec<Link>) {
+        self.links = links;
+    }
+
+    /// Each link with the time until it may be tried.
+    pub fn rests(&self) -> Vec<(&Link, Rest)> {
+        let (now, cooldowns) = (self.clock.now(), self.cooldowns());
+        let rest = |link: &Link| match cooldowns.ready(&link.identity(), now) {
+            Ready::Now => Rest::Ready,
+            Ready::At(until, error, _) => Rest::For(until.since(now), error),
+            Ready::Never(error, _) => Rest::Out(error),
+        };
+        self.links.iter().map(|l| (l, rest(l))).collect()
     }
 
     fn cooldowns(&self) -> MutexGuard<'_, Cooldowns> {
@@ -184,23 +233,18 @@ impl Live<'_> {
     }
 
     /// Sends the request over a link.
-    async fn attempt(&mut self, link: usize) {
-        let Some(link) = self.router.links.get(link) else { return };
+    async fn attempt(&mut self, ix: usize) {
+        let Some(link) = self.router.links.get(ix) else { return };
         let began = self.router.clock.now();
         self.request.model.clone_from(&link.origin.model);
-        let rewritten = calls::rewrite(link.calls, &self.request);
-        let request = rewritten.as_ref().unwrap_or(&self.request);
-        // The encoder keeps only bytes that it can make again, so one left by a panic is as good as new.
-        let encoded = link.encoder.lock().unwrap_or_else(PoisonError::into_inner).encode(request);
+        let (encoded, filter) = link.encode(&self.request);
         for loss in &encoded.losses {
             tracing::debug!(link = link.id, at = loss.at, what = loss.what, "not carried by this wire");
         }
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
         match self.in_time(link.provider.send(&encoded)).await.and_then(|sent| sent) {
-            Ok(exchange) => {
-                let filter = ReplyFilter::new(link.calls, &self.request.tools);
-                self.open = Some(Open { link, exchange, filter, began, shown: 0, committed: false, ended: false });
-            }
+            Ok(exchange) => self.open = Some(Open { link, exchange, filter, began, shown: 0, committed: false, ended: false }),
+            Err(error) if link.relax(&error) => Box::pin(self.attempt(ix)).await,
             Err(error) => self.failed(link, began, error),
         }
     }
@@ -222,7 +266,9 @@ impl Live<'_> {
             }
             None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
             Some(event) => {
-                for event in open.filter.push(event) {
+                let mut out = Vec::new();
+                open.filter.push(event, &mut out);
+                for event in out {
                     open.committed |= event.is_content();
                     open.ended |= matches!(event, StreamEvent::End { .. });
                     if let StreamEvent::Delta { delta: Delta::Text { text }, .. } = &event {

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Entry {
-    /// The first line: what this session is. A later one says what changed on resume.
+    /// The first line: what this session is. A later one says what changed: on resume, or when it went over to another
+    /// agent or model. The system message of another agent follows it.
     Session(Session),
     /// A message of the conversation, in order.
     Message { message: Message },

@@ -14,7 +14,7 @@ mod shell;
 mod shell_output;
 mod walk;
 
-pub use registry::Registry;
+pub use registry::{NAMES, Registry};
 
 use crate::base::Failure;
 use crate::base::redact::Redactor;

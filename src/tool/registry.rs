@@ -12,6 +12,9 @@ use crate::base::{Failure, nearest};
 use crate::model::ToolSpec;
 use std::sync::Arc;
 
+/// What the built-in tools are called, in their order, without making them.
+pub const NAMES: &[&str] = &["list_files", "read_file", "grep", "create_file", "replace_in_file", "delete_file", "shell"];
+
 /// An ordered set of tools and their specs; the order and the bytes of the specs never change once made.
 #[derive(Clone)]
 pub struct Registry {

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
+/// Characters of the command in a line for people.
+const SHOWN: usize = 120;
+
 pub struct Shell {
     schema: Value,
 }
@@ -117,7 +120,14 @@ impl Tool for Shell {
 
     fn describe(&self, args: &Args) -> String {
         let place = args::peek(args, "cwd").filter(|c| !c.is_empty() && *c != ".").map_or_else(String::new, |c| format!(" (in {c})"));
-        format!("{}: {}{place}", self.name(), text::one_line(args::peek(args, "command").unwrap_or("?"), 120))
+        format!("{}: {}{place}", self.name(), text::one_line(args::peek(args, "command").unwrap_or("?"), SHOWN))
+    }
+
+    /// The whole command, where the line has only its beginning.
+    fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
+        let command = args::peek(args, "command")?.trim();
+        let whole = command.lines().nth(1).is_none() && command.chars().count() <= SHOWN;
+        (!whole).then(|| ctx.redactor.redact(command).into_owned())
     }
 
     fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {

@@ -245,7 +245,7 @@ fn deleting_takes_the_link_not_its_target_and_never_a_folder() {
     b.call("delete_file", json!({"path": "bin"})).unwrap();
     assert!(b.refusal("delete_file", json!({"path": "d"})).contains("is a folder; nothing was deleted"));
     assert!(b.refusal("delete_file", json!({"path": "."})).contains("is a folder"));
-    assert_eq!(b.refusal("delete_file", json!({"path": "gone"})), "gone does not exist");
+    assert_eq!(b.refusal("delete_file", json!({"path": "gone"})), "gone does not exist; . holds d");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The classifier: statuses, headers and bodies to class, scope and time.
+
 use super::*;
 
 fn verdict(status: u16, body: &str) -> (Class, Scope) {

@@ -21,10 +21,13 @@
 //! assert_eq!(reply.finish().message.joined_text(), "hello");
 //! ```
 
+pub mod anthropic;
 pub mod classify;
 mod json_out;
+mod lenient;
 pub mod openai_chat;
 pub mod quirk;
+mod rope;
 mod sniff;
 pub mod sse;
 pub mod wait;
@@ -44,16 +47,29 @@ pub enum Wire {
     /// OpenAI's Chat Completions, and everything that calls itself compatible with it.
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    /// Anthropic's Messages.
+    #[serde(rename = "anthropic")]
+    Anthropic,
+}
+
+/// How a key is shown to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStyle {
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY`.
+    XApiKey,
 }
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 1] = [Self::OpenaiChat];
+    pub const ALL: [Self; 2] = [Self::OpenaiChat, Self::Anthropic];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => openai_chat::NAME,
+            Self::Anthropic => anthropic::NAME,
         }
     }
 
@@ -61,6 +77,22 @@ impl Wire {
     pub const fn path(self) -> &'static str {
         match self {
             Self::OpenaiChat => "/chat/completions",
+            Self::Anthropic => "/v1/messages",
+        }
+    }
+
+    pub const fn key_style(self) -> KeyStyle {
+        match self {
+            Self::OpenaiChat => KeyStyle::Bearer,
+            Self::Anthropic => KeyStyle::XApiKey,
+        }
+    }
+
+    /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::OpenaiChat => &[],
+            Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
 }
@@ -124,18 +156,21 @@ pub struct Encoder(EncoderKind);
 #[derive(Debug)]
 enum EncoderKind {
     OpenaiChat(openai_chat::Encoder),
+    Anthropic(anthropic::Encoder),
 }
 
 impl Encoder {
     pub fn new(wire: Wire, dialect: Dialect) -> Self {
         Self(match wire {
             Wire::OpenaiChat => EncoderKind::OpenaiChat(openai_chat::Encoder::new(dialect)),
+            Wire::Anthropic => EncoderKind::Anthropic(anthropic::Encoder::new(dialect)),
         })
     }
 
     pub fn encode(&mut self, request: &Request) -> Encoded {
         match &mut self.0 {
             EncoderKind::OpenaiChat(chat) => chat.encode(request),
+            EncoderKind::Anthropic(anthropic) => anthropic.encode(request),
         }
     }
 }
@@ -159,13 +194,15 @@ pub struct Decoder {
 #[derive(Debug)]
 enum DecoderKind {
     OpenaiChat(openai_chat::ReplyDecoder),
+    Anthropic(anthropic::ReplyDecoder),
 }
 
 impl Decoder {
-    /// `dialect` is that of the request; nothing in the reply of this first wire depends on it yet beyond its wire.
+    /// `dialect` is that of the request; nothing in a reply depends on it yet beyond its wire.
     pub fn new(wire: Wire, _dialect: &Dialect) -> Self {
         let kind = match wire {
             Wire::OpenaiChat => DecoderKind::OpenaiChat(openai_chat::ReplyDecoder::default()),
+            Wire::Anthropic => DecoderKind::Anthropic(anthropic::ReplyDecoder::default()),
         };
         Self { body: sniff::Body::default(), kind }
     }
@@ -175,6 +212,7 @@ impl Decoder {
     pub fn with_tools(mut self, tools: &[ToolSpec]) -> Self {
         match &mut self.kind {
             DecoderKind::OpenaiChat(chat) => chat.expect_tools(tools),
+            DecoderKind::Anthropic(anthropic) => anthropic.expect_tools(tools),
         }
         self
     }
@@ -183,6 +221,7 @@ impl Decoder {
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
         match &mut self.kind {
             DecoderKind::OpenaiChat(chat) => self.body.feed(bytes, &mut |piece| chat.piece(&piece, out)),
+            DecoderKind::Anthropic(anthropic) => self.body.feed(bytes, &mut |piece| anthropic.piece(&piece, out)),
         }
     }
 
@@ -194,6 +233,10 @@ impl Decoder {
                 self.body.finish(&mut |piece| chat.piece(&piece, out));
                 chat.finish(self.body.nature(), out);
             }
+            DecoderKind::Anthropic(anthropic) => {
+                self.body.finish(&mut |piece| anthropic.piece(&piece, out));
+                anthropic.finish(self.body.nature(), out);
+            }
         }
     }
 }
@@ -203,6 +246,7 @@ impl Decoder {
 pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
     match wire {
         Wire::OpenaiChat => classify::http(status, headers, body),
+        Wire::Anthropic => anthropic::classify(status, headers, body),
     }
 }
 
@@ -217,6 +261,6 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown wire `openai-chta`; known: openai-chat (did you mean `openai-chat`?)");
+        assert_eq!(error.to_string(), "unknown wire `openai-chta`; known: openai-chat, anthropic (did you mean `openai-chat`?)");
     }
 }

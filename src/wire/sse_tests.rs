@@ -1,3 +1,5 @@
+//! The SSE decoder: every way to cut, frame and break a stream.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 const MAX_S: f64 = 35.0 * 86400.0;
 const DAY_MS: u64 = 86_400_000;
 
-/// A usable wait.
-fn sane(seconds: f64) -> Option<f64> {
+/// A usable wait, in seconds: nothing negative, nothing that is no number or absurdly long.
+pub fn sane(seconds: f64) -> Option<f64> {
     (seconds.is_finite() && seconds <= MAX_S).then_some(seconds.max(0.0))
 }
 
@@ -30,7 +30,8 @@ pub fn from_headers(headers: &[(String, String)]) -> Option<f64> {
     ms.or_else(|| header(headers, "retry-after").and_then(|v| seconds_or_date(v, now))).or_else(|| spent_window(headers, now))
 }
 
-fn now_ms(headers: &[(String, String)]) -> u64 {
+/// The time by the reply's own clock, in milliseconds since 1970; ours where it has none.
+pub fn now_ms(headers: &[(String, String)]) -> u64 {
     header(headers, "date").and_then(http_date_ms).unwrap_or_else(clock::unix_ms)
 }
 

@@ -1,3 +1,5 @@
+//! The edit engine: what it changes, what it refuses, and which bytes stay.
+
 use super::edit::{Edited, Replacement, Scope, Why, apply};
 use super::locate::Precision;
 use proptest::prelude::*;

@@ -35,6 +35,16 @@ pub enum PathError {
     Io { path: String, error: io::Error },
 }
 
+/// How many names of a folder are told.
+const NAMES: usize = 10;
+
+/// The names in a folder, sorted; of a very full one not all.
+fn names(folder: &Path) -> Option<Vec<String>> {
+    let mut names: Vec<String> = folder.read_dir().ok()?.flatten().take(5_000).filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    Some(names)
+}
+
 impl Workspace {
     /// Opens the folder `root`, which must exist; its links are resolved once, here.
     pub fn open(root: &Path) -> Result<Self, Failure> {
@@ -87,25 +97,34 @@ impl Workspace {
         }
     }
 
-    /// The sentence for a file that is not there, with the nearest names beside it.
+    /// The sentence for a file that is not there, with the nearest names beside it, or else all names where it was sought.
     pub fn missing(&self, path: &Path) -> String {
         let shown = self.show(path);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
             return format!("{shown} does not exist");
         };
-        let Ok(entries) = parent.read_dir() else {
-            return format!("{shown} does not exist, nor does the folder {}", self.show(parent));
+        let Some(names) = names(parent) else {
+            let there = parent.ancestors().skip(1).take_while(|a| a.starts_with(&*self.root)).find_map(|a| Some((a, names(a)?)));
+            let holds = there.map_or_else(String::new, |(folder, names)| self.holds(folder, &names));
+            return format!("{shown} does not exist, nor does the folder {}{holds}", self.show(parent));
         };
-        let names: Vec<String> = entries.flatten().take(5_000).filter_map(|e| e.file_name().into_string().ok()).collect();
         let near: Vec<String> = nearest::nearest(name, names.iter().map(String::as_str))
             .into_iter()
             .map(|n| format!("`{}`", self.show(&parent.join(n))))
             .collect();
         if near.is_empty() {
-            format!("{shown} does not exist")
+            format!("{shown} does not exist{}", self.holds(parent, &names))
         } else {
             format!("{shown} does not exist; did you mean {}?", near.join(", "))
         }
+    }
+
+    /// What a folder holds: the real names keep a model from guessing the next one.
+    fn holds(&self, folder: &Path, names: &[String]) -> String {
+        let folder = self.show(folder);
+        let shown: Vec<&str> = names.iter().take(NAMES).map(String::as_str).collect();
+        let more = if names.len() > shown.len() { ", ..." } else { "" };
+        if shown.is_empty() { format!("; {folder} is empty") } else { format!("; {folder} holds {}{more}", shown.join(", ")) }
     }
 
     fn walk(&self, given: &str, last: Last) -> Result<PathBuf, PathError> {

@@ -1,3 +1,5 @@
+//! The border of the workspace: every way out is closed.
+
 use super::path::{PathError, Workspace};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -99,4 +101,14 @@ fn a_missing_file_names_its_neighbours() {
     let p = place();
     let text = p.ws.missing(&p.ws.root().join("src/mian.rs"));
     assert_eq!(text, "src/mian.rs does not exist; did you mean `src/main.rs`?");
+    let missing = |path: &str| p.ws.missing(&p.ws.root().join(path));
+    assert_eq!(missing("src/README.txt"), "src/README.txt does not exist; src holds main.rs");
+    let nowhere = missing("tests/deep/x.py");
+    assert!(nowhere.starts_with("tests/deep/x.py does not exist, nor does the folder tests/deep; . holds "), "{nowhere}");
+    std::fs::create_dir(p.ws.root().join("none")).unwrap();
+    assert_eq!(missing("none/x"), "none/x does not exist; none is empty");
+    for n in 0..11 {
+        std::fs::write(p.ws.root().join(format!("none/{n:02}")), "").unwrap();
+    }
+    assert_eq!(missing("none/xyz.py"), "none/xyz.py does not exist; none holds 00, 01, 02, 03, 04, 05, 06, 07, 08, 09, ...");
 }

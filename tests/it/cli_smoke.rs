@@ -15,7 +15,7 @@ fn version_is_one_line_and_needs_no_home() {
 fn help_names_the_commands_and_goes_to_stdout_without_colours() {
     let env = TestEnv::new();
     let out = env.pup().arg("--help").run().expect_code(0);
-    for command in ["run", "demo", "config", "trust", "sessions", "debug"] {
+    for command in ["run", "demo", "agents", "models", "config", "trust", "sessions", "doctor", "debug"] {
         assert!(out.stdout.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))), "no `{command}`\n{}", out.report());
         let help = env.pup().args([command, "--help"]).run().expect_code(0);
         assert!(help.stdout.contains("Usage:") && !help.stdout.contains('\x1b'), "{}", help.report());

@@ -7,10 +7,23 @@
     reason = "a test that cannot go on says so by failing; helpers of tests are outside #[test] functions"
 )]
 
+mod agents;
+mod anthropic;
 mod architecture;
+mod calls;
 mod cli_smoke;
+mod cuts;
+mod demo;
+mod faults;
+mod interrupt;
+mod journal;
+mod models;
 mod readme;
 mod recordings;
+mod recordings_anthropic;
+mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
+mod task;
+mod terminal;

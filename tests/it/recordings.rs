@@ -23,13 +23,15 @@ fn recordings() -> Option<PathBuf> {
     None
 }
 
-struct Exchange {
-    name: String,
-    provider: String,
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    expect: Value,
+/// A recorded exchange with what is expected of its reply.
+pub struct Exchange {
+    pub name: String,
+    pub provider: String,
+    pub request: Value,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub expect: Value,
 }
 
 fn json(path: &Path) -> Value {
@@ -37,6 +39,11 @@ fn json(path: &Path) -> Value {
 }
 
 fn chat() -> Option<Vec<Exchange>> {
+    exchanges("chat")
+}
+
+/// All exchanges of one API, in order of their names.
+pub fn exchanges(api: &str) -> Option<Vec<Exchange>> {
     let root = recordings()?;
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
@@ -48,7 +55,7 @@ fn chat() -> Option<Vec<Exchange>> {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             let Some(case) = name.strip_suffix(".json").filter(|c| !c.ends_with(".expect")) else { continue };
             let envelope = json(&file);
-            if envelope["api"] != "chat" {
+            if envelope["api"] != api {
                 continue;
             }
             let response = &envelope["response"];
@@ -61,6 +68,7 @@ fn chat() -> Option<Vec<Exchange>> {
             found.push(Exchange {
                 name: format!("{}/{case}", folder.file_name().unwrap().to_string_lossy()),
                 provider: envelope["provider"].as_str().unwrap().to_owned(),
+                request: envelope["request"]["body"].clone(),
                 status: response["status"].as_u64().unwrap().try_into().unwrap(),
                 headers: headers.map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect(),
                 body,

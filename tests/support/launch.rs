@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub enum Stdin {
     Bytes(Vec<u8>),
     /// A pipe that stays open and silent until the program ends.
     Open,
+    /// These few bytes, then the same.
+    BytesThenOpen(Vec<u8>),
 }
 
 /// Who reads what the program writes to stdout.
@@ -27,6 +29,8 @@ pub enum Stdout {
     Captured,
     /// A pipe whose reader left before the program began, so that each write fails with EPIPE.
     ReaderGone,
+    /// A pipe that somebody holds open and never reads: once it is full, each write blocks.
+    Unread,
 }
 
 /// A program that is about to run. A builder: each call returns it changed.
@@ -60,6 +64,12 @@ impl Launch {
 
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable that is not set.
+    pub fn env_default(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.entry(name.as_ref().to_owned()).or_insert_with(|| value.as_ref().to_owned());
         self
     }
 
@@ -108,7 +118,7 @@ impl Launch {
         let mut command = Command::new(&self.program);
         command.args(&self.args).env_clear().envs(&self.env).current_dir(&self.cwd).stderr(Stdio::piped());
         command.stdout(match self.stdout {
-            Stdout::Captured => Stdio::piped(),
+            Stdout::Captured | Stdout::Unread => Stdio::piped(),
             // Only the writing end lives on.
             Stdout::ReaderGone => Stdio::from(std::io::pipe().expect("a pipe").1),
         });
@@ -119,11 +129,14 @@ impl Launch {
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {line}: {e}"));
         let seen = Arc::new(Seen::default());
         let mut readers = vec![collect(child.stderr.take().expect("a piped stderr"), Arc::clone(&seen), Stream::Err)];
-        if let Some(out) = child.stdout.take() {
-            readers.push(collect(out, Arc::clone(&seen), Stream::Out));
+        let mut unread = None;
+        match (self.stdout, child.stdout.take()) {
+            (Stdout::Unread, out) => unread = out,
+            (_, Some(out)) => readers.push(collect(out, Arc::clone(&seen), Stream::Out)),
+            (_, None) => {}
         }
         let held = feed(child.stdin.take(), self.stdin);
-        Running { child, seen, readers, held, line, deadline: Instant::now() + self.limit }
+        Running { child, seen, readers, held, _unread: unread, line, deadline: Instant::now() + self.limit }
     }
 
     /// The same program as the pseudo terminal wants it.
@@ -151,6 +164,10 @@ fn feed(pipe: Option<ChildStdin>, stdin: Stdin) -> Option<ChildStdin> {
             // A program that leaves without reading its input is no failure of the test.
             thread::spawn(move || drop(pipe.write_all(&bytes)));
             None
+        }
+        (Some(mut pipe), Stdin::BytesThenOpen(bytes)) => {
+            drop(pipe.write_all(&bytes));
+            Some(pipe)
         }
         (pipe, _) => pipe,
     }
@@ -195,6 +212,7 @@ pub struct Running {
     seen: Arc<Seen>,
     readers: Vec<JoinHandle<()>>,
     held: Option<ChildStdin>,
+    _unread: Option<ChildStdout>,
     line: String,
     deadline: Instant,
 }

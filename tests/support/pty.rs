@@ -55,10 +55,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts it in a terminal of `rows` by `columns`, as an xterm with 256 colours. The limit of the launch counts
-    /// from here on.
+    /// Starts it in a terminal of `rows` by `columns`, as an xterm with 256 colours unless the launch
+    /// names a TERM. The limit of the launch counts from here on.
     pub fn start(launch: Launch, rows: u16, columns: u16) -> Self {
-        let (command, limit) = launch.env("TERM", "xterm-256color").into_pty_command();
+        let (command, limit) = launch.env_default("TERM", "xterm-256color").into_pty_command();
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = portable_pty::native_pty_system().openpty(size).expect("a pseudo terminal");
         let child = pair.slave.spawn_command(command).expect("the program in the terminal");
@@ -125,15 +125,17 @@ impl Terminal {
         self
     }
 
-    /// Waits for the program's end and returns its exit code.
+    /// Waits for the program's end, and for the last of what it wrote; returns its exit code.
     #[track_caller]
     pub fn wait_exit(&mut self) -> u32 {
         loop {
-            if let Some(status) = self.child.try_wait().expect("the child's state") {
-                return status.exit_code();
+            let ended = self.seen.0.lock().unwrap().ended;
+            match self.child.try_wait().expect("the child's state") {
+                Some(status) if ended => return status.exit_code(),
+                _ => {}
             }
             let late = Instant::now() >= self.deadline;
-            assert!(!late, "the program did not end in time\n{}", framed(&self.screen()));
+            assert!(!late, "the program, or something that it started, did not leave the terminal in time\n{}", framed(&self.screen()));
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -196,9 +198,11 @@ mod tests {
 
     #[test]
     fn control_c_reaches_the_program_and_a_new_size_too() {
-        let (_env, mut terminal) = sh("trap 'stty size' WINCH; trap 'echo bye; exit 9' INT; echo up; while :; do sleep 0.05; done", 24, 80);
+        let (_env, mut terminal) =
+            sh("trap 'stty size; echo sized' WINCH; trap 'echo bye; exit 9' INT; echo up; while :; do sleep 0.05; done", 24, 80);
         terminal.wait_for("up").resize(10, 33);
-        terminal.wait_for("10 33").key(Key::Ctrl('c')).wait_for("bye");
+        // Not before the trap is over: some shells die of an interrupt inside one.
+        terminal.wait_for("10 33").wait_for("sized").key(Key::Ctrl('c')).wait_for("bye");
         assert_eq!(terminal.wait_exit(), 9);
     }
 

@@ -150,15 +150,27 @@ impl Server {
 
     /// A task in turns: a request with k tool results gets `replies[k]`, however often it is sent.
     pub fn turns(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::start(Self::turn_source(replies))
+    }
+
+    fn turn_source(replies: impl IntoIterator<Item = Reply>) -> Source {
         let replies: Vec<Reply> = replies.into_iter().collect();
-        Self::respond(move |request| {
+        Source::Responder(Box::new(move |request| {
             let after_the_last = || Reply::error(400, "script_over", &format!("turn {} is not in the script", request.turn()));
             replies.get(request.turn()).cloned().unwrap_or_else(after_the_last)
-        })
+        }))
+    }
+
+    /// The same as [`Self::turns`] on a port that somebody else chose, see [`Refusing`].
+    pub fn turns_on(listener: TcpListener, replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::start_on(listener, Self::turn_source(replies))
     }
 
     fn start(source: Source) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port on 127.0.0.1");
+        Self::start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port on 127.0.0.1"), source)
+    }
+
+    fn start_on(listener: TcpListener, source: Source) -> Self {
         let address = listener.local_addr().expect("the port's number");
         let shared = Arc::new(Shared { source: Mutex::new(source), state: Mutex::default(), changed: Condvar::new() });
         let accept = {
@@ -262,6 +274,30 @@ impl Drop for Server {
         if !thread::panicking() {
             self.judge();
         }
+    }
+}
+
+/// A port of this machine that is taken, and refuses every connection until [`Refusing::listen`].
+pub struct Refusing(tokio::net::TcpSocket);
+
+impl Refusing {
+    pub fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port on 127.0.0.1");
+        Self(socket)
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.0.local_addr().expect("the port's number"))
+    }
+
+    /// Takes connections from now on.
+    pub fn listen(self) -> TcpListener {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let listener = self.0.listen(64).and_then(tokio::net::TcpListener::into_std).expect("a listening socket");
+        listener.set_nonblocking(false).expect("a blocking socket");
+        listener
     }
 }
 

@@ -32,7 +32,7 @@ impl EventSink for StreamFace {
                 "retry_after_s": attempt.retry_after_s, "message": error.message, "discarded_chars": discarded_chars,
             }),
             AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
-            AgentEvent::Usage { usage } => json!({"type": "usage", "usage": usage}),
+            AgentEvent::Usage { usage, model } => json!({"type": "usage", "model": model, "usage": usage}),
             AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
         };
         json_line(&line);

@@ -19,6 +19,16 @@ pub enum Style {
 }
 
 impl Style {
+    /// That of a line of a diff.
+    pub fn of_diff(line: &str) -> Self {
+        match line.as_bytes().first() {
+            Some(b'+') => Self::Green,
+            Some(b'-') => Self::Red,
+            Some(b'@') => Self::Dim,
+            _ => Self::Plain,
+        }
+    }
+
     const fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -70,13 +80,17 @@ pub struct TextFace {
     /// Text has been written since the last line break.
     mid_line: bool,
     streamed: bool,
+    /// Calls that have no result yet: id and line.
+    open: Vec<(String, String)>,
+    /// Several calls run side by side, so a result has to say whose it is.
+    crowd: bool,
     warned_retry: bool,
     quiet: bool,
 }
 
 impl TextFace {
     pub fn new(screen: Screen, quiet: bool) -> Self {
-        Self { screen, mid_line: false, streamed: false, warned_retry: false, quiet }
+        Self { screen, mid_line: false, streamed: false, open: Vec::new(), crowd: false, warned_retry: false, quiet }
     }
 
     /// The end of the run: the answer, where it has not been streamed.
@@ -85,8 +99,8 @@ impl TextFace {
         let streamed = self.screen.stdout && self.streamed;
         if !streamed && !answer.trim().is_empty() {
             let mut out = io::stdout().lock();
-            // Into a pipe the text goes as the model wrote it; a terminal gets no control codes from a model.
-            let text = if self.screen.stdout { text::strip_controls(answer) } else { answer.to_owned() };
+            // No control codes of a model's, into a pipe either: what goes through it ends on somebody's terminal.
+            let text = text::strip_controls(answer);
             let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
         }
     }
@@ -111,18 +125,18 @@ impl TextFace {
         }
     }
 
-    fn result(&mut self, ok: bool, summary: &str, diff: Option<&str>) {
-        self.screen.line(if ok { Style::Dim } else { Style::Yellow }, &format!("  {summary}"));
+    fn result(&mut self, id: &str, ok: bool, summary: &str, diff: Option<&str>) {
+        let whose = self.open.iter().position(|(open, _)| open == id).map(|ix| self.open.remove(ix).1);
+        let text = match whose {
+            Some(line) if self.crowd => format!("  {}: {summary}", text::one_line(&line, 80)),
+            _ => format!("  {summary}"),
+        };
+        self.crowd &= !self.open.is_empty();
+        self.screen.line(if ok { Style::Dim } else { Style::Yellow }, &text);
         let Some(diff) = diff else { return };
         let body = diff.lines().skip_while(|l| l.starts_with("---") || l.starts_with("+++"));
         for line in body.clone().take(DIFF_LINES) {
-            let style = match line.as_bytes().first() {
-                Some(b'+') => Style::Green,
-                Some(b'-') => Style::Red,
-                Some(b'@') => Style::Dim,
-                _ => Style::Plain,
-            };
-            self.screen.line(style, &format!("  {line}"));
+            self.screen.line(Style::of_diff(line), &format!("  {line}"));
         }
         let more = body.count().saturating_sub(DIFF_LINES);
         if more > 0 {
@@ -139,8 +153,10 @@ impl EventSink for TextFace {
                 self.break_line();
                 self.streamed = false;
             }
-            AgentEvent::ToolCall { line, .. } => {
+            AgentEvent::ToolCall { id, line, .. } => {
                 self.break_line();
+                self.crowd |= !self.open.is_empty();
+                self.open.push((id.to_owned(), line.to_owned()));
                 self.screen.line(Style::Bold, &format!("> {}", text::one_line(line, 160)));
             }
             AgentEvent::ToolOutput { text, .. } => {
@@ -148,7 +164,7 @@ impl EventSink for TextFace {
                     self.screen.line(Style::Dim, &format!("  | {}", text::one_line(line, 200)));
                 }
             }
-            AgentEvent::ToolResult { ok, summary, diff, .. } => self.result(ok, summary, diff),
+            AgentEvent::ToolResult { id, ok, summary, diff, .. } => self.result(id, ok, summary, diff),
             AgentEvent::AttemptFailed { attempt, error, discarded_chars } => {
                 self.break_line();
                 self.streamed = false;

@@ -3,7 +3,8 @@
 //! A field of the wrong type counts as absent where the rest still makes sense. Text is borrowed from the line where no
 //! escape forces a copy.
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::wire::lenient::{Count, Text};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -84,88 +85,6 @@ pub struct Function<'a> {
     /// A string by the rules; some servers send the object itself, or null.
     #[serde(borrow)]
     pub arguments: Option<&'a RawValue>,
-}
-
-/// A string; anything else counts as absent, and so does the empty one. A number becomes its digits.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Text<'a>(pub Option<Cow<'a, str>>);
-
-impl<'a> Text<'a> {
-    pub fn get(&self) -> Option<&str> {
-        self.0.as_deref()
-    }
-
-    pub fn into_owned(self) -> Option<String> {
-        self.0.map(Cow::into_owned)
-    }
-
-    fn of(text: Cow<'a, str>) -> Self {
-        Self((!text.is_empty()).then_some(text))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
-        Ok(Text::of(Cow::Borrowed(v)))
-    }
-
-    fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
-        Ok(Text::of(Cow::Owned(v.to_owned())))
-    }
-
-    fn visit_u64<E: Error>(self, v: u64) -> Result<Self::Value, E> {
-        Ok(Text::of(Cow::Owned(v.to_string())))
-    }
-
-    fn visit_i64<E: Error>(self, v: i64) -> Result<Self::Value, E> {
-        Ok(Text::of(Cow::Owned(v.to_string())))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
-}
-
-/// A whole number, also as a string of digits; anything else counts as absent.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Count(pub Option<u64>);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(Self(Text::deserialize(from)?.get().and_then(|t| t.parse().ok())))
-    }
 }
 
 /// A message's content: text, or parts (Mistral streams parts), or nothing.

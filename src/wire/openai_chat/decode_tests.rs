@@ -1,3 +1,5 @@
+//! Replies of Chat Completions as they come, from frames written here.
+
 use super::*;
 use crate::model::{Accumulator, Block, Reply};
 use crate::wire::{Decoder, Dialect, Wire};

@@ -9,6 +9,7 @@ use crate::model::{History, Loss, Message, Request, ResponseFormat, Role, ToolCh
 use crate::wire::Encoded;
 use crate::wire::json_out::Object;
 use crate::wire::quirk::{Dialect, MaxOutput, StreamUsage};
+use crate::wire::rope::Rope;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -32,13 +33,11 @@ struct Head {
 }
 
 /// The messages that are already bytes.
-///
-/// Chunks are merged as they grow, so that even a long history is a handful of segments.
 #[derive(Debug, Default)]
 struct Prefix {
     /// Each message, and where its bytes end, counted from the first message's beginning.
     messages: Vec<(Arc<Message>, usize)>,
-    chunks: Vec<Bytes>,
+    bytes: Rope,
 }
 
 impl Encoder {
@@ -53,9 +52,9 @@ impl Encoder {
         let mut tail = vec![b']'];
         settings(&mut tail, request, &self.dialect, &mut losses);
         tail.push(b'}');
-        let mut body = Vec::with_capacity(self.prefix.chunks.len() + 2);
+        let mut body = Vec::with_capacity(self.prefix.bytes.segments().len() + 2);
         body.push(head);
-        body.extend(self.prefix.chunks.iter().cloned());
+        body.extend_from_slice(self.prefix.bytes.segments());
         body.push(Bytes::from(tail));
         Encoded { body, losses }
     }
@@ -96,7 +95,7 @@ impl Prefix {
         let same = self.messages.iter().zip(history).take_while(|((mine, _), theirs)| Arc::ptr_eq(mine, theirs)).count();
         self.cut(self.whole_run(same, history));
         let from = self.messages.len();
-        let mut writer = Writer::new(dialect, !self.chunks.is_empty());
+        let mut writer = Writer::new(dialect, !self.bytes.is_empty());
         let base = self.len();
         for (at, message) in history.iter().enumerate().skip(from) {
             if message.role != Role::Tool {
@@ -107,7 +106,7 @@ impl Prefix {
         }
         self.close_run(&mut writer, base);
         losses.append(&mut writer.losses);
-        self.push(writer.out);
+        self.bytes.push(writer.out);
     }
 
     /// What waits for the end of a run of tool messages belongs to the run's last message.
@@ -135,31 +134,8 @@ impl Prefix {
 
     /// Forgets all but the first `keep` messages.
     fn cut(&mut self, keep: usize) {
-        if keep == self.messages.len() {
-            return;
-        }
         self.messages.truncate(keep);
-        let mut left = self.len();
-        self.chunks.retain_mut(|chunk| {
-            let kept = left.min(chunk.len());
-            left -= kept;
-            chunk.truncate(kept);
-            kept > 0
-        });
-    }
-
-    fn push(&mut self, bytes: Vec<u8>) {
-        if bytes.is_empty() {
-            return;
-        }
-        let mut last = bytes;
-        while let Some(before) = self.chunks.pop_if(|before| before.len() <= last.len()) {
-            let mut merged = Vec::with_capacity(before.len() + last.len());
-            merged.extend_from_slice(&before);
-            merged.append(&mut last);
-            last = merged;
-        }
-        self.chunks.push(Bytes::from(last));
+        self.bytes.truncate(self.len());
     }
 }
 

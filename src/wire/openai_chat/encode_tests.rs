@@ -1,3 +1,5 @@
+//! Requests of Chat Completions: bytes, losses, and the stable prefix.
+
 use super::*;
 use crate::model::{Block, ImageSource, Origin, Part, ToolCall, ToolResult};
 use crate::wire::{Wire, encode};

@@ -1,3 +1,5 @@
+//! The round trip of requests: written by the client half, read by the server half.
+
 use super::super::names::{wire_id, wire_name};
 use super::*;
 use crate::model::{History, Origin, Part};

@@ -9,14 +9,18 @@
 //! | `constrained-calls` | asks for tool calls as schema-bound text ([`constrained_calls`]) |
 //! | `text-calls` | reads tool calls out of plain text ([`text_calls`]) |
 
-pub mod calls;
+pub mod constrained_calls;
+mod emit;
 pub mod max_tokens;
 pub mod no_stream_options;
 pub mod null_content;
 pub mod send_reasoning;
+mod signature;
+pub mod text_calls;
 
 use crate::base::nearest;
-use crate::model::Origin;
+use crate::model::{Origin, Request, StreamEvent};
+use std::borrow::Cow;
 
 /// A flavour of a wire. The default is the vendor's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,6 +30,8 @@ pub struct Dialect {
     pub missing_content: MissingContent,
     pub reasoning_back: ReasoningBack,
     pub calls: Calls,
+    /// The bound of the output, in tokens, for a wire that requires one where the request sets none.
+    pub default_output: Option<u64>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
     /// without this, to nobody.
     pub target: Option<Origin>,
@@ -85,8 +91,8 @@ const ALL: &[(&str, Apply)] = &[
     (null_content::NAME, null_content::apply),
     (send_reasoning::CONTENT, send_reasoning::apply_content),
     (send_reasoning::PLAIN, send_reasoning::apply_plain),
-    ("constrained-calls", |d| d.calls = Calls::Constrained),
-    ("text-calls", |d| d.calls = Calls::Text),
+    (constrained_calls::NAME, |d| d.calls = Calls::Constrained),
+    (text_calls::NAME, |d| d.calls = Calls::Text),
 ];
 
 /// The names of all quirks, as a catalogue spells them.
@@ -121,6 +127,44 @@ impl Dialect {
     pub fn to_target(mut self, target: Origin) -> Self {
         self.target = Some(target);
         self
+    }
+}
+
+/// The request as this dialect wants to be asked, before it is encoded.
+pub fn prepare<'a>(dialect: &Dialect, request: &'a Request) -> Cow<'a, Request> {
+    match dialect.calls {
+        Calls::Native | Calls::Text => Cow::Borrowed(request),
+        Calls::Constrained => Cow::Owned(constrained_calls::rewrite(request)),
+    }
+}
+
+/// What stands between a decoder's events and everybody else, where a dialect writes calls as text.
+#[derive(Debug)]
+pub enum ReplyFilter {
+    None,
+    Constrained(constrained_calls::CallFilter),
+    Text(text_calls::TextCalls),
+}
+
+impl ReplyFilter {
+    /// The filter for the reply to `request`, as it was before [`prepare`].
+    pub fn of(dialect: &Dialect, request: &Request) -> Self {
+        match dialect.calls {
+            _ if request.tools.is_empty() => Self::None,
+            Calls::Native => Self::None,
+            Calls::Constrained if request.tool_choice == crate::model::ToolChoice::None => Self::None,
+            Calls::Constrained => Self::Constrained(constrained_calls::CallFilter::new(request)),
+            Calls::Text => Self::Text(text_calls::TextCalls::new(request)),
+        }
+    }
+
+    /// Takes an event and appends what it becomes.
+    pub fn push(&mut self, event: StreamEvent, out: &mut Vec<StreamEvent>) {
+        match self {
+            Self::None => out.push(event),
+            Self::Constrained(filter) => filter.push(event, out),
+            Self::Text(filter) => filter.push(event, out),
+        }
     }
 }
 

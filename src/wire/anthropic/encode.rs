@@ -1,0 +1,246 @@
+//! Requests to bodies, turn after turn, serialising only what is new.
+//!
+//! A body is `{"model":..,"tools":[..],"system":[..],"messages":[` + messages + `],` + settings + `}`: what changes from
+//! call to call stands behind the history. Cache marks move from turn to turn, so they are no part of what is kept:
+//! they are put between its bytes when a body is handed out.
+
+use super::message::{Side, Spots, Writer, text};
+use super::settings::{self, Purpose};
+use super::thinking::{Past, Thinking};
+use super::tools;
+use crate::model::{Block, History, Loss, Message, Request, Role, ToolSpec};
+use crate::wire::Encoded;
+use crate::wire::json_out::Object;
+use crate::wire::quirk::Dialect;
+use crate::wire::rope::Rope;
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How many cache marks the wire takes in one request.
+const MAX_MARKS: usize = 4;
+const SHORT_MARK: &[u8] = br#","cache_control":{"type":"ephemeral"}"#;
+const LONG_MARK: &[u8] = br#","cache_control":{"type":"ephemeral","ttl":"1h"}"#;
+
+#[derive(Debug)]
+pub struct Encoder {
+    dialect: Dialect,
+    head: Option<Head>,
+    prefix: Prefix,
+}
+
+/// The beginning of the body and what it was made of.
+#[derive(Debug)]
+struct Head {
+    model: String,
+    tools: Arc<[ToolSpec]>,
+    whole_tools: Vec<Value>,
+    system: Vec<Arc<Message>>,
+    bytes: Bytes,
+    /// Of each system message, counted from the body's beginning.
+    spots: Vec<Spots>,
+}
+
+/// The messages that are already bytes. The last one is left open, for its side may go on.
+#[derive(Debug, Default)]
+struct Prefix {
+    done: Vec<Done>,
+    bytes: Rope,
+    past: Past,
+}
+
+#[derive(Debug)]
+struct Done {
+    message: Arc<Message>,
+    /// Where its bytes end, counted from the first message's beginning.
+    end: usize,
+    /// The side that is open behind it.
+    open: Option<Side>,
+    spots: Spots,
+}
+
+impl Encoder {
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, head: None, prefix: Prefix::default() }
+    }
+
+    pub fn encode(&mut self, request: &Request) -> Encoded {
+        self.encode_for(request, Purpose::Answer)
+    }
+
+    pub(super) fn encode_for(&mut self, request: &Request, purpose: Purpose) -> Encoded {
+        let mut losses = Vec::new();
+        let most = settings::max_tokens(request, &self.dialect);
+        let thinking = Thinking::plan(request, most, self.dialect.target.as_ref(), &mut losses);
+        let system = request.messages.iter().take_while(|m| m.role == Role::System).count();
+        let head = self.head(request, system, &mut losses);
+        self.prefix.extend(&request.messages, system, thinking.past(&request.model), &self.dialect, &mut losses);
+        let mut tail = self.prefix.closing().to_vec();
+        tail.push(b']');
+        let mut o = Object::resume(&mut tail);
+        settings::write(&mut o, request, &self.dialect, &thinking, purpose, &mut losses);
+        o.end();
+        let marks = self.marks(request, system, head.len(), &mut losses);
+        let mut body = vec![head];
+        body.extend_from_slice(self.prefix.bytes.segments());
+        body.push(Bytes::from(tail));
+        Encoded { body: insert(body, &marks), losses }
+    }
+
+    fn head(&mut self, request: &Request, system: usize, losses: &mut Vec<Loss>) -> Bytes {
+        let whole = tools::whole(request);
+        if let Some(head) = &self.head
+            && head.model == request.model
+            && Arc::ptr_eq(&head.tools, &request.tools)
+            && head.whole_tools == whole
+            && head.system.len() == system
+            && head.system.iter().zip(&request.messages).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
+        {
+            return head.bytes.clone();
+        }
+        let mut out = Vec::new();
+        let mut spots = Vec::new();
+        let mut object = Object::begin(&mut out);
+        object.field("model", &request.model);
+        tools::write(&mut object, &request.tools, whole);
+        let kept: Vec<Arc<Message>> = request.messages.iter().take(system).cloned().collect();
+        if kept.iter().flat_map(|m| &m.blocks).any(is_prompt) {
+            let field = object.key("system");
+            field.push(b'[');
+            let mut follows = false;
+            for (at, message) in kept.iter().enumerate() {
+                spots.push(prompt(field, at, message, &mut follows, losses));
+            }
+            field.push(b']');
+        } else {
+            // Nothing to write, but what was left out is named.
+            for (at, message) in kept.iter().enumerate() {
+                spots.push(prompt(&mut Vec::new(), at, message, &mut false, losses));
+            }
+        }
+        object.key("messages").push(b'[');
+        let bytes = Bytes::from(out);
+        let tools = Arc::clone(&request.tools);
+        let model = request.model.clone();
+        self.head = Some(Head { model, tools, whole_tools: whole.to_vec(), system: kept, bytes: bytes.clone(), spots });
+        bytes
+    }
+
+    /// Where marks go, counted from the body's beginning, in order, and their bytes.
+    fn marks(&self, request: &Request, system: usize, head_len: usize, losses: &mut Vec<Loss>) -> Vec<(usize, &'static [u8])> {
+        let mut places: Vec<(usize, bool, usize)> = Vec::new();
+        for (n, mark) in request.cache_marks.iter().enumerate() {
+            let of_system = self.head.as_ref().and_then(|h| h.spots.get(mark.message)).filter(|_| mark.message < system);
+            let (spots, base) = match of_system {
+                Some(spots) => (Some(spots), 0),
+                None => (mark.message.checked_sub(system).and_then(|at| Some(&self.prefix.done.get(at)?.spots)), head_len),
+            };
+            // A block that takes no mark leaves it to the one before it: a little less is cached.
+            let spot = spots.and_then(|s| s.iter().take(mark.block + 1).rev().find_map(|spot| *spot));
+            match spot {
+                Some(spot) => places.push((base + spot, mark.long, n)),
+                None => losses.push(Loss::new(format!("cache_marks[{n}]"), "there is no block that can be marked")),
+            }
+        }
+        places.sort_unstable_by_key(|(at, long, _)| (*at, !long));
+        places.dedup_by_key(|(at, ..)| *at);
+        let room = MAX_MARKS.saturating_sub(tools::whole(request).iter().filter(|t| t.get("cache_control").is_some()).count());
+        // The first one covers what never changes, the last ones what was just added; those between do the least.
+        while places.len() > room {
+            let (_, _, n) = places.remove(usize::from(places.len() > 1 && room > 1));
+            losses.push(Loss::new(format!("cache_marks[{n}]"), "the wire takes four marks"));
+        }
+        let mut short_seen = false;
+        let mark = |(at, long, n): (usize, bool, usize)| {
+            if long && short_seen {
+                losses.push(Loss::new(format!("cache_marks[{n}]"), "an hour's mark behind a short one; it was made short too"));
+            }
+            short_seen |= !long;
+            (at, if short_seen { SHORT_MARK } else { LONG_MARK })
+        };
+        places.into_iter().map(mark).collect()
+    }
+}
+
+fn is_prompt(block: &Block) -> bool {
+    matches!(block, Block::Text { text } if !text.trim().is_empty())
+}
+
+/// Writes a system message's text blocks into the list of the field `system`.
+fn prompt(out: &mut Vec<u8>, at: usize, message: &Message, follows: &mut bool, losses: &mut Vec<Loss>) -> Spots {
+    let mut spots = Vec::with_capacity(message.blocks.len());
+    for (n, block) in message.blocks.iter().enumerate() {
+        let Block::Text { text: t } = block else {
+            losses.push(Loss::new(format!("messages[{at}].blocks[{n}]"), "only text can stand in the system prompt"));
+            spots.push(None);
+            continue;
+        };
+        if t.trim().is_empty() {
+            losses.push(Loss::new(format!("messages[{at}].blocks[{n}]"), "blank text"));
+            spots.push(None);
+            continue;
+        }
+        if std::mem::replace(follows, true) {
+            out.push(b',');
+        }
+        let mut object = Object::begin(out);
+        text(t)(&mut object);
+        object.end();
+        spots.push(Some(out.len() - 1));
+    }
+    spots
+}
+
+impl Prefix {
+    /// Makes the prefix that of `history`, whose first `skip` messages stand elsewhere.
+    fn extend(&mut self, history: &History, skip: usize, past: Past, dialect: &Dialect, losses: &mut Vec<Loss>) {
+        let same = self.done.iter().zip(history.iter().skip(skip)).take_while(|(mine, theirs)| Arc::ptr_eq(&mine.message, theirs)).count();
+        self.cut(if past == self.past { same } else { 0 });
+        self.past = past;
+        let (base, open) = self.done.last().map_or((0, None), |last| (last.end, last.open));
+        let mut writer = Writer::new(dialect, past, open, base);
+        for (at, message) in history.iter().enumerate().skip(skip + self.done.len()) {
+            let spots = writer.message(at, message);
+            let end = base + writer.out.len();
+            self.done.push(Done { message: Arc::clone(message), end, open: writer.open, spots });
+        }
+        losses.append(&mut writer.losses);
+        self.bytes.push(writer.out);
+    }
+
+    /// Forgets all but the first `keep` messages.
+    fn cut(&mut self, keep: usize) {
+        self.done.truncate(keep);
+        self.bytes.truncate(self.done.last().map_or(0, |last| last.end));
+    }
+
+    /// What ends the last message.
+    fn closing(&self) -> &'static [u8] {
+        if self.done.last().is_some_and(|last| last.open.is_some()) { b"]}" } else { b"" }
+    }
+}
+
+/// Puts pieces between the bytes of a body, without copying them. The places are in order.
+fn insert(body: Vec<Bytes>, pieces: &[(usize, &'static [u8])]) -> Vec<Bytes> {
+    if pieces.is_empty() {
+        return body;
+    }
+    let mut out = Vec::with_capacity(body.len() + 2 * pieces.len());
+    let mut pieces = pieces.iter().peekable();
+    let mut end = 0;
+    for mut segment in body {
+        let mut begin = end;
+        end += segment.len();
+        while let Some((at, piece)) = pieces.next_if(|(at, _)| *at < end) {
+            out.push(segment.split_to(at - begin));
+            out.push(Bytes::from_static(piece));
+            begin = *at;
+        }
+        out.push(segment);
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

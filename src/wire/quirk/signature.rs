@@ -1,0 +1,147 @@
+//! Tools in a few words, and their schemas in a form that any grammar compiler takes.
+
+use crate::base::text;
+use crate::model::ToolSpec;
+use serde_json::{Map, Value, json};
+
+/// How deep references and nested types are followed.
+const DEPTH: usize = 6;
+
+/// A tool on one line: `grep(pattern: string, path?: string) - Searches files.`
+pub fn line(tool: &ToolSpec) -> String {
+    let schema = plain(&tool.parameters);
+    let mut out = format!("{}{}", tool.name, arguments(&schema));
+    let about = first_sentence(&tool.description);
+    if !about.is_empty() {
+        out.push_str(" - ");
+        out.push_str(about);
+    }
+    out
+}
+
+fn first_sentence(description: &str) -> &str {
+    let line = description.trim().lines().next().unwrap_or_default();
+    let end = line.find(". ").map_or(line.len(), |at| at + 1);
+    text::prefix(line.get(..end).unwrap_or(line), 200)
+}
+
+fn arguments(schema: &Value) -> String {
+    format!("({})", fields(schema))
+}
+
+fn fields(schema: &Value) -> String {
+    let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let one = |(name, of): (&String, &Value)| {
+        let mark = if required.contains(&name.as_str()) { "" } else { "?" };
+        format!("{name}{mark}: {}", kind(of))
+    };
+    properties.into_iter().flatten().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn kind(schema: &Value) -> String {
+    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
+        return options.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
+    }
+    for key in ["anyOf", "oneOf"] {
+        if let Some(options) = schema.get(key).and_then(Value::as_array) {
+            let shown: Vec<String> = options.iter().map(kind).filter(|k| k != "null").collect();
+            return shown.join("|");
+        }
+    }
+    let named = match schema.get("type") {
+        Some(Value::String(one)) => one.as_str(),
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).find(|t| *t != "null").unwrap_or("any"),
+        _ => "any",
+    };
+    match named {
+        "array" => format!("[{}]", schema.get("items").map_or_else(|| "any".to_owned(), kind)),
+        "object" if schema.get("properties").is_some() => format!("{{{}}}", fields(schema)),
+        other => other.to_owned(),
+    }
+}
+
+/// The schema with its local references written out and without what does not constrain: titles, descriptions,
+/// defaults, number formats. An object without a word on it takes no other fields than its own.
+pub fn plain(schema: &Value) -> Value {
+    let none = Map::new();
+    let defs = ["$defs", "definitions"].iter().find_map(|k| schema.get(*k)?.as_object()).unwrap_or(&none);
+    simplify(schema, defs, DEPTH)
+}
+
+fn simplify(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Value {
+    let Value::Object(map) = schema else { return schema.clone() };
+    if depth == 0 {
+        return json!({});
+    }
+    if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
+        // A reference that leads nowhere constrains nothing.
+        return defs.get(name).map_or_else(|| json!({}), |target| simplify(target, defs, depth - 1));
+    }
+    let mut out = Map::new();
+    for (key, value) in map {
+        let kept = match key.as_str() {
+            "$schema" | "$defs" | "definitions" | "title" | "description" | "default" | "format" | "examples" => continue,
+            "properties" => match value.as_object() {
+                Some(fields) => Value::Object(fields.iter().map(|(k, v)| (k.clone(), simplify(v, defs, depth - 1))).collect()),
+                None => value.clone(),
+            },
+            "items" | "additionalProperties" => simplify(value, defs, depth - 1),
+            "anyOf" | "oneOf" | "allOf" => match value.as_array() {
+                Some(all) => Value::Array(all.iter().map(|v| simplify(v, defs, depth - 1)).collect()),
+                None => value.clone(),
+            },
+            _ => value.clone(),
+        };
+        out.insert(key.clone(), kept);
+    }
+    if out.get("type").and_then(Value::as_str) == Some("object") && !out.contains_key("additionalProperties") {
+        out.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
+    Value::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit() -> ToolSpec {
+        ToolSpec {
+            name: "replace_in_file".into(),
+            description: "Changes a file. All or nothing.\nMore.".into(),
+            parameters: json!({
+                "$schema": "x", "title": "T", "type": "object", "required": ["path", "replacements"],
+                "properties": {
+                    "path": {"type": "string", "description": "d"},
+                    "replacements": {"type": "array", "items": {"$ref": "#/$defs/R"}},
+                    "mode": {"enum": ["a", "b"]},
+                    "limit": {"type": ["integer", "null"], "format": "uint32", "default": null},
+                },
+                "$defs": {"R": {"type": "object", "required": ["old"], "properties": {"old": {"type": "string"}, "all": {"type": "boolean"}, "more": {"$ref": "#/$defs/R"}}}},
+            }),
+        }
+    }
+
+    #[test]
+    fn a_tool_is_one_short_line() {
+        let mut flat = edit();
+        flat.parameters["$defs"]["R"]["properties"].as_object_mut().unwrap().remove("more");
+        assert_eq!(
+            line(&flat),
+            r#"replace_in_file(path: string, replacements: [{old: string, all?: boolean}], mode?: "a"|"b", limit?: integer) - Changes a file."#
+        );
+        let bare = ToolSpec { name: "now".into(), description: String::new(), parameters: json!({"type": "object"}) };
+        assert_eq!(line(&bare), "now()");
+    }
+
+    #[test]
+    fn references_are_written_out_even_where_they_never_end() {
+        let schema = plain(&edit().parameters);
+        let text = schema.to_string();
+        for gone in ["$ref", "$defs", "title", "\"description\"", "uint32", "default"] {
+            assert!(!text.contains(gone), "{gone} in {text}");
+        }
+        assert_eq!(schema["properties"]["replacements"]["items"]["properties"]["old"], json!({"type": "string"}));
+        assert_eq!(schema["additionalProperties"], json!(false));
+    }
+}
