@@ -75,7 +75,8 @@ fn others_are_left_alone() {
     other.kill().unwrap();
     unmarked.kill().unwrap();
     block_on(end("another-session", &[]));
-    (other.wait().unwrap(), unmarked.wait().unwrap());
+    other.wait().unwrap();
+    unmarked.wait().unwrap();
     assert!(alive(&nap).is_empty());
 }
 
