@@ -106,7 +106,7 @@ impl Chat {
         self.engine.switch_agent(agent, limits, links)?;
         let model = self.model().unwrap_or_default();
         self.say(Style::Plain, &format!("{name} goes on with the conversation, on {model}"));
-        for n in &note {
+        if let Some(n) = &note {
             self.say(Style::Yellow, n);
         }
         Ok(())
