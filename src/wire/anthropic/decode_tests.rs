@@ -1,3 +1,5 @@
+//! Replies of Messages, streamed and whole: as they should be, as they are met, cut, split and spoilt at every place.
+
 use super::*;
 use crate::model::{Accumulator, Block, Reply};
 use crate::wire::{Decoder, Dialect, Wire};

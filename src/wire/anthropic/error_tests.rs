@@ -1,3 +1,5 @@
+//! Refusals in the vendor's words, statuses and headers.
+
 use super::*;
 
 const DATE: (&str, &str) = ("date", "Wed, 19 Aug 2026 14:00:00 GMT");

@@ -1,3 +1,5 @@
+//! The server's half of replies: what it writes is read again, and clients can follow it.
+
 use super::*;
 use crate::model::{Accumulator, Class, Message, Role, Scope, ToolCall};
 use crate::wire::{Decoder, Dialect, Wire};
