@@ -263,3 +263,54 @@ proptest! {
         prop_assert_eq!(history::check(t.history()), vec![]);
     }
 }
+
+fn open(ids: &[&str], args: &str) -> History {
+    let calls = ids.iter().map(|id| call(id, args)).collect();
+    [Message::system("s"), Message::user("do it"), Message::new(Role::Assistant, calls)].into_iter().collect()
+}
+
+#[test]
+fn a_resumed_turn_hands_out_only_what_is_not_settled() {
+    let mut t = Turn::resume(open(&["a", "b", "c"], "{}"), vec![done("b")], vec!["and this".into()], LIMITS);
+    let Step::RunTools(calls) = t.step() else { panic!() };
+    assert_eq!(calls.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    t.tool_done(done("a"), Ran::Allowed(None));
+    t.tool_done(done("c"), Ran::Allowed(None));
+    assert_eq!(t.step(), Step::CallModel);
+    assert_eq!(t.history().last().unwrap().joined_text(), "and this");
+    assert!(history::check(t.history()).is_empty());
+}
+
+#[test]
+fn what_is_settled_is_believed_before_its_arguments_are_judged() {
+    // Redaction can break the arguments of a call that did run.
+    let mut t = Turn::resume(open(&["a"], "{\"cut"), vec![ToolResult::text("a", "outcome unknown", true)], vec![], LIMITS);
+    assert_eq!(t.step(), Step::CallModel);
+    assert_eq!(t.history().last().unwrap().tool_results().next().unwrap().joined(), "outcome unknown");
+    let mut t = Turn::resume(open(&["a"], "{\"cut"), vec![], vec![], LIMITS);
+    assert_eq!(t.step(), Step::CallModel, "never begun, and not to be");
+}
+
+#[test]
+fn results_that_are_there_already_count() {
+    let mut history = open(&["a", "b"], "{}");
+    history.push(Message::results(vec![done("a")]));
+    let mut t = Turn::resume(history, vec![done("a")], vec![], LIMITS);
+    assert!(matches!(t.step(), Step::RunTools(c) if c.len() == 1 && c[0].id == "b"));
+    t.tool_done(done("b"), Ran::Allowed(None));
+    assert_eq!(t.step(), Step::CallModel);
+    assert!(history::check(t.history()).is_empty());
+}
+
+#[test]
+fn a_resumed_turn_that_was_answered_has_ended_unless_it_is_told_more() {
+    let answered = |text: &str| [Message::user("u"), Message::assistant(text)].into_iter().collect::<History>();
+    let mut t = Turn::resume(answered("it is 4"), vec![], vec![], LIMITS);
+    assert_eq!((ended(&mut t).cause, t.answer().as_str(), t.turns()), (Cause::Done, "it is 4", 0));
+    let mut t = Turn::resume(answered("it is 4"), vec![], vec!["why?".into()], LIMITS);
+    assert_eq!(t.step(), Step::CallModel);
+    let thought = Message::new(Role::Assistant, vec![Block::Thinking { text: "hm".into(), signature: None, redacted: false }]);
+    let mut t = Turn::resume([Message::user("u"), thought].into_iter().collect(), vec![], vec![], LIMITS);
+    assert_eq!(t.step(), Step::CallModel);
+    assert!(t.history().last().unwrap().joined_text().contains("empty"));
+}

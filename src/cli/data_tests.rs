@@ -208,7 +208,7 @@ fn sessions_screens() {
     hint: `pup run "..."` starts one
     "#);
     let mut journal = home.session();
-    insta::assert_snapshot!(home.run("sessions list"), @"20261123-000000-aaaaaa  TIME  open  fix it");
+    insta::assert_snapshot!(home.run("sessions list"), @"20261123-000000-aaaaaa  TIME  running  fix it");
     let intent = Intent { call_id: "d".into(), tool: "shell".into(), args: "{}".into(), effect: Effect::Exec, files: vec![] };
     journal.append(&Entry::Intent(intent)).unwrap();
     insta::assert_snapshot!(home.run("sessions show last"), @r#"
@@ -236,7 +236,7 @@ fn sessions_screens() {
     ... 2 more lines
 
     unknown outcome: shell {}
-    not ended: it is running, or was stopped from outside
+    it is running
     "#);
     journal.append(&Entry::End(End { cause: Cause::Limit, text: None })).unwrap();
     insta::assert_snapshot!(home.run("sessions list --json"), @r#"
@@ -249,6 +249,7 @@ fn sessions_screens() {
         "cwd": "/repo",
         "prompt": "fix \u001b[31mit",
         "messages": 4,
+        "status": "running",
         "ended": "limit",
         "problem": null
       }

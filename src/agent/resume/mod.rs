@@ -84,7 +84,7 @@ impl Plan {
             _ if !self.open.is_empty() || !self.prompts.is_empty() => Rest::Work,
             (Some(Role::User | Role::Tool), _) => Rest::Work,
             (Some(Role::Assistant), None) => Rest::Answered,
-            (Some(Role::Assistant | Role::System), _) | (None, _) => Rest::Nothing,
+            (Some(Role::Assistant | Role::System) | None, _) => Rest::Nothing,
         }
     }
 }
@@ -126,13 +126,20 @@ fn known(call: &ToolCall, last: Option<&str>, recent: &[Line]) -> Known {
     }
 }
 
-/// Prompts of the session's first line and of each later resume that no message of the user followed.
+/// Prompts of the session's first line and of each later resume that had not become messages when the process died. The
+/// model is never asked before all of them have.
 fn undelivered(entries: &[Line]) -> Vec<String> {
     let mut waiting: Vec<String> = Vec::new();
     for line in entries {
         match &line.entry {
             Entry::Session(session) => waiting.extend(session.prompt.clone().filter(|p| !p.trim().is_empty())),
-            Entry::Message { message } if message.role == Role::User => waiting.clear(),
+            Entry::Message { message } if message.role == Role::Assistant => waiting.clear(),
+            Entry::Message { message } if message.role == Role::User => {
+                let text = message.joined_text();
+                if let Some(at) = waiting.iter().position(|p| *p == text) {
+                    waiting.remove(at);
+                }
+            }
             _ => {}
         }
     }

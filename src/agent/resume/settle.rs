@@ -129,3 +129,7 @@ fn is_now(path: &Path, wanted: Option<&str>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+mod tests;

@@ -75,7 +75,8 @@ fn others_are_left_alone() {
     other.kill().unwrap();
     unmarked.kill().unwrap();
     block_on(end("another-session", &[]));
-    (other.wait().unwrap(), unmarked.wait().unwrap());
+    other.wait().unwrap();
+    unmarked.wait().unwrap();
     assert!(alive(&nap).is_empty());
 }
 
@@ -95,14 +96,14 @@ fn recorded_process(p: &Process) -> Recorded {
 #[test]
 fn without_proc_a_group_is_ended_if_its_leader_is_as_old_as_recorded() {
     let nap = nap();
-    let mut child = Command::new("sh").args(["-c", &format!("sleep {nap}; :")]).process_group(0).spawn().unwrap();
+    let mut child = Command::new("sleep").arg(&nap).process_group(0).spawn().unwrap();
     let now = Recorded { pid: child.id(), start_time: None, at: clock::unix_ms() };
     let younger = Recorded { at: now.at - 3_600_000, ..now.clone() };
     assert_eq!(block_on(end_groups(&[younger])), Ending::default(), "a process of that number, but not that one");
     assert!(!alive(&nap).is_empty());
-    // Nobody but this test can reap the child, and a dead leader keeps its group.
+    // Nobody but this test can reap the child, and a dead leader keeps its group as long as it is not reaped.
     let waiter = std::thread::spawn(move || child.wait().unwrap());
-    let ending = block_on(end_groups(&[now.clone()]));
+    let ending = block_on(end_groups(std::slice::from_ref(&now)));
     waiter.join().unwrap();
     assert_eq!(ending, Ending { stopped: vec![Stray { pid: now.pid, name: "process group".into() }], left: vec![] });
     assert!(alive(&nap).is_empty());
