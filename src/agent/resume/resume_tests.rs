@@ -3,9 +3,9 @@
 use super::*;
 use crate::agent::turn::Step;
 use crate::agent::turn::{Limits, Ran, Turn};
+use crate::base::digest;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::base::digest;
 use crate::model::{Block, History, Reply, Stop, ToolResult, Usage};
 use crate::session::{self, FileChange, Journal, Session};
 use crate::workspace::process::Ending;
@@ -89,8 +89,7 @@ impl World {
         let plan = Plan::of(&loaded);
         let rest = plan.rest();
         let now = Self::session(prompt);
-        let Continued { history, unfinished, .. } =
-            take_up(&mut journal, plan, loaded.latest(), now, system, &Ending::default()).unwrap();
+        let Continued { history, unfinished, .. } = take_up(&mut journal, plan, loaded.latest(), now, system, &Ending::default()).unwrap();
         if let Kill::Early(part) = kill {
             tear(&path, before, part);
             return Err(Killed);
@@ -206,9 +205,8 @@ impl Run<'_> {
 
 fn block() -> impl Strategy<Value = Block> {
     let call = |name: &'static str| {
-        ("[ab]?", prop::sample::select(vec!["{}", "{ }", "{\"cut", ""])).prop_map(move |(id, args)| {
-            Block::ToolCall(ToolCall { id, name: name.into(), args_raw: args.into(), signature: None })
-        })
+        ("[ab]?", prop::sample::select(vec!["{}", "{ }", "{\"cut", ""]))
+            .prop_map(move |(id, args)| Block::ToolCall(ToolCall { id, name: name.into(), args_raw: args.into(), signature: None }))
     };
     prop_oneof![1 => Just(Block::Text { text: "t".into() }), 2 => call("exec"), 3 => call("write"), 2 => call("read")]
 }
@@ -377,7 +375,7 @@ fn the_last_system_message_is_in_force_and_stays_the_same() {
         let mut world = World::new();
         let _ = world.live(Kill::After(0, 0), None, vec![]);
         let (mut journal, _) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
-        opening().iter().for_each(|e| drop(journal.append(e).unwrap()));
+        opening().iter().for_each(|e| assert!(journal.append(e).unwrap() > 0));
         drop(journal);
         for _ in 0..2 {
             let (mut journal, loaded) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
@@ -402,7 +400,7 @@ fn a_workspace_that_has_moved_is_said_and_its_files_are_found() {
     let mut world = World::new();
     let _ = world.live(Kill::After(0, 0), None, vec![]);
     let (mut journal, _) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
-    entries.iter().for_each(|e| drop(journal.append(e).unwrap()));
+    entries.iter().for_each(|e| assert!(journal.append(e).unwrap() > 0));
     drop(journal);
     let (mut journal, loaded) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
     let now = Session { cwd: new.clone(), ..World::session(None) };
