@@ -1,5 +1,6 @@
 //! Writing a file so that a reader, or the next boot, sees the old bytes or the new ones and never a mixture.
 
+use super::digest;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 pub fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut temp = tempfile::Builder::new().prefix(".pup-").tempfile_in(folder)?;
+    let mut temp = tempfile::Builder::new().prefix(&prefix(&digest::sha256(bytes))).tempfile_in(folder)?;
     temp.write_all(bytes)?;
     if !private {
         set_default_mode(temp.as_file(), path)?;
@@ -17,6 +18,21 @@ pub fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     temp.as_file().sync_all()?;
     temp.persist(path).map_err(|e| e.error)?;
     sync_folder(folder)
+}
+
+/// A temporary file is named for its content, so that whoever meant to write that can clear up after a crash.
+fn prefix(digest: &str) -> String {
+    format!(".pup-{}-", digest.get(..16).unwrap_or(digest))
+}
+
+/// Removes what killed writes to `path` left beside it, where they were to write bytes with the SHA-256 `digest`. No such
+/// write may be under way. What cannot be removed stays: it harms nobody.
+pub fn sweep(path: &Path, digest: &str) {
+    let prefix = prefix(digest);
+    let entries = path.parent().and_then(|folder| folder.read_dir().ok()).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_name().to_str().is_some_and(|name| name.starts_with(&prefix))) {
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 /// Makes a rename or a creation in `folder` survive a power cut.
@@ -50,4 +66,24 @@ fn current_umask() -> u32 {
         rustix::process::umask(old);
         old.bits()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_write_left_is_swept_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write(&path, b"whole", false).unwrap();
+        let left = |bytes: &[u8]| {
+            let temp = tempfile::Builder::new().prefix(&prefix(&digest::sha256(bytes))).tempfile_in(dir.path()).unwrap();
+            temp.keep().unwrap().1
+        };
+        let (ours, of_another) = (left(b"ours"), left(b"of another"));
+        sweep(&path, &digest::sha256(b"ours"));
+        assert!(!ours.exists() && of_another.exists() && fs::read(&path).unwrap() == b"whole");
+        sweep(Path::new("/no/such/folder/x"), "d");
+    }
 }

@@ -4,7 +4,7 @@ use super::VERSION;
 use super::blobs;
 use super::entry::{End, Entry, Intent, Session, Spawned};
 use crate::base::{Failure, text};
-use crate::model::History;
+use crate::model::{History, Role};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -139,7 +139,9 @@ impl Loaded {
         }
         self.ended = match &line.entry {
             Entry::End(end) => Some(end.clone()),
-            Entry::Unknown(_) => self.ended.take(),
+            // Nobody has asked for anything yet: another agent or model was chosen, or somebody looked in.
+            Entry::Session(Session { prompt: None, .. }) | Entry::Unknown(_) => self.ended.take(),
+            Entry::Message { message } if message.role == Role::System => self.ended.take(),
             _ => None,
         };
         self.entries.push(line);

@@ -84,9 +84,14 @@ fn an_end_counts_until_the_session_goes_on() {
     assert_eq!(home.load("s").ended.unwrap().cause, Cause::Done);
     let (mut journal, loaded) = Journal::open(&home.places(), "s", Redactor::default()).unwrap();
     assert_eq!(loaded.session, Some(session("s")));
+    // Another agent was chosen, but nothing was asked of it.
+    journal.append(&Entry::Session(Session { prompt: None, agent: "planner".into(), ..session("s") })).unwrap();
+    journal.append(&Entry::Message { message: Message::system("you plan") }).unwrap();
+    let loaded = home.load("s");
+    assert_eq!((loaded.ended.as_ref().map(|e| e.cause), loaded.latest().map(|s| s.agent.as_str())), (Some(Cause::Done), Some("planner")));
     let seq = journal.append(&Entry::Message { message: Message::user("more") }).unwrap();
     let loaded = home.load("s");
-    assert_eq!((seq, loaded.ended, loaded.history.len()), (3, None, 1));
+    assert_eq!((seq, loaded.ended, loaded.history.len()), (5, None, 2));
 }
 
 #[test]

@@ -65,14 +65,14 @@ fn a_signal_in_the_middle_of_an_answer_ends_the_run_and_keeps_no_half_of_it() {
         assert_recorded(&env, &lines, recorded);
         server.wait_for_hangup(0);
     }
-    // People are told where the record is.
+    // People are told how it goes on.
     let env = TestEnv::new();
     let server = Server::script([Reply::text("never").stall_after(0)]);
     let running = env.pup().args(["run", "--approve", "edits", "x"]).model_server(&server).spawn();
     server.wait_for(1);
     running.signal(Signal::INT);
     let out = running.wait().expect_code(130);
-    assert!(out.stdout.is_empty() && out.stderr.contains("interrupted") && out.stderr.contains("pup sessions show "), "{}", out.report());
+    assert!(out.stdout.is_empty() && out.stderr.contains("interrupted") && out.stderr.contains("pup run --resume "), "{}", out.report());
 }
 
 #[test]

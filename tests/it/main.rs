@@ -17,10 +17,12 @@ mod demo;
 mod faults;
 mod interrupt;
 mod journal;
+mod kills;
 mod models;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod resume;
 mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]

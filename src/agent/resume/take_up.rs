@@ -1,7 +1,7 @@
 //! Going on with a journal: what was settled and what has changed is recorded, and the turn that was cut off is handed over.
 
-use super::{Due, Plan, Rest, settle};
-use crate::base::{Failure, digest};
+use super::{Due, Known, Plan, Rest, settle};
+use crate::base::{Failure, atomic, digest};
 use crate::model::{History, Message, ToolResult};
 use crate::session::{Entry, Journal, Receipt, Session};
 use crate::workspace::process::Ending;
@@ -38,6 +38,14 @@ pub fn take_up(
     let root = PathBuf::from(&now.cwd);
     let moved = before.map(|s| PathBuf::from(&s.cwd)).filter(|old| *old != root);
     let here = |path: &Path| moved.as_ref().and_then(|old| path.strip_prefix(old).ok()).map_or_else(|| path.to_owned(), |p| root.join(p));
+    for open in &plan.open {
+        let Known::Began(intent) = &open.known else { continue };
+        intent
+            .files
+            .iter()
+            .filter_map(|f| Some((&f.path, f.after.as_ref()?)))
+            .for_each(|(path, d)| atomic::sweep(&here(Path::new(path)), d));
+    }
     let settled = settle(&plan.open, survivors, &here);
     let rest = if now.prompt.is_some() { Rest::Work } else { plan.rest() };
     let switched = before.is_none_or(|s| s.agent != now.agent);
