@@ -50,7 +50,7 @@ impl Chat {
         ];
         let keys = keys.map(|(key, about)| (key.to_owned(), about));
         let rows: Vec<(String, String)> = commands.chain(keys).map(row).collect();
-        self.put(&rows);
+        self.put(&rows, layout::column(rows.iter().map(|(name, _)| name.as_str())));
         Ok(())
     }
 
@@ -59,20 +59,22 @@ impl Chat {
         Ok(())
     }
 
-    fn put(&self, rows: &[(String, String)]) {
-        layout::entries(rows, terminal::columns()).iter().for_each(|l| self.screen.line(Style::Plain, l));
+    fn put(&self, rows: &[(String, String)], column: usize) {
+        layout::entries(rows, column, terminal::columns()).iter().for_each(|l| self.screen.line(Style::Plain, l));
     }
 
     /// The agents by workload; the one that is talked to has a star. A broken file is named and hides no other.
     fn agents(&self) -> Done {
         let all = self.app.agents.list();
+        // The mark and its blank are part of the name.
+        let column = layout::column(all.iter().map(|l| l.name.as_str())) + 2;
         for workload in Workload::ALL {
             let here = all.iter().filter_map(|l| l.agent.as_ref().ok()).filter(|a| a.workload == workload);
             let mark = |a: &Agent| if a.name == self.engine.agent.name { '*' } else { ' ' };
             let rows: Vec<(String, String)> = here.map(|a| (format!("{} {}", mark(a), a.name), a.description.clone())).collect();
             if !rows.is_empty() {
                 self.screen.line(Style::Bold, workload.as_str());
-                self.put(&rows);
+                self.put(&rows, column);
             }
         }
         for listed in &all {
