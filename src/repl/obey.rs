@@ -39,7 +39,6 @@ impl Chat {
         Next::Stay
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn help(&self) -> Done {
         let row = |(name, about): (String, &str)| (format!("  {name}"), about.to_owned());
         let commands = COMMANDS.iter().map(|s| (format!("/{} {}", s.name, s.argument).trim_end().to_owned(), s.about));
@@ -51,33 +50,31 @@ impl Chat {
         ];
         let keys = keys.map(|(key, about)| (key.to_owned(), about));
         let rows: Vec<(String, String)> = commands.chain(keys).map(row).collect();
-        self.put(&rows);
+        self.put(&rows, layout::column(rows.iter().map(|(name, _)| name.as_str())));
         Ok(())
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn cost(&self) -> Done {
         self.meter.lines().iter().for_each(|l| self.screen.line(Style::Plain, l));
         Ok(())
     }
 
-    fn put(&self, rows: &[(String, String)]) {
-        for line in layout::entries(rows, terminal::columns()) {
-            self.screen.line(Style::Plain, &line);
-        }
+    fn put(&self, rows: &[(String, String)], column: usize) {
+        layout::entries(rows, column, terminal::columns()).iter().for_each(|l| self.screen.line(Style::Plain, l));
     }
 
     /// The agents by workload; the one that is talked to has a star. A broken file is named and hides no other.
-    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn agents(&self) -> Done {
         let all = self.app.agents.list();
+        // The mark and its blank are part of the name.
+        let column = layout::column(all.iter().map(|l| l.name.as_str())) + 2;
         for workload in Workload::ALL {
             let here = all.iter().filter_map(|l| l.agent.as_ref().ok()).filter(|a| a.workload == workload);
             let mark = |a: &Agent| if a.name == self.engine.agent.name { '*' } else { ' ' };
             let rows: Vec<(String, String)> = here.map(|a| (format!("{} {}", mark(a), a.name), a.description.clone())).collect();
             if !rows.is_empty() {
                 self.screen.line(Style::Bold, workload.as_str());
-                self.put(&rows);
+                self.put(&rows, column);
             }
         }
         for listed in &all {
@@ -106,13 +103,10 @@ impl Chat {
         self.engine.switch_agent(agent, limits, links)?;
         let model = self.model().unwrap_or_default();
         self.say(Style::Plain, &format!("{name} goes on with the conversation, on {model}"));
-        if let Some(n) = &note {
-            self.say(Style::Yellow, n);
-        }
+        note.iter().for_each(|n| self.say(Style::Yellow, n));
         Ok(())
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn models(&self) -> Done {
         match self.engine.router().links().first() {
             Some(link) => self.say(Style::Plain, &format!("{} from {}", link.id, link.provider.id())),
@@ -140,7 +134,6 @@ impl Chat {
     }
 
     /// The links in the order in which they are tried, and what keeps one out.
-    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn chain(&self) -> Done {
         for (n, (link, rest)) in self.engine.router().rests().into_iter().enumerate() {
             let state = match rest {
@@ -157,7 +150,6 @@ impl Chat {
         Ok(())
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn clear(&mut self) -> Done {
         let before = self.engine.session.clone();
         self.engine.clear();
