@@ -31,10 +31,12 @@ pub fn can_ask() -> bool {
 pub fn put(screen: Screen, question: &Question<'_>) {
     let preview = text::visible(question.preview.as_deref().unwrap_or_default());
     let diff = preview.starts_with("--- ");
-    for line in preview.lines().take(PREVIEW_LINES) {
+    // The file's name is in the question.
+    let lines = preview.lines().skip_while(|l| diff && (l.starts_with("--- ") || l.starts_with("+++ ")));
+    for line in lines.clone().take(PREVIEW_LINES) {
         screen.always(if diff { Style::of_diff(line) } else { Style::Dim }, &format!("  {line}"));
     }
-    let more = preview.lines().count().saturating_sub(PREVIEW_LINES);
+    let more = lines.count().saturating_sub(PREVIEW_LINES);
     if more > 0 {
         screen.always(Style::Yellow, &format!("  ({more} more lines, not shown)"));
     }

@@ -1,6 +1,7 @@
 //! Approvals in a chat: the question with its diff or command on the screen, the answer through the one reader.
 
 use super::input::{Heard, Input};
+use super::metered::Approved;
 use crate::agent::{Answer, Approver, Question, Stopper};
 use crate::base::Cause;
 use crate::cli::ask;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 pub struct Asker<'a> {
     pub input: &'a mut Input,
     pub screen: Screen,
+    pub approved: Approved,
     /// Ctrl-C at a question stops the turn, as it does at any other time.
     pub stopper: Stopper,
 }
@@ -19,6 +21,7 @@ impl Approver for Asker<'_> {
     fn ask<'a>(&'a mut self, question: Question<'a>) -> Pin<Box<dyn Future<Output = Answer> + 'a>> {
         Box::pin(async move {
             ask::put(self.screen, &question);
+            self.approved.replace(question.preview.clone());
             loop {
                 match self.input.answer().await {
                     Heard::Line(line) => match ask::understood(&line) {

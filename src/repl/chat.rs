@@ -4,7 +4,7 @@ use super::asker::Asker;
 use super::command::{self, Line};
 use super::input::{Heard, Input};
 use super::meter::Meter;
-use super::metered::Metered;
+use super::metered::{Approved, Metered};
 use super::terminal::{self, Mode};
 use super::watch::Watch;
 use crate::base::places::Places;
@@ -106,8 +106,9 @@ impl Chat {
     pub(super) async fn turn(&mut self, prompt: Option<String>) -> Option<Cause> {
         let began = Instant::now();
         let stopper = self.watch.begin();
-        let mut sink = Metered::new(&mut self.face, &mut self.meter);
-        let mut asker = Asker { input: &mut self.input, screen: self.screen, stopper: stopper.clone() };
+        let approved = Approved::default();
+        let mut sink = Metered::new(&mut self.face, &mut self.meter, Approved::clone(&approved));
+        let mut asker = Asker { input: &mut self.input, screen: self.screen, approved, stopper: stopper.clone() };
         let report = match prompt {
             Some(prompt) => Some(self.engine.work(prompt, &mut sink, &mut asker, stopper, None).await),
             None => self.engine.go_on(&mut sink, &mut asker, stopper, None).await,

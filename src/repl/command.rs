@@ -111,6 +111,21 @@ pub fn goes_on(text: &str) -> bool {
     !in_code(text) && text.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1
 }
 
+/// The text as it was meant: a backslash that asked for another line goes, unless it is part of a code block.
+pub fn unfolded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        out.push_str(line);
+        let body = out.strip_suffix('\n').unwrap_or(&out);
+        if line.ends_with('\n') && goes_on(body) {
+            let kept = body.len() - 1;
+            out.truncate(kept);
+            out.push('\n');
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +183,7 @@ mod tests {
         assert!(in_code("look:\n```rust\nfn f() {") && !in_code("```\nx\n```") && !in_code("a ``` b"));
         assert!(goes_on("one \\") && !goes_on("one \\\\") && !goes_on("one") && !goes_on(""));
         assert!(!goes_on("```\na \\"), "in a block a backslash is code");
+        assert_eq!(unfolded("one \\\ntwo \\\\\nthree\\"), "one \ntwo \\\\\nthree\\");
+        assert_eq!(unfolded("```\na \\\nb\n```\nc \\\nd"), "```\na \\\nb\n```\nc \nd");
     }
 }

@@ -12,6 +12,8 @@ use rustyline::{
     Highlighter, Hinter, KeyCode, KeyEvent, Modifiers, Movement, RepeatCount,
 };
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many lines are remembered.
 const REMEMBERED: usize = 1000;
@@ -36,14 +38,24 @@ impl Validator for Assist {
     }
 }
 
-/// Enter behind a backslash: the backslash becomes the end of the line, and the text goes on. It is done while typing,
-/// so a pasted text keeps its own backslashes.
+/// Enter behind a backslash begins a further line.
 struct Continue;
 
 impl ConditionalEventHandler for Continue {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, at: &EventContext<'_>) -> Option<Cmd> {
         let before = at.line().get(..at.pos())?;
-        goes_on(before).then(|| Cmd::Replace(Movement::BackwardChar(1), Some("\n".to_owned())))
+        goes_on(before).then_some(Cmd::Newline)
+    }
+}
+
+/// Notes that something was pasted, which has its own backslashes.
+struct Paste(Arc<AtomicBool>);
+
+impl ConditionalEventHandler for Paste {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        self.0.store(true, Ordering::Relaxed);
+        // What the key does stays as it is.
+        None
     }
 }
 
@@ -56,8 +68,8 @@ impl ConditionalEventHandler for Clear {
     }
 }
 
-/// The editor of the prompt.
-pub fn prompt(names: Names, colors: ColorMode) -> Result<Lines, Failure> {
+/// The editor of the prompt. `pasted` is set by whatever is pasted into it.
+pub fn prompt(names: Names, colors: ColorMode, pasted: &Arc<AtomicBool>) -> Result<Lines, Failure> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .completion_show_all_if_ambiguous(true)
@@ -72,6 +84,8 @@ pub fn prompt(names: Names, colors: ColorMode) -> Result<Lines, Failure> {
     editor.set_helper(Some(Assist(names)));
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::NONE), EventHandler::Conditional(Box::new(Continue)));
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+    let paste = EventHandler::Conditional(Box::new(Paste(Arc::clone(pasted))));
+    editor.bind_sequence(KeyEvent(KeyCode::BracketedPasteStart, Modifiers::NONE), paste);
     editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(Clear)));
     Ok(editor)
 }

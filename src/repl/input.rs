@@ -1,7 +1,7 @@
 //! The one reader of the terminal, on a thread of its own: prompts and questions take turns on it, so two readers never
 //! fight for a key.
 
-use super::command::{goes_on, in_code};
+use super::command::{goes_on, in_code, unfolded};
 use super::complete::Names;
 use super::editor::{self, Lines};
 use super::terminal::{self, Mode};
@@ -12,7 +12,8 @@ use rustyline::history::DefaultHistory;
 use rustyline::{ColorMode, Editor};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What came of reading.
@@ -62,7 +63,8 @@ impl Input {
         let reader = match mode {
             Mode::Plain => Reader::Plain,
             Mode::Rich => {
-                let mut lines = editor::prompt(names, colors)?;
+                let pasted = Arc::default();
+                let mut lines = editor::prompt(names, colors, &pasted)?;
                 let kept = memory.filter(|m| match editor::remember(&mut lines, &m.path) {
                     Ok(()) => true,
                     Err(failure) => {
@@ -70,7 +72,7 @@ impl Input {
                         false
                     }
                 });
-                Reader::Rich { lines: Box::new(lines), answers: Box::new(editor::question(colors)?), memory: kept, colors }
+                Reader::Rich { lines: Box::new(lines), answers: Box::new(editor::question(colors)?), memory: kept, colors, pasted }
             }
         };
         let failed = |e| Failure::internal(format!("cannot start the thread that reads the terminal: {e}"));
@@ -95,10 +97,8 @@ impl Input {
                 Heard::Line(line) => text.push_str(&line),
                 other => return other,
             }
-            if goes_on(&text) {
-                text.pop();
-            } else if !in_code(&text) {
-                return Heard::Line(text);
+            if !goes_on(&text) && !in_code(&text) {
+                return Heard::Line(unfolded(&text));
             }
             text.push('\n');
             show("... ");
@@ -132,7 +132,7 @@ fn show(prompt: &str) {
 }
 
 enum Reader {
-    Rich { lines: Box<Lines>, answers: Box<Editor<(), DefaultHistory>>, memory: Option<Memory>, colors: ColorMode },
+    Rich { lines: Box<Lines>, answers: Box<Editor<(), DefaultHistory>>, memory: Option<Memory>, colors: ColorMode, pasted: Arc<AtomicBool> },
     Plain,
 }
 
@@ -149,10 +149,11 @@ impl Reader {
         match (self, want) {
             (Self::Plain, _) => plain(),
             (Self::Rich { answers, .. }, Want::Question) => answers.readline(QUESTION).map_or_else(|e| heard(&e), Heard::Line),
-            (Self::Rich { lines, memory, colors, .. }, Want::Prompt(prompt)) => {
+            (Self::Rich { lines, memory, colors, pasted, .. }, Want::Prompt(prompt)) => {
                 let styled = if *colors == ColorMode::Disabled { prompt.clone() } else { format!("\u{1b}[1m{prompt}\u{1b}[0m") };
                 let line = match lines.readline(&(prompt, styled)) {
-                    Ok(line) => line,
+                    Ok(line) if pasted.swap(false, Ordering::Relaxed) => line,
+                    Ok(line) => unfolded(&line),
                     Err(e) => return heard(&e),
                 };
                 if let Some(memory) = memory {

@@ -3,18 +3,24 @@
 use super::meter::Meter;
 use crate::agent::{AgentEvent, EventSink};
 use crate::cli::output::TextFace;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The diff that was shown with a question, for as long as nothing else has come.
+pub type Approved = Rc<RefCell<Option<String>>>;
 
 /// Shows events, and counts what each reply used.
 pub struct Metered<'a> {
     face: &'a mut TextFace,
     meter: &'a mut Meter,
+    approved: Approved,
     /// Something of a reply has come, and its usage has not.
     open: bool,
 }
 
 impl<'a> Metered<'a> {
-    pub fn new(face: &'a mut TextFace, meter: &'a mut Meter) -> Self {
-        Self { face, meter, open: false }
+    pub fn new(face: &'a mut TextFace, meter: &'a mut Meter, approved: Approved) -> Self {
+        Self { face, meter, approved, open: false }
     }
 
     /// The turn is over: whatever was still coming will not come.
@@ -32,18 +38,22 @@ impl<'a> Metered<'a> {
 }
 
 impl EventSink for Metered<'_> {
-    fn emit(&mut self, event: AgentEvent<'_>) {
-        match &event {
+    fn emit(&mut self, mut event: AgentEvent<'_>) {
+        match &mut event {
             AgentEvent::Text { .. } | AgentEvent::Thinking { .. } => self.open = true,
             AgentEvent::Usage { usage, model } => {
                 self.open = false;
                 self.meter.replied(model, usage);
             }
             AgentEvent::AttemptFailed { .. } => self.broke_off(),
+            // Whoever has just approved a diff need not read it again.
+            AgentEvent::ToolResult { diff, .. } => {
+                let approved = self.approved.take();
+                *diff = diff.filter(|d| approved.as_deref() != Some(*d));
+            }
             AgentEvent::TurnStart { .. }
             | AgentEvent::ToolCall { .. }
             | AgentEvent::ToolOutput { .. }
-            | AgentEvent::ToolResult { .. }
             | AgentEvent::Waiting { .. }
             | AgentEvent::Warning { .. } => {}
         }

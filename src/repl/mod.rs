@@ -63,7 +63,9 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let engine = Engine::idle(parts_of(&app, agent, links, redactor, approve, places.clone()))?;
     notes.extend(engine.notes.iter().cloned());
 
-    let (mode, screen) = (Mode::detect(), Screen::detect(args.no_color, false));
+    let mode = Mode::detect();
+    let mut screen = Screen::detect(args.no_color, false);
+    screen.color &= mode == Mode::Rich;
     let colors = if screen.color { ColorMode::Enabled } else { ColorMode::Disabled };
     let names = Names {
         agents: app.agents.names().map(str::to_owned).collect(),

@@ -37,7 +37,7 @@ fn session(columns: u16) -> Terminal {
     let mut terminal = open(launch(&env, &server), columns);
     terminal.send("make notes and push").key(Key::Enter).wait_for("ways>").send("y").key(Key::Enter);
     terminal.wait_until("the second question", |s| s.matches("ways>").count() == 2 && s.ends_with("ways>")).send("n").key(Key::Enter);
-    ready(&mut terminal, "code-puppy", "0.0 s".trim_start_matches("0.0"));
+    ready(&mut terminal, "code-puppy", "nothing was pushed.");
     say(&mut terminal, "/agnt planning", "blank");
     terminal.send("/agent planning").key(Key::Enter);
     ready(&mut terminal, "planning", "goes on with the");

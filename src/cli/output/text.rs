@@ -52,7 +52,7 @@ pub struct Screen {
 impl Screen {
     pub fn detect(no_color: bool, quiet: bool) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-        let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
+        let dumb = std::env::var_os("TERM").is_none_or(|t| t.is_empty() || t == "dumb");
         let stderr = io::stderr().is_terminal() && !quiet;
         Self { stdout: io::stdout().is_terminal(), stderr, color: stderr && !no_color && !set("NO_COLOR") && !dumb }
     }
