@@ -19,7 +19,7 @@ const NUDGES: u32 = 2;
 pub struct Limits {
     /// Model calls.
     pub max_turns: u32,
-    /// The same round of calls with the same results, in a row.
+    /// Rounds of calls in a row that bring only results that were there before.
     pub loop_guard: u32,
 }
 
@@ -312,14 +312,14 @@ impl Turn {
         let seen = calls.iter().zip(&texts).map(|(c, t)| (c.name.as_str(), c.args_raw.as_str(), t.as_str()));
         let verdict = self.guard.round(seen, self.limits.loop_guard);
         if let (Loop::Tell(n), Some(last)) = (verdict, results.last_mut()) {
-            let note = format!("[This call with these arguments gave this same result {n} times in a row. Do something else, or finish.]");
+            let note = format!("[Nothing new, {n} times in a row: you had this result before. Use it, do something else, or finish.]");
             last.parts.push(crate::model::Part::Text { text: format!("\n{note}") });
         }
         self.history.push(Message::results(results));
         self.phase = Phase::Ready;
         if let Loop::Stop(n) = verdict {
             let names: Vec<&str> = calls.iter().map(|c| c.name.as_str()).collect();
-            let message = format!("stopped a loop: `{}` gave the same result {n} times in a row", names.join("`, `"));
+            let message = format!("stopped a loop: `{}` brought nothing new, {n} times in a row", names.join("`, `"));
             self.end(Cause::Limit, Some(message), Some("rephrase the task, or choose another model".to_owned()));
         }
     }

@@ -237,15 +237,12 @@ impl Engine {
             return Report::failed(failure);
         }
         let mut history = std::mem::take(&mut self.history);
-        let turn = match self.unfinished.take() {
-            Some(Unfinished { settled, mut prompts }) => {
-                prompts.push(prompt);
-                Turn::resume(history, settled, prompts, self.limits)
-            }
-            None => {
-                history.push(Message::user(prompt));
-                Turn::new(history, self.limits)
-            }
+        let turn = if let Some(Unfinished { settled, mut prompts }) = self.unfinished.take() {
+            prompts.push(prompt);
+            Turn::resume(history, settled, prompts, self.limits)
+        } else {
+            history.push(Message::user(prompt));
+            Turn::new(history, self.limits)
         };
         self.drive(turn, sink, approver, stopper, time).await
     }

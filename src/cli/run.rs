@@ -127,15 +127,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).collect();
     let places = (!args.no_session).then(|| app.places.clone());
     let parts = parts(&app, agent, links, redactor, approve, places);
-    Ok(Job {
-        task,
-        parts,
-        timeout,
-        notes,
-        format: args.output,
-        quiet: args.quiet,
-        no_color: args.no_color,
-    })
+    Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
 }
 
 /// The folder to work in.

@@ -90,12 +90,11 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         sink.emit(AgentEvent::Warning { text: note });
     }
     let mut approver = TerminalApprover::new(screen);
-    let report = match prompt {
-        Some(prompt) => engine.work(prompt, sink, &mut approver, stopper, job.timeout).await,
-        None => {
-            let report = engine.go_on(sink, &mut approver, stopper, job.timeout).await;
-            report.ok_or_else(|| Failure::internal("there is nothing to go on with"))?
-        }
+    let report = if let Some(prompt) = prompt {
+        engine.work(prompt, sink, &mut approver, stopper, job.timeout).await
+    } else {
+        let report = engine.go_on(sink, &mut approver, stopper, job.timeout).await;
+        report.ok_or_else(|| Failure::internal("there is nothing to go on with"))?
     };
     let result = result(report, &engine, started);
     match job.format {

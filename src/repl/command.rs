@@ -92,7 +92,8 @@ fn command_words(line: &str) -> Option<(&str, &str)> {
 }
 
 fn unknown(word: &str) -> Line {
-    let near = nearest::did_you_mean(word, COMMANDS.iter().map(|s| s.name)).map(|hint| hint.replace('`', "").replacen("mean ", "mean /", 1));
+    let near =
+        nearest::did_you_mean(word, COMMANDS.iter().map(|s| s.name)).map(|hint| hint.replace('`', "").replacen("mean ", "mean /", 1));
     let hint = match near {
         Some(near) => format!("{} ({PROMPT_HINT})", near.replace(", ", ", /")),
         None => format!("/help lists the commands; {PROMPT_HINT}"),

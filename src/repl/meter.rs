@@ -132,6 +132,7 @@ mod tests {
     }
 
     /// A dollar for a million tokens of input, two for output, a tenth for what was cached.
+    #[allow(clippy::unnecessary_wraps, reason = "the shape of a price that may be unknown")]
     fn price(u: &Usage) -> Option<f64> {
         let n = |t: Option<u64>| t.unwrap_or(0) as f64 / 1e6;
         Some(n(u.input) + n(u.output) * 2.0 + n(u.cache_read) * 0.1)

@@ -138,7 +138,7 @@ impl Found<'_> {
     fn output(self, files: usize, unreadable: usize) -> Output {
         let Self { mut text, matches, full, .. } = self;
         if matches == 0 {
-            text.push_str("no matches\n");
+            text.push_str("no line of these files matches\n");
         }
         if full {
             let _ = writeln!(text, "[stopped after {matches} matches; narrow the search with path, glob or pattern]");
@@ -197,7 +197,7 @@ impl Tool for Grep {
     }
 
     fn spec(&self) -> ToolSpec {
-        ToolSpec { name: self.name().into(), description: "Search files by regex.".into(), parameters: self.schema.clone() }
+        ToolSpec { name: self.name().into(), description: "Search the lines of files by regex.".into(), parameters: self.schema.clone() }
     }
 
     fn effect(&self, _: &Args, _: &Context) -> Result<Effect, ToolError> {

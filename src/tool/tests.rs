@@ -114,7 +114,7 @@ fn searching_shows_path_line_and_text() {
         b.text("grep", json!({"pattern": "two", "path": "src/a.rs", "context": 1})),
         "src/a.rs-1-fn one() {}\nsrc/a.rs:2:fn two() {}\nsrc/a.rs-3-\n"
     );
-    assert_eq!(b.text("grep", json!({"pattern": "nowhere"})), "no matches\n");
+    assert_eq!(b.text("grep", json!({"pattern": "nowhere"})), "no line of these files matches\n");
     assert!(b.refusal("grep", json!({"pattern": "two("})).contains(r"to find it literally use `two\(`"));
     assert!(b.refusal("grep", json!({"pattern": "a\nb"})).contains("only single lines are searched"));
     assert_eq!(b.refusal("grep", json!({"pattern": "x", "path": "sr"})), "sr does not exist; did you mean `src`?");

@@ -148,7 +148,7 @@ fn a_model_that_turns_in_a_circle_is_told_and_then_stopped() {
     let out = env.pup().args(["run", "--output", "json", "x"]).model_server(&server).run().expect_code(7);
     let result = out.json();
     assert_eq!(result["cause"], "limit");
-    assert!(result["error"]["message"].as_str().unwrap().contains("`read_file` gave the same result"), "{}", out.report());
+    assert!(result["error"]["message"].as_str().unwrap().contains("`read_file` brought nothing new"), "{}", out.report());
     let requests = server.finish();
     assert!(requests.len() < 60, "{} requests", requests.len());
     let last = requests.last().unwrap().results();

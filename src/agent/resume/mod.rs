@@ -84,7 +84,7 @@ impl Plan {
             _ if !self.open.is_empty() || !self.prompts.is_empty() => Rest::Work,
             (Some(Role::User | Role::Tool), _) => Rest::Work,
             (Some(Role::Assistant), None) => Rest::Answered,
-            (Some(Role::Assistant | Role::System), _) | (None, _) => Rest::Nothing,
+            (Some(Role::Assistant | Role::System) | None, _) => Rest::Nothing,
         }
     }
 }

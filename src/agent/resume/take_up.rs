@@ -57,12 +57,11 @@ pub fn take_up(
         let receipt = Receipt { call_id, ok: !one.result.is_error, digest, output: Some(output), files: Vec::new() };
         journal.append(&Entry::Receipt(receipt))?;
     }
-    let system = match plan.system.filter(|_| !switched) {
-        Some(recorded) => recorded,
-        None => {
-            journal.append(&Entry::Message { message: system.clone() })?;
-            system
-        }
+    let system = if let Some(recorded) = plan.system.filter(|_| !switched) {
+        recorded
+    } else {
+        journal.append(&Entry::Message { message: system.clone() })?;
+        system
     };
     let mut prompts = plan.prompts;
     if moved.is_some() && rest == Rest::Work {

@@ -1,3 +1,5 @@
+//! Replies of Anthropic Messages as they come, from frames written here.
+
 use super::*;
 use crate::model::{Accumulator, Block, Reply};
 use crate::wire::{Decoder, Dialect, Wire};

@@ -1,3 +1,5 @@
+//! Requests of Anthropic Messages: bytes, losses, cache marks, and the stable prefix.
+
 use super::*;
 use crate::model::request::CacheMark;
 use crate::model::{ImageSource, Origin, Part, ResponseFormat, ToolCall, ToolChoice, ToolResult};

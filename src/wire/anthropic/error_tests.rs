@@ -1,3 +1,5 @@
+//! Anthropic's errors, statuses and rate-limit headers to class, scope and time.
+
 use super::*;
 
 const DATE: (&str, &str) = ("date", "Wed, 19 Aug 2026 14:00:00 GMT");

@@ -1,3 +1,5 @@
+//! The round trip of replies: written by the server half, read by the client half.
+
 use super::*;
 use crate::model::{Accumulator, Class, Message, Role, Scope, ToolCall};
 use crate::wire::{Decoder, Dialect, Wire};

@@ -1,3 +1,5 @@
+//! The round trip of requests: written by the client half, read by the server half.
+
 use super::super::ids::wire_id;
 use super::*;
 use crate::model::{History, Origin};

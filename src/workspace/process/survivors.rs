@@ -111,7 +111,9 @@ async fn end_groups(recorded: &[Recorded]) -> Ending {
     let started = Instant::now();
     while groups.iter().any(runs) && started.elapsed() < GRACE + INSIST {
         if started.elapsed() > GRACE {
-            groups.iter().for_each(|g| signal_group(*g, Signal::KILL));
+            for group in &groups {
+                signal_group(*group, Signal::KILL);
+            }
         }
         sleep(POLL).await;
     }

@@ -75,7 +75,8 @@ fn others_are_left_alone() {
     other.kill().unwrap();
     unmarked.kill().unwrap();
     block_on(end("another-session", &[]));
-    (other.wait().unwrap(), unmarked.wait().unwrap());
+    other.wait().unwrap();
+    unmarked.wait().unwrap();
     assert!(alive(&nap).is_empty());
 }
 
@@ -102,7 +103,7 @@ fn without_proc_a_group_is_ended_if_its_leader_is_as_old_as_recorded() {
     assert!(!alive(&nap).is_empty());
     // Nobody but this test can reap the child, and a dead leader keeps its group as long as it is not reaped.
     let waiter = std::thread::spawn(move || child.wait().unwrap());
-    let ending = block_on(end_groups(&[now.clone()]));
+    let ending = block_on(end_groups(std::slice::from_ref(&now)));
     waiter.join().unwrap();
     assert_eq!(ending, Ending { stopped: vec![Stray { pid: now.pid, name: "process group".into() }], left: vec![] });
     assert!(alive(&nap).is_empty());
