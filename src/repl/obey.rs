@@ -39,6 +39,7 @@ impl Chat {
         Next::Stay
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn help(&self) -> Done {
         let row = |(name, about): (String, &str)| (format!("  {name}"), about.to_owned());
         let commands = COMMANDS.iter().map(|s| (format!("/{} {}", s.name, s.argument).trim_end().to_owned(), s.about));
@@ -54,16 +55,20 @@ impl Chat {
         Ok(())
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn cost(&self) -> Done {
         self.meter.lines().iter().for_each(|l| self.screen.line(Style::Plain, l));
         Ok(())
     }
 
     fn put(&self, rows: &[(String, String)], column: usize) {
-        layout::entries(rows, column, terminal::columns()).iter().for_each(|l| self.screen.line(Style::Plain, l));
+        for line in layout::entries(rows, column, terminal::columns()) {
+            self.screen.line(Style::Plain, &line);
+        }
     }
 
     /// The agents by workload; the one that is talked to has a star. A broken file is named and hides no other.
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn agents(&self) -> Done {
         let all = self.app.agents.list();
         // The mark and its blank are part of the name.
@@ -103,10 +108,13 @@ impl Chat {
         self.engine.switch_agent(agent, limits, links)?;
         let model = self.model().unwrap_or_default();
         self.say(Style::Plain, &format!("{name} goes on with the conversation, on {model}"));
-        note.iter().for_each(|n| self.say(Style::Yellow, n));
+        if let Some(n) = &note {
+            self.say(Style::Yellow, n);
+        }
         Ok(())
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn models(&self) -> Done {
         match self.engine.router().links().first() {
             Some(link) => self.say(Style::Plain, &format!("{} from {}", link.id, link.provider.id())),
@@ -134,6 +142,7 @@ impl Chat {
     }
 
     /// The links in the order in which they are tried, and what keeps one out.
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn chain(&self) -> Done {
         for (n, (link, rest)) in self.engine.router().rests().into_iter().enumerate() {
             let state = match rest {
@@ -150,6 +159,7 @@ impl Chat {
         Ok(())
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn clear(&mut self) -> Done {
         let before = self.engine.session.clone();
         self.engine.clear();

@@ -197,9 +197,9 @@ impl Run<'_> {
         }
         *self.world.effects.entry(call_id.clone()).or_default() += 1;
         self.burn()?;
-        let output = Some(format!("output of {call_id}"));
-        self.append(&Entry::Receipt(Receipt { call_id, ok: true, digest: String::new(), output: output.clone(), files }))?;
-        Ok((output.unwrap_or_default(), Ran::Allowed(None)))
+        let output = format!("output of {call_id}");
+        self.append(&Entry::Receipt(Receipt { call_id, ok: true, digest: String::new(), output: Some(output.clone()), files }))?;
+        Ok((output, Ran::Allowed(None)))
     }
 }
 
@@ -375,7 +375,9 @@ fn the_last_system_message_is_in_force_and_stays_the_same() {
         let mut world = World::new();
         let _ = world.live(Kill::After(0, 0), None, vec![]);
         let (mut journal, _) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
-        opening().iter().for_each(|e| assert!(journal.append(e).unwrap() > 0));
+        for e in &opening() {
+            journal.append(e).unwrap();
+        }
         drop(journal);
         for _ in 0..2 {
             let (mut journal, loaded) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
@@ -400,7 +402,9 @@ fn a_workspace_that_has_moved_is_said_and_its_files_are_found() {
     let mut world = World::new();
     let _ = world.live(Kill::After(0, 0), None, vec![]);
     let (mut journal, _) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
-    entries.iter().for_each(|e| assert!(journal.append(e).unwrap() > 0));
+    for e in &entries {
+        journal.append(e).unwrap();
+    }
     drop(journal);
     let (mut journal, loaded) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
     let now = Session { cwd: new.clone(), ..World::session(None) };
