@@ -28,7 +28,7 @@ pub fn can_ask() -> bool {
 }
 
 /// Puts a question on the screen: what the call would change or run, then the call itself. Nothing in it can hide.
-pub fn put(screen: Screen, question: &Question<'_>, choices: &str) {
+pub fn put(screen: Screen, question: &Question<'_>) {
     let preview = text::visible(question.preview.as_deref().unwrap_or_default());
     let diff = preview.starts_with("--- ");
     for line in preview.lines().take(PREVIEW_LINES) {
@@ -38,7 +38,7 @@ pub fn put(screen: Screen, question: &Question<'_>, choices: &str) {
     if more > 0 {
         screen.always(Style::Yellow, &format!("  ({more} more lines, not shown)"));
     }
-    screen.always(Style::Yellow, &format!("? allow {}   {choices}", text::visible(question.line)));
+    screen.always(Style::Yellow, &format!("? allow {}", text::visible(question.line)));
 }
 
 /// What a person's line means, if it is an answer.
@@ -57,7 +57,8 @@ impl Approver for TerminalApprover {
             if !self.possible {
                 return Answer::No;
             }
-            put(self.screen, &question, "[y]es, [n]o, [a]lways in this run");
+            put(self.screen, &question);
+            self.screen.always(Style::Yellow, "  [y]es, [n]o, [a]lways in this run");
             loop {
                 // Reading a terminal blocks, so it has a thread of its own; the line it waits for is the answer.
                 let line = tokio::task::spawn_blocking(|| {

@@ -18,12 +18,12 @@ pub struct Asker<'a> {
 impl Approver for Asker<'_> {
     fn ask<'a>(&'a mut self, question: Question<'a>) -> Pin<Box<dyn Future<Output = Answer> + 'a>> {
         Box::pin(async move {
-            ask::put(self.screen, &question, "[y]es, [n]o, [a]lways in this chat");
+            ask::put(self.screen, &question);
             loop {
                 match self.input.answer().await {
                     Heard::Line(line) => match ask::understood(&line) {
                         Some(answer) => return answer,
-                        None => self.screen.line(Style::Yellow, "please answer y, n or a"),
+                        None => self.screen.line(Style::Yellow, "please answer y, n or a (always)"),
                     },
                     Heard::Interrupted => {
                         self.stopper.stop(Cause::Interrupted);

@@ -12,6 +12,7 @@ use crate::base::{Cause, Failure, text};
 use crate::cli::app::App;
 use crate::cli::engine::{Engine, Report};
 use crate::cli::output::{Screen, Style, TextFace};
+use crate::model::Usage;
 use std::time::Instant;
 
 /// Everything that outlives a turn.
@@ -143,7 +144,7 @@ impl Chat {
         }
         let usage = &report.usage;
         let input = [usage.input, usage.cache_read, usage.cache_write, usage.cache_write_1h].into_iter().flatten().sum::<u64>();
-        if report.turns > 0 {
+        if *usage != Usage::default() {
             let cost = report.cost_usd.filter(|c| *c > 0.0).map(|c| format!(", ${c:.4}")).unwrap_or_default();
             let seconds = began.elapsed().as_secs_f64();
             self.screen.line(Style::Dim, &format!("{input} tokens in, {} out{cost}, {seconds:.1} s", usage.output.unwrap_or(0)));

@@ -60,6 +60,7 @@ impl ConditionalEventHandler for Clear {
 pub fn prompt(names: Names, colors: ColorMode) -> Result<Lines, Failure> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
+        .completion_show_all_if_ambiguous(true)
         .max_history_size(REMEMBERED)
         .and_then(|c| c.history_ignore_dups(true))
         .map_err(|e| failed(&e))?

@@ -51,7 +51,7 @@ pub struct Memory {
 }
 
 /// Shown before the answer to a question.
-const QUESTION: &str = "y/n/a> ";
+const QUESTION: &str = "[y]es [n]o [a]lways> ";
 
 impl Input {
     /// Starts the reader; the failure beside it says why lines will not be remembered.

@@ -3,10 +3,8 @@
 use crate::base::text::wrap;
 
 /// Names with what they stand for: side by side where the window is wide enough, else one under the other. The names
-/// carry their own indentation.
-pub fn entries(rows: &[(String, String)], width: usize) -> Vec<String> {
-    let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let column = names + 2;
+/// carry their own indentation, and have `column` characters of a line.
+pub fn entries(rows: &[(String, String)], column: usize, width: usize) -> Vec<String> {
     let beside = width >= column + 24;
     let mut out = Vec::new();
     for (name, about) in rows {
@@ -22,6 +20,11 @@ pub fn entries(rows: &[(String, String)], width: usize) -> Vec<String> {
     out
 }
 
+/// How wide the column of these names is, with the gap behind it.
+pub fn column<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.map(|n| n.chars().count()).max().unwrap_or(0) + 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,7 +32,7 @@ mod tests {
     #[test]
     fn entries_stand_beside_or_below() {
         let rows = [("a".to_owned(), "the first of two".to_owned()), ("long-name".to_owned(), String::new())];
-        assert_eq!(entries(&rows, 35), ["a          the first of two", "long-name"]);
-        assert_eq!(entries(&rows, 20), ["a", "      the first of", "      two", "long-name"]);
+        assert_eq!(entries(&rows, column(rows.iter().map(|r| r.0.as_str())), 35), ["a          the first of two", "long-name"]);
+        assert_eq!(entries(&rows, 11, 20), ["a", "      the first of", "      two", "long-name"]);
     }
 }

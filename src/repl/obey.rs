@@ -51,7 +51,7 @@ impl Chat {
         ];
         let keys = keys.map(|(key, about)| (key.to_owned(), about));
         let rows: Vec<(String, String)> = commands.chain(keys).map(row).collect();
-        self.put(&rows);
+        self.put(&rows, layout::column(rows.iter().map(|(name, _)| name.as_str())));
         Ok(())
     }
 
@@ -61,8 +61,8 @@ impl Chat {
         Ok(())
     }
 
-    fn put(&self, rows: &[(String, String)]) {
-        for line in layout::entries(rows, terminal::columns()) {
+    fn put(&self, rows: &[(String, String)], column: usize) {
+        for line in layout::entries(rows, column, terminal::columns()) {
             self.screen.line(Style::Plain, &line);
         }
     }
@@ -71,13 +71,15 @@ impl Chat {
     #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn agents(&self) -> Done {
         let all = self.app.agents.list();
+        // The mark and its blank are part of the name.
+        let column = layout::column(all.iter().map(|l| l.name.as_str())) + 2;
         for workload in Workload::ALL {
             let here = all.iter().filter_map(|l| l.agent.as_ref().ok()).filter(|a| a.workload == workload);
             let mark = |a: &Agent| if a.name == self.engine.agent.name { '*' } else { ' ' };
             let rows: Vec<(String, String)> = here.map(|a| (format!("{} {}", mark(a), a.name), a.description.clone())).collect();
             if !rows.is_empty() {
                 self.screen.line(Style::Bold, workload.as_str());
-                self.put(&rows);
+                self.put(&rows, column);
             }
         }
         for listed in &all {

@@ -24,8 +24,10 @@ const ROWS: [&[&str]; 9] = [
 ];
 
 /// Imports inside one row: who, whom, and why there is no better way.
-const SAME_ROW: [(&str, &str, &str); 1] =
-    [("provider", "auth", "a provider sends the key that auth found; the type that hides it from logs is auth's")];
+const SAME_ROW: [(&str, &str, &str); 2] = [
+    ("provider", "auth", "a provider sends the key that auth found; the type that hides it from logs is auth's"),
+    ("repl", "cli", "the chat is one more face over the engine, selection and output that `pup run` has; the binary hands it to cli"),
+];
 
 const MAX_LINES: usize = 800;
 const LONG_LINES: usize = 500;

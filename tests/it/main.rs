@@ -11,6 +11,8 @@ mod agents;
 mod anthropic;
 mod architecture;
 mod calls;
+mod chat;
+mod chat_screen;
 mod cli_smoke;
 mod cuts;
 mod demo;

@@ -131,7 +131,8 @@ fn refused(x: &Exchange) {
 
 #[test]
 fn every_count_recording_gives_its_count_or_its_refusal() {
-    let Some(exchanges) = exchanges("count_tokens") else { return };
+    let Some(mut exchanges) = exchanges("count_tokens") else { return };
+    exchanges.retain(|x| x.provider == "anthropic");
     assert_eq!(exchanges.len(), COUNTS);
     for x in &exchanges {
         let request = decode_request(x.request.to_string().as_bytes()).unwrap();

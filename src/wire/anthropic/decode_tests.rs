@@ -1,4 +1,4 @@
-//! Replies of Anthropic Messages as they come, from frames written here.
+//! Replies of Messages, streamed and whole: as they should be, as they are met, cut, split and spoilt at every place.
 
 use super::*;
 use crate::model::{Accumulator, Block, Reply};

@@ -1,4 +1,4 @@
-//! Requests of Anthropic Messages: bytes, losses, cache marks, and the stable prefix.
+//! Requests as bytes: order, roles, what is never sent, thinking, cache marks, and the same bytes turn after turn.
 
 use super::*;
 use crate::model::request::CacheMark;
@@ -293,8 +293,8 @@ fn callers_own_fields_are_merged_and_never_override() {
     let (got, mut losses) = body(&Dialect::default(), &request);
     let got: Value = serde_json::from_str(&got).unwrap();
     let tools: Vec<&str> = got["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
-    assert_eq!(tools, ["f", "g", "web_search"]);
-    assert_eq!(got["tools"][1]["cache_control"]["type"], "ephemeral");
+    assert_eq!(tools, ["g", "web_search", "f"]);
+    assert_eq!(got["tools"][0]["cache_control"]["type"], "ephemeral");
     assert_eq!((&got["top_k"], &got["output_config"]["task_budget"], &got["temperature"]), (&json!(5), &json!(7), &json!(0.0)));
     losses.sort();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Anthropic's errors, statuses and rate-limit headers to class, scope and time.
+//! Refusals in the vendor's words, statuses and headers.
 
 use super::*;
 

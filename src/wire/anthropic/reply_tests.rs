@@ -1,4 +1,4 @@
-//! The round trip of replies: written by the server half, read by the client half.
+//! The server's half of replies: what it writes is read again, and clients can follow it.
 
 use super::*;
 use crate::model::{Accumulator, Class, Message, Role, Scope, ToolCall};

@@ -90,17 +90,18 @@ fn own(request: &mut Request) -> &mut Map<String, Value> {
 
 fn definitions(request: &mut Request, items: Vec<Value>) -> Result<(), RequestError> {
     let mut specs: Vec<ToolSpec> = Vec::new();
-    let mut whole: Vec<Value> = Vec::new();
-    for (n, item) in items.into_iter().enumerate() {
-        let (spec, fidelity) = tools::read(&item).ok_or_else(|| shape(format!("tools[{n}].name"), "a tool with a name"))?;
+    let mut fidelity = tools::Fidelity::Whole;
+    for (n, item) in items.iter().enumerate() {
+        let (spec, how) = tools::read(item).ok_or_else(|| shape(format!("tools[{n}].name"), "a tool with a name"))?;
         specs.extend(spec);
-        if fidelity == tools::Fidelity::LeavesOut {
-            whole.push(item);
+        if how == tools::Fidelity::LeavesOut {
+            fidelity = how;
         }
     }
     request.tools = specs.into();
-    if !whole.is_empty() {
-        own(request).insert(tools::EXTENSION.to_owned(), Value::Array(whole));
+    // All of them, for their order counts: it is part of what a cache remembers.
+    if fidelity == tools::Fidelity::LeavesOut {
+        own(request).insert(tools::EXTENSION.to_owned(), Value::Array(items));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The round trip of requests: written by the client half, read by the server half.
+//! The server's half of requests, and the law that decoding undoes encoding up to what a loss names.
 
 use super::super::ids::wire_id;
 use super::*;
@@ -37,7 +37,7 @@ fn clients_spellings_mean_the_same() {
     assert_eq!(r.tools.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["f", "g"]);
     let own = &r.extensions["anthropic"];
     assert_eq!(own["top_k"], 3);
-    assert_eq!(own["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect::<Vec<_>>(), ["g", "web_search"]);
+    assert_eq!(own["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect::<Vec<_>>(), ["f", "g", "web_search"]);
     let calls: Vec<&str> = r.messages.get(2).unwrap().calls().map(|c| c.args_raw.as_str()).collect();
     assert_eq!(calls, ["{\"k\": 1.0}", ""]);
     let results: Vec<_> = r.messages.get(3).unwrap().tool_results().map(|t| (t.parts.len(), t.is_error)).collect();

@@ -1,7 +1,8 @@
 //! Tool definitions on the wire.
 //!
 //! What the neutral form has no fields for (the provider's own tools, a definition's cache mark or its strictness) stands
-//! whole in the extension `tools`: such a definition replaces the neutral one of its name, others follow behind.
+//! whole in the extension `tools`, in the caller's order. A definition there replaces the neutral one of its name; neutral
+//! ones without such a twin follow behind.
 
 use crate::model::{Request, ToolSpec};
 use crate::wire::json_out::{self, Object};
@@ -25,12 +26,9 @@ pub fn write(object: &mut Object<'_>, specs: &[ToolSpec], whole: &[Value]) {
     if specs.is_empty() && whole.is_empty() {
         return;
     }
-    let specs_or_whole = specs.iter().map(|spec| {
-        let own = whole.iter().find(|w| name(w) == Some(spec.name.as_str()));
-        own.map_or(Definition::Neutral(spec), Definition::Whole)
-    });
-    let others = whole.iter().filter(|w| !specs.iter().any(|s| name(w) == Some(s.name.as_str())));
-    object.list("tools", specs_or_whole.chain(others.map(Definition::Whole)), |out, tool| match tool {
+    let others = specs.iter().filter(|spec| !whole.iter().any(|w| name(w) == Some(spec.name.as_str())));
+    let all = whole.iter().map(Definition::Whole).chain(others.map(Definition::Neutral));
+    object.list("tools", all, |out, tool| match tool {
         Definition::Whole(definition) => json_out::value(out, definition),
         Definition::Neutral(spec) => neutral(out, spec),
     });
