@@ -93,7 +93,7 @@ pub enum Sessions {
 #[derive(Debug, clap::Args)]
 pub struct Resume {
     /// An id, its beginning, or `last`
-    #[arg(conflicts_with = "resume")]
+    #[arg(conflicts_with_all = ["resume", "no_session"])]
     id: String,
     #[command(flatten)]
     run: run::Args,

@@ -23,8 +23,8 @@ const CODES: [(Cause, &str); 12] = [
     (Cause::Limit, "turns, time or context ran out"),
     (Cause::Denied, "a needed call was denied"),
     (Cause::Rejected, "the provider refused the input on every link that could take it"),
-    (Cause::Interrupted, "SIGINT; the session is recorded"),
-    (Cause::Terminated, "SIGTERM; the session is recorded"),
+    (Cause::Interrupted, "SIGINT; the session goes on with `pup run --resume ID`"),
+    (Cause::Terminated, "SIGTERM; the session goes on with `pup run --resume ID`"),
 ];
 
 fn section(out: &mut String, command: &mut Command, path: &str) {

@@ -31,10 +31,11 @@ fn rounds() -> [Calls; 5] {
 
 /// What a call was answered, the last time that it was made.
 fn answer(request: &Request, name: &str, args: &Value) -> Option<String> {
-    let call = |c: &Value| c["function"]["name"] == name && c["function"]["arguments"].as_str().is_some_and(|a| a == args.to_string());
-    let calls = request.messages().iter().flat_map(|m| m["tool_calls"].as_array().cloned().unwrap_or_default());
-    let id = calls.filter(call).last()?["id"].clone();
-    let result = request.messages().iter().find(|m| m["tool_call_id"] == id)?;
+    let args = args.to_string();
+    let call = |c: &Value| c["function"]["name"] == name && c["function"]["arguments"] == args;
+    let calls = request.messages().iter().rev().flat_map(|m| m["tool_calls"].as_array().into_iter().flatten());
+    let id = &calls.into_iter().find(|c| call(c))?["id"];
+    let result = request.messages().iter().find(|m| m["tool_call_id"] == *id)?;
     Some(result["content"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -69,7 +70,7 @@ fn again(env: &TestEnv, server: &Server) -> Launch {
 
 fn lines(env: &TestEnv) -> usize {
     let journal = session(env).and_then(|s| std::fs::read(s.join("journal.jsonl")).ok()).unwrap_or_default();
-    journal.iter().filter(|b| **b == b'\n').count()
+    journal.split(|b| *b == b'\n').count() - 1
 }
 
 fn kill(env: &TestEnv, running: Running, when: When) {

@@ -15,17 +15,17 @@ fn run(env: &TestEnv, server: &Server, args: &[&str]) -> Launch {
     env.pup().arg("run").args(args).model_server(server).limit(LIMIT)
 }
 
-/// The folder of the only session.
+/// The folder of the latest session. A run that was killed as it began can have left one without a line.
 pub fn session(env: &TestEnv) -> Option<PathBuf> {
-    let mut all = std::fs::read_dir(env.pup_home().join("state/sessions")).ok()?.flatten();
-    all.next().map(|e| e.path())
+    let all = std::fs::read_dir(env.pup_home().join("state/sessions")).ok()?.flatten().map(|e| e.path());
+    all.max_by_key(|folder| folder.join("journal.jsonl").metadata().and_then(|m| m.modified()).ok())
 }
 
 fn id(env: &TestEnv) -> String {
     session(env).unwrap().file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// The whole lines of the only session's journal.
+/// The whole lines of that session's journal.
 pub fn entries(env: &TestEnv) -> Vec<Value> {
     let bytes = session(env).and_then(|s| std::fs::read(s.join("journal.jsonl")).ok()).unwrap_or_default();
     bytes.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect()
@@ -56,12 +56,12 @@ fn killed_in_the_middle(env: &TestEnv, server: &Server, args: &[&str]) {
 /// Makes a file, and answers at the second time of asking.
 fn file_then_answer() -> Server {
     let mut asked = 0;
-    Server::respond(move |request| match request.turn() {
-        0 => Reply::tool_call("create_file", json!({"path": "a.txt", "content": "a\n"})),
-        _ => {
-            asked += 1;
-            if asked == 1 { Reply::text("never heard").stall_after(3) } else { Reply::text("It is made.") }
+    Server::respond(move |request| {
+        if request.turn() == 0 {
+            return Reply::tool_call("create_file", json!({"path": "a.txt", "content": "a\n"}));
         }
+        asked += 1;
+        if asked == 1 { Reply::text("never heard").stall_after(3) } else { Reply::text("It is made.") }
     })
 }
 
@@ -269,6 +269,7 @@ fn what_cannot_be_taken_up_is_refused_with_a_way_out() {
     killed_in_the_middle(&env, &server, &[]);
     assert_usage(&run(&env, &server, &["--resume", "nonsense"]).run(), 2, &["there is no session `nonsense`"]);
     assert_usage(&run(&env, &server, &["--resume", "last", "--no-session"]).run(), 2, &["--no-session"]);
+    assert_usage(&env.pup().args(["sessions", "resume", "last", "--no-session"]).run(), 2, &["--no-session"]);
     let out = run(&env, &server, &["--resume", "last", "--agent", "no-such"]).run();
     assert_usage(&out, 2, &["there is no agent `no-such`"]);
 
