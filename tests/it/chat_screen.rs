@@ -126,6 +126,7 @@ fn control_c_stops_a_turn_on_a_terminal_without_escape_codes_too() {
 
 #[test]
 fn colour_is_for_those_who_want_it() {
+    let colour = Regex::new("\x1b\\[[0-9;]+m").unwrap();
     for (env_name, arg) in [(Some("NO_COLOR"), None), (None, Some("--no-color"))] {
         let env = TestEnv::new();
         let server = Server::script([Reply::text("No colours here.")]);
@@ -138,7 +139,7 @@ fn colour_is_for_those_who_want_it() {
         terminal.key(Key::Ctrl('d'));
         assert_eq!(terminal.wait_exit(), 0);
         let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
-        assert!(!Regex::new("\x1b\\[[0-9;]+m").unwrap().is_match(&raw), "{}", raw.escape_debug());
+        assert!(!colour.is_match(&raw), "{}", raw.escape_debug());
         server.finish();
     }
     let env = TestEnv::new();
