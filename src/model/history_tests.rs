@@ -112,3 +112,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_system_message_takes_the_first_one_s_place_and_shares_the_rest() {
+    let mut history: History = [Message::system("one"), Message::user("hi"), Message::assistant("hello")].into_iter().collect();
+    let before = history.clone();
+    history.set_system(Message::system("two"));
+    assert_eq!((history.len(), history.get(0).unwrap().joined_text().as_str()), (3, "two"));
+    assert!((1..3).all(|i| Arc::ptr_eq(history.get(i).unwrap(), before.get(i).unwrap())), "the conversation is not copied");
+    assert!(check(&history).is_empty());
+    let mut bare: History = std::iter::once(Message::user("hi")).collect();
+    bare.set_system(Message::system("one"));
+    assert_eq!(bare.iter().map(|m| m.role).collect::<Vec<_>>(), [Role::System, Role::User]);
+}

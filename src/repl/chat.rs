@@ -7,6 +7,7 @@ use super::meter::Meter;
 use super::metered::{Approved, Metered};
 use super::terminal::{self, Mode};
 use super::watch::Watch;
+use crate::agent::Approve;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, text};
 use crate::cli::app::App;
@@ -126,6 +127,9 @@ impl Chat {
     fn ended(&self, report: &Report, began: Instant) {
         let outcome = &report.outcome;
         match outcome.cause {
+            Cause::Denied if self.engine.approve == Approve::ReadOnly => {
+                self.say(Style::Yellow, "this chat may only read; without `--approve read-only` it asks");
+            }
             // Whoever said no knows.
             Cause::Done | Cause::Denied => {}
             Cause::Interrupted | Cause::Terminated => {

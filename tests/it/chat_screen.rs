@@ -53,12 +53,86 @@ fn session(columns: u16) -> Terminal {
 
 #[test]
 fn a_session_at_80_columns() {
-    insta::assert_snapshot!(shown(&session(80)), @"");
+    insta::assert_snapshot!(shown(&session(80)), @r"
+    pup VERSION: code-puppy on gpt-4o-mini
+    /help lists the commands. Ctrl-C stops a turn, Ctrl-D leaves.
+    code-puppy> make notes and push
+    First the file.
+    > create_file: notes.txt (2 lines)
+      @@ -0,0 +1,2 @@
+      +one
+      +zwei ü 漢字
+    ? allow create_file: notes.txt (2 lines)
+    [y]es [n]o [a]lways> y
+      +2 -0
+    > shell: git push --force origin main
+    ? allow shell: git push --force origin main
+    [y]es [n]o [a]lways> n
+      denied
+    The file is made; nothing was pushed.
+    1434 tokens in, 89 out, $0.0003, 0.0 s
+    code-puppy> /agnt planning
+    there is no command /agnt
+    did you mean /agent? (a line that is meant for the model can begin with a blank)
+    code-puppy> /agent planning
+    planning goes on with the conversation, on gpt-4o-mini
+    planning> a plan, please
+    It is a plan.
+    100 tokens in, 4 out, $0.0000, 0.0 s
+    planning> /cost
+                          tokens US dollars
+    uncached input         1,534     0.0002
+    cache read                 -          -
+    cache write                -          -
+    output                    93     0.0001
+    total                  1,627     0.0003
+    planning>
+    session DAY-TIME-SESSION; to go on with it: pup, then /resume last
+    ");
 }
 
 #[test]
 fn a_session_at_40_columns() {
-    insta::assert_snapshot!(shown(&session(40)), @"");
+    insta::assert_snapshot!(shown(&session(40)), @r"
+    /help lists the commands. Ctrl-C stops a
+    turn, Ctrl-D leaves.
+    code-puppy> make notes and push
+    First the file.
+    > create_file: notes.txt (2 lines)
+      @@ -0,0 +1,2 @@
+      +one
+      +zwei ü 漢字
+    ? allow create_file: notes.txt (2 lines)
+    [y]es [n]o [a]lways> y
+      +2 -0
+    > shell: git push --force origin main
+    ? allow shell: git push --force origin main
+    [y]es [n]o [a]lways> n
+      denied
+    The file is made; nothing was pushed.
+    1434 tokens in, 89 out, $0.0003, 0.0 s
+    code-puppy> /agnt planning
+    there is no command /agnt
+    did you mean /agent? (a line that is
+    meant for the model can begin with a
+    blank)
+    code-puppy> /agent planning
+    planning goes on with the conversation,
+    on gpt-4o-mini
+    planning> a plan, please
+    It is a plan.
+    100 tokens in, 4 out, $0.0000, 0.0 s
+    planning> /cost
+                          tokens US dollars
+    uncached input         1,534     0.0002
+    cache read                 -          -
+    cache write                -          -
+    output                    93     0.0001
+    total                  1,627     0.0003
+    planning>
+    session DAY-TIME-SESSION; to go on
+    with it: pup, then /resume last
+    ");
 }
 
 #[test]
