@@ -28,7 +28,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            quick_retry: Duration::from_millis(300),
+            quick_retry: Duration::from_millis(150),
             backoff_min: Duration::from_millis(500),
             backoff_max: Duration::from_secs(8),
             deadline: Some(Duration::from_mins(10)),

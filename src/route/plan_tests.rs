@@ -53,8 +53,8 @@ fn a_transient_error_gets_one_quick_retry_then_the_next_link() {
     let mut p = plan(2);
     p.next(Moment(0));
     p.failed(error(Class::Network, None), Moment(10), 0.0);
-    assert_eq!(p.next(Moment(10)), Step::Wait { until: Moment(310), link: 0 });
-    assert_eq!(p.next(Moment(310)), Step::Try { link: 0 });
+    assert_eq!(p.next(Moment(10)), Step::Wait { until: Moment(160), link: 0 });
+    assert_eq!(p.next(Moment(160)), Step::Try { link: 0 });
     p.failed(error(Class::Network, None), Moment(320), 0.0);
     assert_eq!(p.next(Moment(320)), Step::Try { link: 1 });
 }
