@@ -30,6 +30,21 @@ fn alive(arguments: &str) -> Vec<u32> {
     scan().values().filter(|p| !p.ended && shows(p)).map(|p| p.pid).collect()
 }
 
+/// How many processes sleep for just so long, and are not about to.
+fn asleep(nap: &str) -> usize {
+    let wanted = format!("sleep\0{nap}\0");
+    let line = |p: &u32| std::fs::read(format!("/proc/{p}/cmdline")).unwrap_or_default();
+    scan().keys().filter(|p| String::from_utf8_lossy(&line(p)).trim_start_matches("/bin/") == wanted).count()
+}
+
+fn await_naps(nap: &str, naps: usize) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while asleep(nap) < naps {
+        assert!(Instant::now() < until, "{:?}", alive(nap));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Arguments of `sleep` that no other process has.
 fn nap() -> String {
     let n: u64 = id::fresh(12).bytes().fold(0, |n, b| n * 7 + u64::from(b % 10));
@@ -42,21 +57,23 @@ fn recorded(child: &Child) -> Recorded {
 
 #[test]
 fn what_carries_the_sessions_mark_is_ended_whatever_it_did() {
+    // And how many of the naps must have begun for the way to be what it says.
     let ways = [
-        "sleep NAP & echo ready; wait",
-        "( ( setsid sh -c 'sleep NAP; :' >/dev/null 2>&1 & ) & ); echo ready; sleep NAP; :",
-        "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep NAP; done' >/dev/null 2>&1 & echo ready; sleep NAP; :",
-        "sh -c 'kill -STOP $$; sleep NAP' & echo ready; sleep NAP; :",
+        ("sleep NAP & echo ready; wait", 1),
+        ("( ( setsid sh -c 'sleep NAP; :' >/dev/null 2>&1 & ) & ); echo ready; sleep NAP; :", 2),
+        ("trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep NAP; done' >/dev/null 2>&1 & echo ready; sleep NAP; :", 2),
+        ("sh -c 'kill -STOP $$; sleep NAP' & echo ready; sleep NAP; :", 1),
         // Its shell still leads the session that it is in.
-        "env -i /bin/sleep NAP & echo ready; sleep NAP; :",
+        ("env -i /bin/sleep NAP & echo ready; sleep NAP; :", 2),
     ];
-    for way in ways {
+    for (way, naps) in ways {
         let (session, nap) = (format!("s-{}", id::fresh(12)), nap());
         let mut child = orphan(&session, &way.replace("NAP", &nap));
+        await_naps(&nap, naps);
         let ending = block_on(end(&session, &[recorded(&child)]));
         child.wait().unwrap();
         assert_eq!(alive(&nap), Vec::<u32>::new(), "{way}: {ending:?}");
-        assert!(ending.left.is_empty() && ending.stopped.len() >= 2, "{way}: {ending:?}");
+        assert!(ending.left.is_empty() && ending.stopped.iter().filter(|s| s.name == "sleep").count() >= naps, "{way}: {ending:?}");
         assert_eq!(block_on(end(&session, &[])), Ending::default(), "nothing is left for a second time");
     }
 }
@@ -69,6 +86,7 @@ fn others_are_left_alone() {
     let mut other = orphan("another-session", &line);
     let mut unmarked = Command::new("sleep").arg(&nap).process_group(0).spawn().unwrap();
     let reused = Recorded { start_time: recorded(&unmarked).start_time.map(|t| t - 1), ..recorded(&unmarked) };
+    await_naps(&nap, 2);
     let ending = block_on(end("mine", &[recorded(&other), reused.clone()]));
     assert_eq!((ending, alive(&nap).len()), (Ending::default(), 3));
     other.kill().unwrap();
