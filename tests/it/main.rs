@@ -16,6 +16,7 @@ mod chat_screen;
 mod cli_smoke;
 mod cuts;
 mod demo;
+mod doctor;
 mod faults;
 mod interrupt;
 mod journal;
