@@ -70,6 +70,21 @@ pub enum Block {
     },
 }
 
+impl Block {
+    /// What it is, in words.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::Thinking { .. } => "thinking",
+            Self::ToolCall(_) => "a tool call",
+            Self::ToolResult(_) => "a tool result",
+            Self::Image { .. } => "an image",
+            Self::Document { .. } => "a document",
+            Self::Opaque { .. } => "an opaque block",
+        }
+    }
+}
+
 /// A model's request to run a tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ToolCall {

@@ -7,6 +7,7 @@ pub mod event;
 pub mod fault;
 pub mod history;
 pub mod message;
+pub mod operation;
 pub mod request;
 pub mod usage;
 
@@ -15,5 +16,6 @@ pub use event::{BlockKind, Delta, Stop, StreamEvent};
 pub use fault::{Class, ProviderError, Scope};
 pub use history::History;
 pub use message::{Block, ImageSource, Message, Origin, Part, Role, ToolCall, ToolResult};
+pub use operation::{EmbedRequest, Embeddings, Listed, ListedPrice};
 pub use request::{Loss, Request, ResponseFormat, ToolChoice, ToolSpec};
 pub use usage::Usage;

@@ -41,18 +41,19 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn url(&self) -> String {
+    fn url(&self, path: &str) -> String {
         let base = self.base_url.trim_end_matches('/');
         // Vendors write their addresses with and without the version, and people copy either.
-        let base = if self.wire.path().starts_with("/v1/") { base.strip_suffix("/v1").unwrap_or(base) } else { base };
-        format!("{base}{}", self.wire.path())
+        let version = path.split('/').nth(1).filter(|v| v.starts_with("v1"));
+        let base = version.and_then(|v| base.strip_suffix(v)?.strip_suffix('/')).unwrap_or(base);
+        format!("{base}{path}")
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win) and the key.
     fn headers(&self) -> Vec<(&str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
-        let key = self.key.as_ref().map(|key| match self.wire.key_style() {
+        let key = self.key.as_ref().map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
             KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
         });
@@ -81,7 +82,8 @@ impl HttpProvider {
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
         let (segments, sent) = Segments::new(encoded.body.iter().cloned());
         let body = reqwest::Body::wrap(segments);
-        let mut request = client.post(self.endpoint.url()).header("content-type", "application/json").header("accept-encoding", "identity");
+        let mut request =
+            client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
         for (name, value) in self.endpoint.headers() {
             request = request.header(name, value);
         }

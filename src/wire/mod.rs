@@ -23,8 +23,11 @@
 
 pub mod anthropic;
 pub mod classify;
+mod codec;
+pub mod ids;
 mod json_out;
 mod lenient;
+pub mod names;
 pub mod openai_chat;
 pub mod quirk;
 mod rope;
@@ -32,11 +35,13 @@ mod sniff;
 pub mod sse;
 pub mod wait;
 
+pub use codec::Encoded;
+pub use ids::Ids;
 pub use quirk::{Dialect, UnknownQuirk};
 
 use crate::base::nearest;
 use crate::model::{Loss, ProviderError, Request, StreamEvent, ToolSpec};
-use bytes::Bytes;
+use codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -73,14 +78,6 @@ impl Wire {
         }
     }
 
-    /// What it adds to a provider's base URL.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "/chat/completions",
-            Self::Anthropic => "/v1/messages",
-        }
-    }
-
     pub const fn key_style(self) -> KeyStyle {
         match self {
             Self::OpenaiChat => KeyStyle::Bearer,
@@ -93,6 +90,21 @@ impl Wire {
         match self {
             Self::OpenaiChat => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
+        }
+    }
+
+    fn encoder(self, dialect: Dialect) -> Box<dyn Encode> {
+        match self {
+            Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),
+            Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
+        }
+    }
+
+    /// A decoder for the reply to a request in this dialect.
+    fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
+        match self {
+            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
         }
     }
 }
@@ -122,56 +134,20 @@ impl FromStr for Wire {
     }
 }
 
-/// A request's body in pieces, and what its dialect could not carry.
-#[derive(Debug, Clone)]
-pub struct Encoded {
-    /// The concatenation of the segments is the body. Cheap to clone: segments are shared with the [`Encoder`].
-    pub body: Vec<Bytes>,
-    /// What was left out or changed. An [`Encoder`] names the losses of a message once, with the call that first encoded it.
-    pub losses: Vec<Loss>,
-}
-
-impl Encoded {
-    /// The body's length in bytes.
-    pub fn len(&self) -> usize {
-        self.body.iter().map(Bytes::len).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub fn to_vec(&self) -> Vec<u8> {
-        self.body.concat()
-    }
-}
-
 /// Encodes one conversation's requests, turn after turn, without serialising anything twice.
 ///
 /// The bytes of messages (and of head and tools) that did not change are identical from call to call, so a provider's
 /// prompt cache stays warm.
 #[derive(Debug)]
-pub struct Encoder(EncoderKind);
-
-#[derive(Debug)]
-enum EncoderKind {
-    OpenaiChat(openai_chat::Encoder),
-    Anthropic(anthropic::Encoder),
-}
+pub struct Encoder(Box<dyn Encode>);
 
 impl Encoder {
     pub fn new(wire: Wire, dialect: Dialect) -> Self {
-        Self(match wire {
-            Wire::OpenaiChat => EncoderKind::OpenaiChat(openai_chat::Encoder::new(dialect)),
-            Wire::Anthropic => EncoderKind::Anthropic(anthropic::Encoder::new(dialect)),
-        })
+        Self(wire.encoder(dialect))
     }
 
     pub fn encode(&mut self, request: &Request) -> Encoded {
-        match &mut self.0 {
-            EncoderKind::OpenaiChat(chat) => chat.encode(request),
-            EncoderKind::Anthropic(anthropic) => anthropic.encode(request),
-        }
+        self.0.encode(request)
     }
 }
 
@@ -188,56 +164,32 @@ pub fn encode(wire: Wire, dialect: &Dialect, request: &Request) -> (Vec<u8>, Vec
 #[derive(Debug)]
 pub struct Decoder {
     body: sniff::Body,
-    kind: DecoderKind,
-}
-
-#[derive(Debug)]
-enum DecoderKind {
-    OpenaiChat(openai_chat::ReplyDecoder),
-    Anthropic(anthropic::ReplyDecoder),
+    codec: Box<dyn Decode>,
 }
 
 impl Decoder {
-    /// `dialect` is that of the request; nothing in a reply depends on it yet beyond its wire.
-    pub fn new(wire: Wire, _dialect: &Dialect) -> Self {
-        let kind = match wire {
-            Wire::OpenaiChat => DecoderKind::OpenaiChat(openai_chat::ReplyDecoder::default()),
-            Wire::Anthropic => DecoderKind::Anthropic(anthropic::ReplyDecoder::default()),
-        };
-        Self { body: sniff::Body::default(), kind }
+    /// `dialect` is that of the request.
+    pub fn new(wire: Wire, dialect: &Dialect) -> Self {
+        Self { body: sniff::Body::default(), codec: wire.decoder(dialect) }
     }
 
     /// Tells the tools of the request, so that names that had to be shortened come back whole.
     #[must_use]
     pub fn with_tools(mut self, tools: &[ToolSpec]) -> Self {
-        match &mut self.kind {
-            DecoderKind::OpenaiChat(chat) => chat.expect_tools(tools),
-            DecoderKind::Anthropic(anthropic) => anthropic.expect_tools(tools),
-        }
+        self.codec.expect_tools(tools);
         self
     }
 
     /// Takes the next bytes and appends the events that they complete.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        match &mut self.kind {
-            DecoderKind::OpenaiChat(chat) => self.body.feed(bytes, &mut |piece| chat.piece(&piece, out)),
-            DecoderKind::Anthropic(anthropic) => self.body.feed(bytes, &mut |piece| anthropic.piece(&piece, out)),
-        }
+        self.body.feed(bytes, &mut |piece| self.codec.piece(&piece, out));
     }
 
     /// The body has ended, or was cut. Without a terminal event before this, the last event is an error of class
     /// `network`. A driver whose connection broke calls this too: if the reply's end had already been seen, it is one.
     pub fn finish(&mut self, out: &mut Vec<StreamEvent>) {
-        match &mut self.kind {
-            DecoderKind::OpenaiChat(chat) => {
-                self.body.finish(&mut |piece| chat.piece(&piece, out));
-                chat.finish(self.body.nature(), out);
-            }
-            DecoderKind::Anthropic(anthropic) => {
-                self.body.finish(&mut |piece| anthropic.piece(&piece, out));
-                anthropic.finish(self.body.nature(), out);
-            }
-        }
+        self.body.finish(&mut |piece| self.codec.piece(&piece, out));
+        self.codec.finish(self.body.nature(), out);
     }
 }
 

@@ -8,7 +8,7 @@ use super::shape::{self, Piece};
 use crate::base::digest;
 use crate::model::{BlockKind, Delta, StreamEvent, ToolCall};
 use crate::wire::json_out::Object;
-use crate::wire::openai_chat::ToolNames;
+use crate::wire::names::ToolNames;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 

@@ -11,7 +11,8 @@ use super::{error, finish};
 use crate::base::text;
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify;
-use crate::wire::openai_chat::ToolNames;
+use crate::wire::codec::Decode;
+use crate::wire::names::ToolNames;
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
@@ -43,12 +44,12 @@ enum End<'a> {
     Body(Nature<'a>),
 }
 
-impl ReplyDecoder {
-    pub(in crate::wire) fn expect_tools(&mut self, tools: &[ToolSpec]) {
+impl Decode for ReplyDecoder {
+    fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.blocks.names = ToolNames::of(tools);
     }
 
-    pub(in crate::wire) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
+    fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
         if self.over {
             return;
         }
@@ -59,6 +60,12 @@ impl ReplyDecoder {
         }
     }
 
+    fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
+        self.end(&End::Body(nature), out);
+    }
+}
+
+impl ReplyDecoder {
     fn frame(&mut self, name: &[u8], data: &[u8], out: &mut Vec<StreamEvent>) {
         let data = data.trim_ascii();
         // Proxies add the other wire's end mark and wrapped comments; neither says anything here.
@@ -186,11 +193,6 @@ impl ReplyDecoder {
         self.usage(message.usage, out);
         self.stop = message.stop_reason.into_owned();
         self.end(&End::Said, out);
-    }
-
-    /// The body has ended, however it did.
-    pub(in crate::wire) fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
-        self.end(&End::Body(nature), out);
     }
 
     fn end(&mut self, end: &End<'_>, out: &mut Vec<StreamEvent>) {

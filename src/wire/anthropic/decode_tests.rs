@@ -322,7 +322,7 @@ fn events_without_a_blank_line_between_them_are_read_one_by_one() {
 fn shortened_tool_names_come_back_whole() {
     let long = "mcp__".to_owned() + &"x".repeat(90);
     let tools = [ToolSpec { name: long.clone(), description: String::new(), parameters: serde_json::json!({}) }];
-    let wire = crate::wire::openai_chat::wire_name(&long).into_owned();
+    let wire = crate::wire::names::wire_name(&long).into_owned();
     let body = blocks(&[(&CALL.replace("\"f\"", &format!("{wire:?}")), &[])], "tool_use");
     let mut decoder = Decoder::new(Wire::Anthropic, &Dialect::default()).with_tools(&tools);
     let mut out = Vec::new();

@@ -4,12 +4,14 @@
 //! call to call stands behind the history. Cache marks move from turn to turn, so they are no part of what is kept:
 //! they are put between its bytes when a body is handed out.
 
+use super::count::COUNT_PATH;
 use super::message::{Side, Spots, Writer, text};
 use super::settings::{self, Purpose};
 use super::thinking::{Past, Thinking};
 use super::tools;
 use crate::model::{Block, History, Loss, Message, Request, Role, ToolSpec};
 use crate::wire::Encoded;
+use crate::wire::codec::Encode;
 use crate::wire::json_out::Object;
 use crate::wire::quirk::Dialect;
 use crate::wire::rope::Rope;
@@ -64,10 +66,6 @@ impl Encoder {
         Self { dialect, head: None, prefix: Prefix::default() }
     }
 
-    pub fn encode(&mut self, request: &Request) -> Encoded {
-        self.encode_for(request, Purpose::Answer)
-    }
-
     pub(super) fn encode_for(&mut self, request: &Request, purpose: Purpose) -> Encoded {
         let mut losses = Vec::new();
         let most = settings::max_tokens(request, &self.dialect);
@@ -84,7 +82,11 @@ impl Encoder {
         let mut body = vec![head];
         body.extend_from_slice(self.prefix.bytes.segments());
         body.push(Bytes::from(tail));
-        Encoded { body: insert(body, &marks), losses }
+        let path = match purpose {
+            Purpose::Answer => "/v1/messages",
+            Purpose::Count => COUNT_PATH,
+        };
+        Encoded { path: path.into(), body: insert(body, &marks), losses }
     }
 
     fn head(&mut self, request: &Request, system: usize, losses: &mut Vec<Loss>) -> Bytes {
@@ -189,6 +191,12 @@ fn prompt(out: &mut Vec<u8>, at: usize, message: &Message, follows: &mut bool, l
         spots.push(Some(out.len() - 1));
     }
     spots
+}
+
+impl Encode for Encoder {
+    fn encode(&mut self, request: &Request) -> Encoded {
+        self.encode_for(request, Purpose::Answer)
+    }
 }
 
 impl Prefix {

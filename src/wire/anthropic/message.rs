@@ -5,11 +5,11 @@
 //! with words in its place.
 
 use super::arguments::{self, Written};
-use super::ids::wire_id;
 use super::thinking::Past;
 use crate::model::{Block, ImageSource, Loss, Message, Origin, Part, Role, ToolCall, ToolResult};
+use crate::wire::Ids;
 use crate::wire::json_out::Object;
-use crate::wire::openai_chat::wire_name;
+use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
 use serde_json::value::RawValue;
 
@@ -142,7 +142,7 @@ impl<'a> Writer<'a> {
             }
             // What the user's side holds was put there by a client of this wire, not made by a model.
             Block::Opaque { wire, raw } if wire == super::NAME && origin.is_none() => self.raw(at, n, Side::User, raw),
-            other => self.lose(at, n, format!("{} cannot stand in a user message", kind(other))),
+            other => self.lose(at, n, format!("{} cannot stand in a user message", other.kind())),
         }
         None
     }
@@ -167,7 +167,7 @@ impl<'a> Writer<'a> {
     }
 
     fn assistant(&mut self, at: usize, message: &Message) -> Spots {
-        let home = at_home(self.dialect.target.as_ref(), message.origin.as_ref());
+        let home = self.dialect.is_home(message.origin.as_ref());
         let stands = |block: &Block| match block {
             Block::Text { text } => !text.trim().is_empty(),
             Block::ToolCall(_) | Block::Image { .. } => true,
@@ -222,16 +222,11 @@ impl<'a> Writer<'a> {
                 Some(w.block(at, Side::Assistant, text(IMAGE_BY_ASSISTANT)))
             }
             other => {
-                w.lose(at, n, format!("{} cannot stand in an assistant message", kind(other)));
+                w.lose(at, n, format!("{} cannot stand in an assistant message", other.kind()));
                 None
             }
         })
     }
-}
-
-/// Whether a message was made by the one that it goes to: same provider, same account, same model.
-fn at_home(target: Option<&Origin>, origin: Option<&Origin>) -> bool {
-    target.is_some() && target == origin
 }
 
 /// The fields of a text block.
@@ -265,7 +260,7 @@ fn image(o: &mut Object<'_>, source: &ImageSource) {
 }
 
 fn tool_result(o: &mut Object<'_>, result: &ToolResult) {
-    o.field("type", "tool_result").field("tool_use_id", &wire_id(&result.call_id));
+    o.field("type", "tool_result").field("tool_use_id", &Ids::Anthropic.fit(&result.call_id));
     let blank = |part: &&Part| matches!(part, Part::Text { text } if text.trim().is_empty());
     let parts: Vec<&Part> = result.parts.iter().filter(|p| !blank(p)).collect();
     match parts.as_slice() {
@@ -303,18 +298,6 @@ pub fn thinking(o: &mut Object<'_>, text: &str, proof: &str, redacted: bool) {
 
 /// The fields of a call.
 pub fn call(o: &mut Object<'_>, call: &ToolCall) -> Written {
-    o.field("type", "tool_use").field("id", &wire_id(&call.id)).field("name", &wire_name(&call.name));
+    o.field("type", "tool_use").field("id", &Ids::Anthropic.fit(&call.id)).field("name", &wire_name(&call.name));
     arguments::write(o.key("input"), &call.args_raw)
-}
-
-fn kind(block: &Block) -> &'static str {
-    match block {
-        Block::Text { .. } => "text",
-        Block::Thinking { .. } => "thinking",
-        Block::ToolCall(_) => "a tool call",
-        Block::ToolResult(_) => "a tool result",
-        Block::Image { .. } => "an image",
-        Block::Document { .. } => "a document",
-        Block::Opaque { .. } => "an opaque block",
-    }
 }

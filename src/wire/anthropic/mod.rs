@@ -14,7 +14,6 @@ mod decode;
 mod encode;
 mod error;
 mod finish;
-mod ids;
 mod message;
 mod reply;
 mod request;
@@ -28,7 +27,6 @@ pub use count::{COUNT_PATH, CountError, decode_count, encode_count, encode_count
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
 pub use error::classify;
-pub use ids::wire_id;
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 

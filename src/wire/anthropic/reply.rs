@@ -3,12 +3,12 @@
 //! Clients of this wire expect one block after the other, while other wires' replies mix them. So one block is written as
 //! it comes and the others wait until it has ended.
 
-use super::ids::wire_id;
 use super::message::{call, text, thinking};
 use super::{NAME, error, finish, usage};
 use crate::model::{Block, BlockKind, Delta, Loss, ProviderError, Reply, Stop, StreamEvent, Usage};
+use crate::wire::Ids;
 use crate::wire::json_out::{self, Object};
-use crate::wire::openai_chat::wire_name;
+use crate::wire::names::wire_name;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
@@ -207,7 +207,10 @@ impl Held {
                 let known = self.ended || deltas.iter().any(|d| matches!(d, Delta::Args { .. }));
                 if known && !std::mem::replace(&mut self.started, true) {
                     start(out, index, |o| {
-                        o.field("type", "tool_use").field("id", &wire_id(id)).field("name", &wire_name(name)).field("input", &json!({}));
+                        o.field("type", "tool_use")
+                            .field("id", &Ids::Anthropic.fit(id))
+                            .field("name", &wire_name(name))
+                            .field("input", &json!({}));
                     });
                 }
                 for delta in &deltas {

@@ -91,7 +91,7 @@ fn normalise(reply: &Reply) -> (Reply, Vec<String>) {
         let kept = match block {
             Block::ToolCall(c) => {
                 lost.extend(c.signature.as_ref().map(|_| format!("blocks[{ix}]")));
-                let (id, name) = (wire_id(&c.id).into_owned(), wire_name(&c.name).into_owned());
+                let (id, name) = (Ids::Anthropic.fit(&c.id).into_owned(), wire_name(&c.name).into_owned());
                 Block::ToolCall(ToolCall { id, name, signature: None, ..c.clone() })
             }
             Block::Opaque { wire, .. } if wire != NAME => {

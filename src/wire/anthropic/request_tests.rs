@@ -1,9 +1,9 @@
 //! The server's half of requests, and the law that decoding undoes encoding up to what a loss names.
 
-use super::super::ids::wire_id;
 use super::*;
 use crate::model::{History, Origin};
-use crate::wire::openai_chat::wire_name;
+use crate::wire::Ids;
+use crate::wire::names::wire_name;
 use crate::wire::{Dialect, Wire, encode};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -151,7 +151,7 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                         lose();
                     }
                     let args_raw = if c.args().is_ok_and(|a| a.is_empty()) { String::new() } else { c.args_raw.clone() };
-                    let (id, name) = (wire_id(&c.id).into_owned(), wire_name(&c.name).into_owned());
+                    let (id, name) = (Ids::Anthropic.fit(&c.id).into_owned(), wire_name(&c.name).into_owned());
                     Block::ToolCall(ToolCall { id, name, args_raw, signature: None })
                 }
                 (Role::Assistant, Block::Opaque { .. }) if !solid(block) => {
@@ -179,7 +179,7 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                     if parts.is_empty() && r.is_error {
                         parts.push(Part::Text { text: "[The tool failed without a message.]".into() });
                     }
-                    Block::ToolResult(ToolResult { call_id: wire_id(&r.call_id).into_owned(), parts, is_error: r.is_error })
+                    Block::ToolResult(ToolResult { call_id: Ids::Anthropic.fit(&r.call_id).into_owned(), parts, is_error: r.is_error })
                 }
                 _ => block.clone(),
             };

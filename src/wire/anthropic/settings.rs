@@ -5,7 +5,7 @@ use super::thinking::{self, Thinking};
 use super::tools;
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
 use crate::wire::json_out::Object;
-use crate::wire::openai_chat::wire_name;
+use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
 use serde_json::{Map, Value, json};
 

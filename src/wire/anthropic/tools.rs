@@ -6,7 +6,7 @@
 
 use crate::model::{Request, ToolSpec};
 use crate::wire::json_out::{self, Object};
-use crate::wire::openai_chat::wire_name;
+use crate::wire::names::wire_name;
 use serde_json::{Map, Value};
 
 /// The extension that holds whole definitions.

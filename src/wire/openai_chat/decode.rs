@@ -7,12 +7,13 @@
 use super::chunk::{Choice, Chunk, Content, Piece as MessagePiece};
 use super::details::Details;
 use super::finish::{self, Finish};
-use super::names::ToolNames;
 use super::open_calls::OpenCalls;
 use super::usage::WireUsage;
 use crate::base::text;
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify;
+use crate::wire::codec::Decode;
+use crate::wire::names::ToolNames;
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
@@ -50,12 +51,12 @@ enum Prose {
     Thinking,
 }
 
-impl ReplyDecoder {
-    pub(in crate::wire) fn expect_tools(&mut self, tools: &[ToolSpec]) {
+impl Decode for ReplyDecoder {
+    fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.calls.names = ToolNames::of(tools);
     }
 
-    pub(in crate::wire) fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
+    fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
         if self.over {
             return;
         }
@@ -66,6 +67,12 @@ impl ReplyDecoder {
         }
     }
 
+    fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
+        self.end(&End::Body(nature), out);
+    }
+}
+
+impl ReplyDecoder {
     fn frame(&mut self, name: &[u8], data: &[u8], out: &mut Vec<StreamEvent>) {
         let data = data.trim_ascii();
         if data.starts_with(b"[DONE]") {
@@ -276,11 +283,6 @@ impl ReplyDecoder {
             self.usage = usage;
             out.push(StreamEvent::Usage { usage });
         }
-    }
-
-    /// The body has ended, however it did.
-    pub(in crate::wire) fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
-        self.end(&End::Body(nature), out);
     }
 
     fn end(&mut self, end: &End<'_>, out: &mut Vec<StreamEvent>) {

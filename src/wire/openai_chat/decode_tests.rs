@@ -341,7 +341,7 @@ fn nothing_follows_a_terminal_event() {
 fn shortened_tool_names_come_back_whole() {
     let long = "mcp__".to_owned() + &"x".repeat(90);
     let tools = [ToolSpec { name: long.clone(), description: String::new(), parameters: serde_json::json!({}) }];
-    let wire = super::super::wire_name(&long).into_owned();
+    let wire = crate::wire::names::wire_name(&long).into_owned();
     let body =
         stream(&[&format!(r#"{{"tool_calls":[{{"index":0,"id":"a","function":{{"name":"{wire}","arguments":"{{}}"}}}}]}}"#)], "tool_calls");
     let mut decoder = Decoder::new(Wire::OpenaiChat, &Dialect::default()).with_tools(&tools);

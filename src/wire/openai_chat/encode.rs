@@ -4,10 +4,11 @@
 //! (a lowered bound of the output, say) stands behind the history, so the bytes before it stay the same.
 
 use super::message::Writer;
-use super::names::wire_name;
 use crate::model::{History, Loss, Message, Request, ResponseFormat, Role, ToolChoice, ToolSpec};
 use crate::wire::Encoded;
+use crate::wire::codec::Encode;
 use crate::wire::json_out::Object;
+use crate::wire::names::wire_name;
 use crate::wire::quirk::{Dialect, MaxOutput, StreamUsage};
 use crate::wire::rope::Rope;
 use bytes::Bytes;
@@ -45,20 +46,6 @@ impl Encoder {
         Self { dialect, head: None, prefix: Prefix::default() }
     }
 
-    pub fn encode(&mut self, request: &Request) -> Encoded {
-        let mut losses = Vec::new();
-        let head = self.head(request);
-        self.prefix.extend(&request.messages, &self.dialect, &mut losses);
-        let mut tail = vec![b']'];
-        settings(&mut tail, request, &self.dialect, &mut losses);
-        tail.push(b'}');
-        let mut body = Vec::with_capacity(self.prefix.bytes.segments().len() + 2);
-        body.push(head);
-        body.extend_from_slice(self.prefix.bytes.segments());
-        body.push(Bytes::from(tail));
-        Encoded { body, losses }
-    }
-
     fn head(&mut self, request: &Request) -> Bytes {
         if let Some(head) = &self.head
             && head.model == request.model
@@ -86,6 +73,22 @@ impl Encoder {
         let bytes = Bytes::from(out);
         self.head = Some(Head { model: request.model.clone(), tools: Arc::clone(&request.tools), bytes: bytes.clone() });
         bytes
+    }
+}
+
+impl Encode for Encoder {
+    fn encode(&mut self, request: &Request) -> Encoded {
+        let mut losses = Vec::new();
+        let head = self.head(request);
+        self.prefix.extend(&request.messages, &self.dialect, &mut losses);
+        let mut tail = vec![b']'];
+        settings(&mut tail, request, &self.dialect, &mut losses);
+        tail.push(b'}');
+        let mut body = Vec::with_capacity(self.prefix.bytes.segments().len() + 2);
+        body.push(head);
+        body.extend_from_slice(self.prefix.bytes.segments());
+        body.push(Bytes::from(tail));
+        Encoded { path: "/chat/completions".into(), body, losses }
     }
 }
 

@@ -3,9 +3,10 @@
 //! What the wire has no place for is left out with a [`Loss`], and where the model would miss it, with words in its
 //! place. Images inside tool results go into a user message behind all results, the only place where they may stand.
 
-use super::names::{wire_id, wire_name};
-use crate::model::{Block, ImageSource, Loss, Message, Origin, Part, Role, ToolCall, ToolResult};
+use crate::model::{Block, ImageSource, Loss, Message, Part, Role, ToolCall, ToolResult};
+use crate::wire::Ids;
 use crate::wire::json_out::Object;
+use crate::wire::names::wire_name;
 use crate::wire::quirk::{Dialect, MissingContent, ReasoningBack};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -88,7 +89,7 @@ impl<'a> Writer<'a> {
             match block {
                 Block::Text { text: t } if t.trim().is_empty() => self.lose(at, n, BLANK),
                 Block::Text { text: t } => text.push_str(t),
-                other => self.lose(at, n, format!("{} cannot stand here on this wire", kind(other))),
+                other => self.lose(at, n, format!("{} cannot stand here on this wire", other.kind())),
             }
         }
         text
@@ -108,7 +109,7 @@ impl<'a> Writer<'a> {
                         format!("[A document was attached here, {name} ({media_type}), but this model cannot be shown it.]").into(),
                     ));
                 }
-                other => self.lose(at, n, format!("{} cannot stand in a user message", kind(other))),
+                other => self.lose(at, n, format!("{} cannot stand in a user message", other.kind())),
             }
         }
         if !parts.is_empty() {
@@ -117,7 +118,7 @@ impl<'a> Writer<'a> {
     }
 
     fn assistant(&mut self, at: usize, message: &Message) {
-        let home = at_home(self.dialect.target.as_ref(), message.origin.as_ref());
+        let home = self.dialect.is_home(message.origin.as_ref());
         let mut text = String::new();
         let mut thinking = String::new();
         let mut calls: Vec<&ToolCall> = Vec::new();
@@ -152,7 +153,7 @@ impl<'a> Writer<'a> {
                     self.lose(at, n, "an image of the assistant: this wire takes none from it");
                     text.push_str("[An image stood here.]");
                 }
-                other => self.lose(at, n, format!("{} cannot stand in an assistant message", kind(other))),
+                other => self.lose(at, n, format!("{} cannot stand in an assistant message", other.kind())),
             }
         }
         opaque.retain(|key, _| OPAQUE_FIELDS.contains(key));
@@ -165,6 +166,7 @@ impl<'a> Writer<'a> {
             ReasoningBack::Drop => None,
         };
         let null = self.dialect.missing_content == MissingContent::Null || calls.is_empty();
+        let ids = self.dialect.ids;
         self.write("assistant", |o| {
             if !text.is_empty() {
                 o.field("content", &text);
@@ -177,7 +179,7 @@ impl<'a> Writer<'a> {
                 o.field(field, &thinking);
             }
             if !calls.is_empty() {
-                o.list("tool_calls", &calls, |out, c| call(out, c, home));
+                o.list("tool_calls", &calls, |out, c| call(out, c, ids, home));
             }
             for (key, value) in &opaque {
                 o.field(key, value);
@@ -192,7 +194,7 @@ impl<'a> Writer<'a> {
         let images: Vec<ImageSource> =
             result.parts.iter().filter_map(|p| if let Part::Image { source } = p { Some(source.clone()) } else { None }).collect();
         let mut text = result.joined();
-        let id = wire_id(&result.call_id);
+        let id = self.dialect.ids.fit(&result.call_id);
         if !images.is_empty() {
             if text.is_empty() {
                 "[The result is shown in the next user message.]".clone_into(&mut text);
@@ -209,11 +211,6 @@ const BLANK: &str = "blank text";
 
 /// Fields that an opaque block may bring back; everything else in a message is ours to write.
 const OPAQUE_FIELDS: [&str; 2] = ["extra_content", "reasoning_details"];
-
-/// Whether a message was made by the one that it goes to: same provider, same account, same model.
-fn at_home(target: Option<&Origin>, origin: Option<&Origin>) -> bool {
-    target.is_some() && target == origin
-}
 
 /// A part of a user message.
 enum Piece<'a> {
@@ -246,12 +243,12 @@ fn content(object: &mut Object<'_>, parts: &[Piece<'_>]) {
     });
 }
 
-fn call(out: &mut Vec<u8>, call: &ToolCall, home: bool) {
+fn call(out: &mut Vec<u8>, call: &ToolCall, ids: Ids, home: bool) {
     let raw = call.args_raw.trim();
     // Providers send nothing or null for "no arguments", and refuse it when it comes back.
     let args = if raw.is_empty() || raw == "null" { "{}" } else { &call.args_raw };
     let mut o = Object::begin(out);
-    o.field("id", &wire_id(&call.id)).field("type", "function").object("function", |f| {
+    o.field("id", &ids.fit(&call.id)).field("type", "function").object("function", |f| {
         f.field("name", &wire_name(&call.name)).field("arguments", args);
     });
     if let Some(signature) = call.signature.as_ref().filter(|_| home) {
@@ -262,16 +259,4 @@ fn call(out: &mut Vec<u8>, call: &ToolCall, home: bool) {
         });
     }
     o.end();
-}
-
-fn kind(block: &Block) -> &'static str {
-    match block {
-        Block::Text { .. } => "text",
-        Block::Thinking { .. } => "thinking",
-        Block::ToolCall(_) => "a tool call",
-        Block::ToolResult(_) => "a tool result",
-        Block::Image { .. } => "an image",
-        Block::Document { .. } => "a document",
-        Block::Opaque { .. } => "an opaque block",
-    }
 }

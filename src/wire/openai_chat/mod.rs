@@ -10,7 +10,6 @@ mod details;
 mod encode;
 mod finish;
 mod message;
-mod names;
 mod open_calls;
 mod reply;
 mod request;
@@ -18,7 +17,6 @@ mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use names::{ToolNames, wire_id, wire_name};
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::{RequestError, decode_request};
 

@@ -4,9 +4,9 @@
 //! or always 0, ids are missing, empty, repeated or shared, names are repeated, and arguments begin with a false `{}`.
 
 use super::chunk::{CallPiece, Function, arguments};
-use super::names::ToolNames;
 use crate::base::digest;
 use crate::model::{BlockKind, Delta, StreamEvent, ToolCall};
+use crate::wire::names::ToolNames;
 use serde_json::Value;
 use serde_json::value::RawValue;
 

@@ -1,9 +1,10 @@
 //! The server's half: events and replies to what a client of this wire reads.
 
-use super::names::{wire_id, wire_name};
 use super::{finish, usage};
 use crate::model::{Block, BlockKind, Class, Delta, Loss, ProviderError, Reply, Stop, StreamEvent, Usage};
+use crate::wire::Ids;
 use crate::wire::json_out::Object;
+use crate::wire::names::wire_name;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 
@@ -98,7 +99,7 @@ impl ReplyWriter {
         self.chunk(out, None, |d| {
             d.list("tool_calls", [()], |out, ()| {
                 let mut c = Object::begin(out);
-                c.field("index", &number).field("id", &wire_id(id)).field("type", "function").object("function", |f| {
+                c.field("index", &number).field("id", &Ids::Chat.fit(id)).field("type", "function").object("function", |f| {
                     f.field("name", &wire_name(name)).field("arguments", "");
                 });
                 c.end();
@@ -215,7 +216,7 @@ fn message(m: &mut Object<'_>, reply: &Reply) {
     if reply.message.calls().next().is_some() {
         m.list("tool_calls", reply.message.calls(), |out, call| {
             let mut c = Object::begin(out);
-            c.field("id", &wire_id(&call.id)).field("type", "function").object("function", |f| {
+            c.field("id", &Ids::Chat.fit(&call.id)).field("type", "function").object("function", |f| {
                 f.field("name", &wire_name(&call.name)).field("arguments", &call.args_raw);
             });
             if let Some(signature) = &call.signature {

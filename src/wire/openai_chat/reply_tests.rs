@@ -85,7 +85,7 @@ fn normalise(reply: &Reply) -> (Reply, Vec<String>) {
                 }
             }
             Block::ToolCall(c) => want.message.blocks.push(Block::ToolCall(ToolCall {
-                id: wire_id(&c.id).into_owned(),
+                id: Ids::Chat.fit(&c.id).into_owned(),
                 name: wire_name(&c.name).into_owned(),
                 ..c.clone()
             })),

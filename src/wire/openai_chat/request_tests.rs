@@ -1,8 +1,9 @@
 //! The round trip of requests: written by the client half, read by the server half.
 
-use super::super::names::{wire_id, wire_name};
 use super::*;
 use crate::model::{History, Origin, Part};
+use crate::wire::Ids;
+use crate::wire::names::wire_name;
 use crate::wire::{Dialect, Wire, encode};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -115,7 +116,7 @@ fn normalise(request: &Request, home: bool, thinks: bool) -> (Request, BTreeSet<
                     }
                     let args = if matches!(c.args_raw.trim(), "" | "null") { "{}".to_owned() } else { c.args_raw.clone() };
                     late.push(Block::ToolCall(ToolCall {
-                        id: wire_id(&c.id).into_owned(),
+                        id: Ids::Chat.fit(&c.id).into_owned(),
                         name: wire_name(&c.name).into_owned(),
                         args_raw: args,
                         signature: c.signature.clone().filter(|_| home),
@@ -126,7 +127,7 @@ fn normalise(request: &Request, home: bool, thinks: bool) -> (Request, BTreeSet<
                     if r.is_error {
                         lose();
                     }
-                    let id = wire_id(&r.call_id).into_owned();
+                    let id = Ids::Chat.fit(&r.call_id).into_owned();
                     let pictures: Vec<Block> = r
                         .parts
                         .iter()

@@ -18,6 +18,7 @@ pub mod send_reasoning;
 mod signature;
 pub mod text_calls;
 
+use super::{Ids, KeyStyle};
 use crate::base::nearest;
 use crate::model::{Origin, Request, StreamEvent};
 use std::borrow::Cow;
@@ -30,6 +31,9 @@ pub struct Dialect {
     pub missing_content: MissingContent,
     pub reasoning_back: ReasoningBack,
     pub calls: Calls,
+    pub ids: Ids,
+    /// How a key is shown, where that is not the wire's own way.
+    pub key: Option<KeyStyle>,
     /// The bound of the output, in tokens, for a wire that requires one where the request sets none.
     pub default_output: Option<u64>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
@@ -120,6 +124,12 @@ impl Dialect {
             apply(&mut dialect);
         }
         Ok(dialect)
+    }
+
+    /// Whether a message was made by the one that it goes to: same provider, same account, same model. Only then does it
+    /// take its signatures and opaque blocks along.
+    pub fn is_home(&self, origin: Option<&Origin>) -> bool {
+        self.target.is_some() && self.target.as_ref() == origin
     }
 
     /// The same flavour, spoken to this target.

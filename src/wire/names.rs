@@ -1,7 +1,7 @@
-//! Tool ids and names within the wire's bounds: shortened by hash, the same way every turn, and mapped back.
+//! Tool names within the wires' bounds: shortened by hash, the same way every turn, and mapped back.
 //!
-//! Chat Completions takes ids of at most 40 characters and names of at most 64 from `[A-Za-z0-9_-]`; MCP prefixes and
-//! other wires' ids go beyond both. What already fits is never touched, so nothing changes between turns.
+//! Every wire takes at most 64 of `[A-Za-z0-9_-]`; MCP prefixes go beyond that. What already fits is never touched, so
+//! nothing changes between turns.
 
 use crate::base::digest;
 use crate::base::text;
@@ -9,15 +9,9 @@ use crate::model::ToolSpec;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-const MAX_ID: usize = 40;
 const MAX_NAME: usize = 64;
 
-/// The id as this wire takes it. Calls and results go through the same function, so pairs stay pairs.
-pub fn wire_id(id: &str) -> Cow<'_, str> {
-    if !id.is_empty() && id.len() <= MAX_ID { Cow::Borrowed(id) } else { Cow::Owned(format!("call_{}", digest::short(id.as_bytes(), 32))) }
-}
-
-/// The tool name as this wire takes it.
+/// The tool name as a wire takes it.
 pub fn wire_name(name: &str) -> Cow<'_, str> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(fits) {
@@ -52,7 +46,6 @@ mod tests {
 
     #[test]
     fn what_fits_stays_and_what_does_not_is_bounded_distinct_and_mapped_back() {
-        assert_eq!(wire_id("call_1"), "call_1");
         assert_eq!(wire_name("read_file"), "read_file");
         let long = "x".repeat(80);
         let names = [format!("mcp__{long}__a"), format!("mcp__{long}__b"), "a.b".to_owned(), "a/b".to_owned(), "ü".repeat(40)];
@@ -67,7 +60,6 @@ mod tests {
         }
         let distinct: std::collections::HashSet<_> = wire.iter().collect();
         assert_eq!(distinct.len(), wire.len());
-        assert!(wire_id(&long).len() <= 40 && wire_id(&long) != wire_id(&format!("{long}y")) && !wire_id("").is_empty());
         assert_eq!(back.original("unknown"), "unknown");
     }
 }
