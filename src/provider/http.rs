@@ -3,7 +3,7 @@
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::Key;
-use crate::base::text;
+use crate::base::{net, text};
 use crate::model::ProviderError;
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
 use std::sync::{Arc, OnceLock};
@@ -127,64 +127,17 @@ async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
     wire::classify(wire, status, &headers, &body)
 }
 
-/// Makes the client. Plain HTTP needs no certificates, and loading them costs more than a whole local turn.
 fn client(endpoint: &Endpoint) -> Result<reqwest::Client, ProviderError> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("pup/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(endpoint.timeouts.connect)
-        .redirect(reqwest::redirect::Policy::none())
-        .tcp_nodelay(true)
-        .retry(reqwest::retry::never());
-    if endpoint.base_url.starts_with("http://") {
-        builder = builder.tls_certs_only([]);
-    }
-    if is_loopback(&endpoint.base_url) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|e| ProviderError::network(format!("cannot set up HTTP: {}", causes(&e))))
-}
-
-/// Whether an address is on this machine; such requests never go through a proxy.
-pub(super) fn is_loopback(base_url: &str) -> bool {
-    let host = reqwest::Url::parse(base_url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    net::client(&endpoint.base_url, endpoint.timeouts.connect)
+        .map_err(|e| ProviderError::network(format!("cannot set up HTTP: {}", net::causes(&e))))
 }
 
 /// Every transport failure is one class; the text says which one it was and to whom.
 pub(super) fn transport_error(error: &reqwest::Error) -> ProviderError {
-    let place = error.url().and_then(reqwest::Url::host_str).map(|host| {
-        let port = error.url().and_then(reqwest::Url::port_or_known_default);
-        port.map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"))
-    });
-    let to = place.map(|p| format!(" ({p})")).unwrap_or_default();
+    let to = net::place(error).map(|p| format!(" ({p})")).unwrap_or_default();
     if error.is_timeout() {
         return ProviderError::timeout(format!("timed out while connecting{to}"));
     }
     let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-    ProviderError::network(format!("{what}{to}: {}", text::one_line(&causes(error), 200)))
-}
-
-/// The innermost cause: the outer layers only repeat the address, which may hold what should not be shown.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn loopback_is_told_by_the_host_not_by_the_text() {
-        for yes in ["http://127.0.0.1:8080/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.9.9.9/"] {
-            assert!(is_loopback(yes), "{yes}");
-        }
-        for no in ["http://localhost.evil.dev/v1", "https://api.x/?q=127.0.0.1", "http://10.0.0.1", "nonsense"] {
-            assert!(!is_loopback(no), "{no}");
-        }
-    }
+    ProviderError::network(format!("{what}{to}: {}", text::one_line(&net::causes(error), 200)))
 }
