@@ -123,7 +123,7 @@ impl<'e> Keys<'e> {
     }
 
     /// Teaches `redactor` every value of the `.env` file and every provider key in use.
-    pub fn teach<'p>(&self, redactor: &mut Redactor, providers: impl IntoIterator<Item = &'p Provider>) {
+    pub fn teach<'p>(&self, redactor: &Redactor, providers: impl IntoIterator<Item = &'p Provider>) {
         for (name, value) in &self.file {
             redactor.learn(name, value.trim());
         }
@@ -242,8 +242,8 @@ mod tests {
         let keys = Keys::load(&home.places(), &env).unwrap();
         let access = keys.access(catalog.provider("openai").unwrap()).unwrap();
         assert!(!format!("{access:?} {keys:?}").contains("canary"), "{access:?} {keys:?}");
-        let mut redactor = Redactor::default();
-        keys.teach(&mut redactor, catalog.providers().iter().map(AsRef::as_ref));
+        let redactor = Redactor::default();
+        keys.teach(&redactor, catalog.providers().iter().map(AsRef::as_ref));
         let text = "canary-one-00000 canary-two-00000 canary-from-the-file";
         assert_eq!(redactor.redact(text), "[redacted:OPENAI_API_KEY] [redacted:OPENAI_API_KEY] [redacted:ACME_THING]");
     }

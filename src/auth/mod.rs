@@ -1,6 +1,10 @@
-//! Row 3: keys. Where a provider's secret comes from, and that it never shows itself.
+//! Row 3: keys. Where a provider's secret comes from, where it is kept, and that it never shows itself.
 
 mod dotenv;
 mod keys;
+mod secret;
+pub mod vault;
 
 pub use keys::{Access, Key, Keys};
+pub use secret::Secret;
+pub use vault::{Backend, Kept, Vault};

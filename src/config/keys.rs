@@ -52,6 +52,12 @@ pub const KEYS: &[Key] = &[
         default: Some("24"),
         doc: "How often the same call with the same result may come before the run is stopped.",
     },
+    Key {
+        name: "auth.store",
+        kind: Kind::OneOf(&["auto", "keyring", "file"]),
+        default: Some("auto"),
+        doc: "Where `pup auth` keeps secrets. `auto`: in the keyring where there is one, else in a file that only you can read.",
+    },
     Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
     Key {
         name: "http.first_byte_timeout",

@@ -35,6 +35,28 @@ impl Approve {
     }
 }
 
+/// Where new secrets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The keyring where there is one, else the file.
+    #[default]
+    Auto,
+    Keyring,
+    File,
+}
+
+impl Backend {
+    /// From the word of the config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "keyring" => Some(Self::Keyring),
+            "file" => Some(Self::File),
+            _ => None,
+        }
+    }
+}
+
 /// Everything in force. The meaning of each field stands beside its key (`super::KEYS`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -45,8 +67,14 @@ pub struct Settings {
     pub max_turns: u32,
     pub timeout: Option<Duration>,
     pub loop_guard: u32,
+    pub auth: Auth,
     pub http: Http,
     pub shell: Shell,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    pub store: Backend,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +105,7 @@ impl Config {
             max_turns: self.count("max_turns").unwrap_or(u32::MAX),
             timeout: self.duration("timeout"),
             loop_guard: self.count("loop_guard").unwrap_or(u32::MAX),
+            auth: Auth { store: self.text("auth.store").as_deref().and_then(Backend::from_word).unwrap_or_default() },
             http: Http {
                 connect_timeout: self.duration("http.connect_timeout").unwrap_or(Duration::MAX),
                 first_byte_timeout: self.duration("http.first_byte_timeout").unwrap_or(Duration::MAX),
