@@ -1,6 +1,7 @@
 //! Keys from the environment and from the config folder's `.env`.
 
 use super::dotenv;
+use super::oauth::Login;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
@@ -49,15 +50,23 @@ impl fmt::Debug for Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     Key(Key),
+    Login(Login),
     /// The provider asks for no key.
     Open,
 }
 
 impl Access {
+    pub fn login(&self) -> Option<&Login> {
+        match self {
+            Self::Login(login) => Some(login),
+            Self::Key(_) | Self::Open => None,
+        }
+    }
+
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Key(key) => Some(key),
-            Self::Open => None,
+            Self::Login(_) | Self::Open => None,
         }
     }
 }
@@ -88,8 +97,8 @@ impl<'e> Keys<'e> {
     pub fn access(&self, provider: &Provider) -> Result<Access, Failure> {
         let names = &provider.api_key_env;
         if names.is_empty() && provider.login.is_some() {
-            return Err(Failure::new(Cause::Auth, format!("{} wants a login, which is not built yet", provider.id))
-                .hint("`pup models chain coding` shows what can be used, and how"));
+            return Err(Failure::new(Cause::Auth, format!("{} wants a login, not a key", provider.id))
+                .hint(format!("pup auth login {}", provider.id)));
         }
         if names.is_empty() {
             return Ok(Access::Open);
@@ -115,7 +124,7 @@ impl<'e> Keys<'e> {
     /// The same, with the reason. Whether a server answers where none needs a key is not known here.
     pub fn usable(&self, provider: &Provider) -> Usable {
         match (provider.api_key_env.as_slice(), provider.login) {
-            ([], Some(_)) => Usable::LoginNotBuilt,
+            ([], Some(_)) => Usable::NoLogin,
             ([], None) => Usable::Yes,
             (names, _) if names.iter().any(|name| self.find(name).is_some()) => Usable::Yes,
             _ => Usable::NoKey,
@@ -217,8 +226,8 @@ mod tests {
         hint: export GOOGLE_AI_KEY=..., or write GOOGLE_AI_KEY=... into ~/.env
         "#);
         insta::assert_snapshot!(access("", &[("ANTHROPIC_API_KEY", "k")], "claude_code").unwrap_err(), @r#"
-        auth: claude_code wants a login, which is not built yet
-        hint: `pup models chain coding` shows what can be used, and how
+        auth: claude_code wants a login, not a key
+        hint: pup auth login claude_code
         "#);
         insta::assert_snapshot!(access("", &[("OPENAI_API_KEY", "sk-a b")], "openai").unwrap_err(), @r#"
         auth: OPENAI_API_KEY holds a space, a line break or another character that no key has

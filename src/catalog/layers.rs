@@ -2,7 +2,7 @@
 
 use super::check;
 use super::format::File;
-use super::json::{Kind, Node};
+use super::json::Kind;
 use super::source::{Source, lay_over_with, with_hint};
 use crate::base::Failure;
 use crate::base::places::Places;

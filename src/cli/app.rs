@@ -3,7 +3,8 @@
 use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::catalog::{Agents, Catalog};
+use crate::auth::terms::Agreements;
+use crate::catalog::{Agents, Catalog, Manifests};
 use crate::config::{Config, Settings, State, Trust, project_root};
 use crate::tool;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ pub struct App {
     pub places: Places,
     pub settings: Settings,
     pub catalog: Catalog,
+    pub manifests: Manifests,
     pub agents: Agents,
     pub redactor: Redactor,
     pub root: PathBuf,
@@ -29,11 +31,24 @@ impl App {
         let state = Trust::load(&places)?.state(&project)?;
         let trusted = (state == State::Trusted).then_some(project.as_path());
         let settings = Config::load(&places, trusted, flags, &env)?.settings();
-        let catalog = Catalog::load(&places, trusted, &env)?;
+        let mut catalog = Catalog::load(&places, trusted, &env)?;
+        let manifests = Manifests::load(&places)?;
+        agree(&mut catalog, &manifests, &places);
         let agents = Agents::load(&places, trusted, tool::NAMES)?;
         let note = state.note(&project);
         let redactor = redactor();
-        Ok(Self { places, settings, catalog, agents, redactor, root, note })
+        Ok(Self { places, settings, catalog, manifests, agents, redactor, root, note })
+    }
+}
+
+/// Opens what the user has agreed to.
+fn agree(catalog: &mut Catalog, manifests: &Manifests, places: &Places) {
+    let agreements = Agreements::load(places);
+    let ids: Vec<String> = catalog.providers().iter().filter(|p| p.opt_in.is_some()).map(|p| p.id.clone()).collect();
+    for id in ids {
+        if manifests.terms(&id).is_some_and(|terms| agreements.to(&id, terms).is_some()) {
+            catalog.agreed(&id);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `pup doctor`: looks at everything that a run needs, and says what to do about what is missing.
 
-use super::app::{self, App};
+use super::app::App;
+use super::doors::Doors;
 use super::print;
-use crate::auth::Keys;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::provider::local;
@@ -120,7 +120,8 @@ fn folders(places: &Places) -> Check {
 /// Keys (masked) and local servers.
 fn models(app: &App) -> Result<Vec<Check>, Failure> {
     let mut checks = Vec::new();
-    let keys = Keys::load(&app.places, &app::env)?;
+    let doors = Doors::load(app, &app.redactor)?;
+    let keys = doors.keys();
     for provider in app.catalog.providers().iter().filter(|p| !p.api_key_env.is_empty() && keys.has(p)) {
         checks.push(match keys.access(provider) {
             Ok(access) => {

@@ -10,6 +10,7 @@ mod debug_tool;
 mod debug_wire;
 mod demo;
 mod doctor;
+mod doors;
 pub(crate) mod engine;
 pub(crate) mod log;
 mod means;

@@ -146,7 +146,13 @@ pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, appr
     Parts {
         limits: limits(settings, &agent),
         rules: rules(settings),
-        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
+        hidden: app
+            .catalog
+            .providers()
+            .iter()
+            .flat_map(|p| p.api_key_env.clone())
+            .chain(app.manifests.variables().map(str::to_owned))
+            .collect(),
         tool_limits: tool::Limits {
             shell_timeout: settings.shell.timeout,
             output_bytes: settings.shell.max_output,

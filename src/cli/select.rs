@@ -1,8 +1,9 @@
 //! Which models a run talks to: the one that was named, or the workload's chain as far as this user can reach it.
 
-use super::app::{self, App};
+use super::app::App;
+use super::doors::Doors;
 use super::means::Means;
-use crate::auth::{Access, Keys};
+use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::{self, State, Why, WireId, Workload};
@@ -33,9 +34,8 @@ pub enum Behind {
 
 /// The links of a run, in the order of attempts. Keys that are used become known to the redactor.
 pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<Link>, Failure> {
-    let keys = Keys::load(&app.places, &app::env)?;
-    keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
-    let means = Means::new(&keys, app.settings.paid_models, false);
+    let doors = Doors::load(app, redactor)?;
+    let means = Means::new(&doors, app.settings.paid_models, false);
     let named = wanted.model.as_deref().or(app.settings.model.as_deref());
     let first = match (wanted.provider.as_deref(), named) {
         (Some(provider), _) => Some(default_of(app, provider)?),
@@ -44,9 +44,9 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<
     };
     let mut links = Vec::new();
     match (&first, wanted.pin.as_deref()) {
-        (Some(chosen), _) => links.push(open(app, &keys, &means, chosen)?),
+        (Some(chosen), _) => links.push(open(app, &doors, &means, chosen)?),
         // An agent's own choice that cannot be used is no reason not to work: the chain stands behind it.
-        (None, Some(pin)) => links.extend(open(app, &keys, &means, &app.catalog.resolve(pin)?).ok()),
+        (None, Some(pin)) => links.extend(open(app, &doors, &means, &app.catalog.resolve(pin)?).ok()),
         (None, None) => {}
     }
     if first.is_none() || wanted.behind == Behind::Chain {
@@ -54,7 +54,7 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<
             if let State::In { served_by, .. } = &link.state
                 && !links.iter().any(|l| l.id == link.id)
             {
-                links.push(build(app, &keys, served_by, &link.id)?);
+                links.push(build(app, &doors, served_by, &link.id)?);
             }
         }
     }
@@ -65,19 +65,19 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<
 }
 
 /// The named model, over its own provider or another door to it.
-fn open(app: &App, keys: &Keys<'_>, means: &Means<'_>, chosen: &catalog::Link) -> Result<Link, Failure> {
+fn open(app: &App, doors: &Doors, means: &Means<'_>, chosen: &catalog::Link) -> Result<Link, Failure> {
     if chosen.provider.is_local() {
         return named_locally(app, chosen);
     }
     match chosen.model.as_ref().and_then(|m| means.reach(&app.catalog, m)) {
-        Some(State::In { served_by, .. }) => build(app, keys, &served_by, &chosen.id()),
+        Some(State::In { served_by, .. }) => build(app, doors, &served_by, &chosen.id()),
         Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::NoTools)) => {
             let reasons: Vec<String> = closed.iter().map(ToString::to_string).collect();
             Err(Failure::new(Cause::Auth, format!("{} cannot be reached\n  {}", chosen.id(), reasons.join("\n  ")))
                 .hint("`pup models list` shows what can; `pup doctor` what is set up"))
         }
         // Only a key is missing, which says so itself; or it is named on purpose, tools or not.
-        _ => build(app, keys, chosen, &chosen.id()),
+        _ => build(app, doors, chosen, &chosen.id()),
     }
 }
 
@@ -105,8 +105,8 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
 }
 
 /// Makes a link usable: address, key, dialect. `id` is our name of the model, whoever serves it.
-fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Link, Failure> {
-    let access = keys.access(&chosen.provider)?;
+fn build(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<Link, Failure> {
+    let access = doors.access(&chosen.provider)?;
     let catalog::Endpoint::Url(url) = &chosen.provider.endpoint else {
         return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
     };
@@ -170,6 +170,7 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
         key: access.key().cloned(),
+        login: access.login().cloned(),
         dialect,
         timeouts: Timeouts {
             connect: own.connect.unwrap_or(http.connect_timeout),
@@ -178,7 +179,7 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
         },
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);
-    let account = access.key().map(|k| k.label().to_owned());
+    let account = access.key().map(|k| k.label().to_owned()).or_else(|| access.login().map(|l| l.account().to_owned()));
     Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
 }
 

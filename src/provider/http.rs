@@ -3,9 +3,11 @@
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::Key;
+use crate::auth::oauth::{Bearer, Login};
 use crate::base::{net, text};
-use crate::model::ProviderError;
+use crate::model::{Class, ProviderError, Scope};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use http::{HeaderValue, StatusCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,8 +36,10 @@ pub struct Endpoint {
     /// Up to, and without, the path that the wire adds.
     pub base_url: String,
     pub headers: Vec<(String, String)>,
-    /// None for servers that need no key.
+    /// None for servers that need no key, and where there is a login.
     pub key: Option<Key>,
+    /// The login whose token goes with each request.
+    pub login: Option<Login>,
     pub dialect: Dialect,
     pub timeouts: Timeouts,
 }
@@ -59,6 +63,21 @@ impl Endpoint {
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
+
+    /// The same with a login's token, and the headers that belong to it, in the place of a key.
+    fn headers_with<'a>(&'a self, bearer: &'a Bearer) -> Vec<(&'a str, String)> {
+        let mut all = self.headers();
+        for (name, value) in &bearer.headers {
+            match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+                // A list of betas: each side has its own.
+                Some((_, list)) if name.ends_with("-beta") => *list = format!("{list},{value}"),
+                Some((_, slot)) => slot.clone_from(value),
+                None => all.push((name, value.clone())),
+            }
+        }
+        all.push(("authorization", format!("Bearer {}", bearer.token.expose())));
+        all
+    }
 }
 
 /// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
@@ -77,14 +96,65 @@ impl HttpProvider {
         &self.endpoint
     }
 
-    /// One attempt: sends the request and returns once the status is known to be good.
+    /// One attempt: sends the request and returns once the status is known to be good. Where a login's token is refused,
+    /// that is renewed once, which still is the same attempt.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+        let Some(login) = &self.endpoint.login else {
+            let response = self.request(encoded, self.endpoint.headers()).await?;
+            return self.exchange(response).await;
+        };
+        let url = self.endpoint.url(&encoded.path);
+        let mut bearer = login.bearer(&url).await?;
+        let mut response = self.request(encoded, self.endpoint.headers_with(&bearer)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            tracing::debug!(provider = self.endpoint.provider, "the token was refused; renewing the login");
+            bearer = login.renewed(&bearer, &url).await?;
+            response = self.request(encoded, self.endpoint.headers_with(&bearer)).await?;
+        }
+        let failed = match self.exchange(response).await {
+            Ok(exchange) => return Ok(exchange),
+            Err(failed) => failed,
+        };
+        Err(self.refused(login, &bearer, failed).await)
+    }
+
+    /// What a provider's refusal means for the login.
+    async fn refused(&self, login: &Login, bearer: &Bearer, mut error: ProviderError) -> ProviderError {
+        let provider = &self.endpoint.provider;
+        match error.class {
+            // The account, or the way in which it is used, is not wanted: asking again could cost more than an answer.
+            Class::Permission if error.scope != Scope::Model => {
+                login.refuse(bearer, &error.message).await;
+                error.scope = Scope::Key;
+                error.message += &format!(" (the login of {provider} is not used again before you repeat it: pup auth login {provider})");
+            }
+            Class::Auth => {
+                error.scope = Scope::Key;
+                error.message += &format!(" (if it stays so, log in again: pup auth login {provider})");
+            }
+            _ => {}
+        }
+        error
+    }
+
+    async fn exchange(&self, response: reqwest::Response) -> Result<Exchange, ProviderError> {
+        if response.status().is_success() {
+            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
+            return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
+        }
+        Err(refusal(self.endpoint.wire, response).await)
+    }
+
+    async fn request(&self, encoded: &Encoded, headers: Vec<(&str, String)>) -> Result<reqwest::Response, ProviderError> {
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
         let (segments, sent) = Segments::new(encoded.body.iter().cloned());
         let body = reqwest::Body::wrap(segments);
         let mut request =
             client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in self.endpoint.headers() {
+        for (name, value) in headers {
+            let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
+            // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
+            value.set_sensitive(true);
             request = request.header(name, value);
         }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
@@ -93,18 +163,13 @@ impl HttpProvider {
             let _ = tokio::time::timeout(connect.saturating_add(first_byte), sent).await;
             tokio::time::sleep(first_byte).await;
         };
-        let response = tokio::select! {
-            response = request.body(body).send() => response.map_err(|e| transport_error(&e))?,
+        tokio::select! {
+            response = request.body(body).send() => response.map_err(|e| transport_error(&e)),
             () = late => {
                 let (place, limit) = (&self.endpoint.base_url, first_byte.as_secs_f64());
-                return Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")));
+                Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")))
             }
-        };
-        if response.status().is_success() {
-            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
-            return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
-        Err(refusal(self.endpoint.wire, response).await)
     }
 }
 

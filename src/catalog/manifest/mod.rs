@@ -79,9 +79,9 @@ impl Manifests {
         self.terms.get(provider)
     }
 
-    /// The variables that hold secrets of clients.
-    pub fn secret_variables(&self) -> impl Iterator<Item = &str> {
-        self.oauth.values().filter_map(|o| o.client_secret_env.as_deref())
+    /// The variables that hold clients and their secrets.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.oauth.values().flat_map(|o| [o.client_id_env.as_deref(), o.client_secret_env.as_deref()]).flatten()
     }
 }
 
