@@ -124,6 +124,10 @@ impl Layer {
         for (id, entry) in providers.iter_mut() {
             let Value::Object(entry) = entry else { continue };
             let known = below.get("providers").and_then(|p| p.get(id)).is_some();
+            if let Some(field) = ["login", "opt_in"].into_iter().find(|f| known && entry.contains_key(*f)) {
+                let what = "cannot be set by a project: only you log in, and agree to a provider's terms";
+                return Err(self.refuse(&["providers", id, field], what));
+            }
             match entry.get("api_key_env").and_then(Value::as_array) {
                 Some(names) => {
                     if let Some(name) = names.iter().filter_map(Value::as_str).find(|n| taken.contains(n)) {
@@ -137,10 +141,7 @@ impl Layer {
                 }
                 None => {
                     if let Some(field) = GUARDED.into_iter().find(|f| known && entry.contains_key(*f)) {
-                        let what = match field {
-                            "login" | "opt_in" => "cannot be set by a project: only you agree to a provider's terms".to_owned(),
-                            _ => format!("cannot be set by a project: `{id}` uses a key that this file does not name"),
-                        };
+                        let what = format!("cannot be set by a project: `{id}` uses a key that this file does not name");
                         return Err(self.refuse(&["providers", id, field], &what));
                     }
                 }

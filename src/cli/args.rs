@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{agents, config, debug, demo, doctor, models, run, sessions, trust};
+use super::{agents, auth_login, config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -51,6 +51,11 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
+    /// Log in to providers, and out
+    Auth {
+        #[command(subcommand)]
+        command: auth_login::LoginCommand,
+    },
     /// List the models, show one, or show how a chain stands for you
     Models {
         #[command(subcommand)]

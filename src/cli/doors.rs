@@ -2,7 +2,7 @@
 
 use super::app::{self, App};
 use crate::auth::oauth::Logins;
-use crate::auth::{Access, Backend, Keys};
+use crate::auth::{Access, Keys};
 use crate::base::Failure;
 use crate::base::redact::Redactor;
 use crate::catalog::{Provider, Usable};
@@ -20,7 +20,7 @@ impl Doors {
     pub fn load(app: &App, redactor: &Redactor) -> Result<Self, Failure> {
         let keys = Keys::load(&app.places, &app::env)?;
         keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
-        let logins = Logins::load(&app.places, &app.manifests, Backend::Auto, &app::env)?;
+        let logins = Logins::load(&app.places, &app.manifests, app.settings.auth.store, &app::env)?;
         Ok(Self { keys, logins, redactor: redactor.clone() })
     }
 

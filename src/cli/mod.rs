@@ -3,6 +3,9 @@
 pub(crate) mod agents;
 pub(crate) mod app;
 mod args;
+mod auth_login;
+mod auth_terms;
+mod auth_way;
 pub(crate) mod ask;
 mod config;
 mod debug;
@@ -80,6 +83,7 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
+        Command::Auth { command } => auth_login::run(&command, &mut out).map(|()| 0),
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out).map(|()| 0),

@@ -109,7 +109,8 @@ pub async fn exchange(
 /// The provider's no, in words.
 pub fn denied(error: &str, description: &str) -> Trouble {
     use crate::base::text;
-    let said = text::one_line(&text::strip_controls(description), 200);
+    let words: Vec<&str> = description.split_whitespace().collect();
+    let said = text::one_line(&text::strip_controls(&words.join(" ")), 200);
     let what = match (error, said.as_str()) {
         ("access_denied", "") => "the login was refused, or its window closed".to_owned(),
         ("access_denied", said) => format!("the login was refused: {said}"),
