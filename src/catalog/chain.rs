@@ -139,11 +139,9 @@ impl fmt::Display for Closed {
             Why::NoLogin => write!(f, "not logged in: pup auth login {}", provider.id),
             Why::LoginEnded => write!(f, "its login has ended; again: pup auth login {}", provider.id),
             Why::NoClient => write!(f, "its login needs a client that is not configured: pup auth login {} says how", provider.id),
-            Why::OptInMissing => write!(
-                f,
-                "its terms may not allow this; to read them, and to use it all the same: pup auth login {}",
-                provider.id
-            ),
+            Why::OptInMissing => {
+                write!(f, "its terms may not allow this; to read them, and to use it all the same: pup auth login {}", provider.id)
+            }
             Why::PaidSkipped => f.write_str("it costs money, and paid_models is false"),
             Why::NoKey => match provider.api_key_env.as_slice() {
                 [one] => write!(f, "{one} is not set"),

@@ -1,9 +1,9 @@
 //! What every command stands on: places, settings, catalogue, agents, redaction. Built once, handed down in parts.
 
+use crate::auth::terms::Agreements;
 use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::auth::terms::Agreements;
 use crate::catalog::{Agents, Catalog, Manifests};
 use crate::config::{Config, Settings, State, Trust, project_root};
 use crate::tool;

@@ -73,7 +73,9 @@ fn login(args: &Login, out: &mut dyn Write) -> Result<(), Failure> {
     };
     let provider = app.catalog.known_provider(&args.provider)?;
     let screen = Screen::detect(false, false);
-    let Some(oauth) = app.manifests.oauth(&provider.id).filter(|_| provider.login.is_some()) else { return by_key(&app, args, screen, out) };
+    let Some(oauth) = app.manifests.oauth(&provider.id).filter(|_| provider.login.is_some()) else {
+        return by_key(&app, args, screen, out);
+    };
     // What is missing here is told before anybody reads terms.
     let client = Client::find(oauth, &Variables::load(&app.places, &app::env)?)?;
     if let Some(secret) = &client.secret {
@@ -144,8 +146,12 @@ fn logout(args: &Logout, out: &mut dyn Write) -> Result<(), Failure> {
     let name = oauth.map_or(id, |o| o.display_name.as_str());
     let line = match told {
         Revoked::Yes => format!("logged out of {name}; it has taken the tokens back"),
-        Revoked::NotOffered => format!("logged out of {name}: the tokens are forgotten here; it offers no way to take them back before they end"),
-        Revoked::Failed(why) => format!("logged out of {name}: the tokens are forgotten here, but it could not be told ({why}); to be sure, end pup's access in your account there"),
+        Revoked::NotOffered => {
+            format!("logged out of {name}: the tokens are forgotten here; it offers no way to take them back before they end")
+        }
+        Revoked::Failed(why) => format!(
+            "logged out of {name}: the tokens are forgotten here, but it could not be told ({why}); to be sure, end pup's access in your account there"
+        ),
         Revoked::NothingThere => format!("there was no login to {name}"),
     };
     print::line(out, &line)

@@ -3,10 +3,10 @@
 pub(crate) mod agents;
 pub(crate) mod app;
 mod args;
+pub(crate) mod ask;
 mod auth_login;
 mod auth_terms;
 mod auth_way;
-pub(crate) mod ask;
 mod config;
 mod debug;
 mod debug_tool;

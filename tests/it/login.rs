@@ -31,7 +31,8 @@ pub fn manifest(authority: &Authority) -> String {
         "device": authority.url("/codex/usercode"), "device_token": authority.url("/codex/token"),
         "device_page": authority.url("/codex/device"), "device_redirect": authority.url("/codex/callback")
     }});
-    let acme = json!({"client_id": "pup-at-acme", "scopes": ["chat"], "strategy": "rfc8628", "endpoints": {"device": authority.url("/device")}});
+    let acme =
+        json!({"client_id": "pup-at-acme", "scopes": ["chat"], "strategy": "rfc8628", "endpoints": {"device": authority.url("/device")}});
     let claude = json!({"paste": {"redirect_uri": authority.url("/shows/code")}});
     json!({"schema": 1, "provides": {"oauth": {
         "claude_code": entry(claude), "chatgpt": entry(device), "antigravity": entry(json!({})), "acme": entry(acme)
@@ -57,7 +58,11 @@ pub fn chatgpt_tokens() -> Value {
 }
 
 pub fn login(env: &TestEnv, args: &[&str]) -> Launch {
-    env.pup().args(["auth", "login"]).args(args).env("ANTIGRAVITY_CLIENT_ID", "client-g").env("ANTIGRAVITY_CLIENT_SECRET", "canary-client-secret")
+    env.pup()
+        .args(["auth", "login"])
+        .args(args)
+        .env("ANTIGRAVITY_CLIENT_ID", "client-g")
+        .env("ANTIGRAVITY_CLIENT_SECRET", "canary-client-secret")
 }
 
 /// The address that a login shows.

@@ -115,8 +115,8 @@ fn a_no_a_silence_and_a_wrong_answer_each_say_what_they_are() {
         (Reply::html(200), "a web page instead of JSON: Gateway"),
         (Reply::html(502), "a web page instead of JSON: Gateway"),
         (Reply::plain(200, json, "{\"token_type\": \"Bearer\"}"), "without an access token"),
-        (Reply::plain(200, json, "{\"access_token\": \"canary-cut"), "no JSON"),
-        (Reply::plain(200, json, "[]"), "no JSON"),
+        (Reply::plain(200, json, "{\"access_token\": \"canary-cut"), "broken JSON"),
+        (Reply::plain(200, json, "[]"), "broken JSON"),
         (Reply::plain(200, json, "{\"access_token\": 7}"), "not what it should be"),
         (Reply::plain(400, json, r#"{"error":"invalid_grant","error_description":"code expired"}"#), "400 invalid_grant: code expired"),
         (Reply::plain(403, json, r#"{"error":{"code":"unsupported_country","message":"not here"}}"#), "unsupported_country: not here"),
@@ -145,7 +145,11 @@ fn a_google_account_without_a_project_gets_one_or_is_told() {
     assert_eq!(record(&env, "antigravity")["project"], "made-1");
     let made = &authority.to("/v1internal:onboardUser")[0];
     let order: Value = serde_json::from_slice(&made.body).unwrap();
-    assert_eq!((&order["tierId"], &order["cloudaicompanionProject"]), (&json!("free-tier"), &Value::Null), "a free account names no project");
+    assert_eq!(
+        (&order["tierId"], &order["cloudaicompanionProject"]),
+        (&json!("free-tier"), &Value::Null),
+        "a free account names no project"
+    );
 
     authority.project(json!({"id": "given-1"}));
     logged_in(&env, "antigravity");

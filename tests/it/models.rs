@@ -41,7 +41,13 @@ fn list_shows_every_model_and_what_it_costs() {
 fn show_knows_listed_and_unlisted_names_and_offers_near_ones() {
     let env = TestEnv::new();
     let out = models(&env, &["show", "claude-code-claude-opus-4-5-20251101"]).run().expect_code(0);
-    for part in ["claude-opus-4-5-20251101 over anthropic", "200,000 tokens", "by plan", "orchestrator", "not logged in: pup auth login claude_code"] {
+    for part in [
+        "claude-opus-4-5-20251101 over anthropic",
+        "200,000 tokens",
+        "by plan",
+        "orchestrator",
+        "not logged in: pup auth login claude_code",
+    ] {
         assert!(out.stdout.contains(part), "no {part}\n{}", out.report());
     }
     let unlisted = models(&env, &["show", "openai/gpt-9", "--json"]).env("OPENAI_API_KEY", "k").run().expect_code(0).json();

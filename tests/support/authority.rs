@@ -236,7 +236,9 @@ impl Authority {
                 Some(project) => ok(&json!({"currentTier": {"id": "free-tier"}, "cloudaicompanionProject": project})),
                 None => ok(&json!({"allowedTiers": [{"id": "free-tier", "isDefault": true}]})),
             },
-            "/v1internal:onboardUser" => ok(&json!({"name": "operations/o-1", "done": true, "response": {"cloudaicompanionProject": {"id": "made-1"}}})),
+            "/v1internal:onboardUser" => {
+                ok(&json!({"name": "operations/o-1", "done": true, "response": {"cloudaicompanionProject": {"id": "made-1"}}}))
+            }
             _ => Reply::plain(404, "application/json", json!({"error": "not_found"}).to_string()),
         }
     }
@@ -312,7 +314,11 @@ impl Authority {
 
     fn codex(&self, f: &Map<String, Value>) -> Reply {
         if f.get("device_auth_id").and_then(Value::as_str) != Some("canary-device-auth") {
-            return Reply::plain(400, "application/json", json!({"error": {"code": "bad_request", "message": "no such device"}}).to_string());
+            return Reply::plain(
+                400,
+                "application/json",
+                json!({"error": {"code": "bad_request", "message": "no such device"}}).to_string(),
+            );
         }
         let mut state = self.state();
         if state.pending > 0 {

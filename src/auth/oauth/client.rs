@@ -82,7 +82,8 @@ impl Client {
 
     /// What speaks to the token endpoint.
     pub fn speaker(&self, token_url: &str) -> Result<Speaker, super::Trouble> {
-        let url = TokenUrl::new(token_url.to_owned()).map_err(|e| super::Trouble::refused(format!("the token endpoint {token_url:?}: {e}")))?;
+        let url =
+            TokenUrl::new(token_url.to_owned()).map_err(|e| super::Trouble::refused(format!("the token endpoint {token_url:?}: {e}")))?;
         let mut speaker = oauth2::Client::new(ClientId::new(self.id.clone())).set_auth_type(AuthType::RequestBody).set_token_uri(url);
         if let Some(secret) = &self.secret {
             speaker = speaker.set_client_secret(ClientSecret::new(secret.expose().to_owned()));

@@ -45,7 +45,11 @@ impl<'a> Device<'a> {
         let Some(url) = oauth.endpoints.device.as_deref().filter(|_| oauth.has_device_flow()) else {
             return Err(Trouble::refused(format!("{} has no device flow", oauth.display_name)));
         };
-        if oauth.strategy == Strategy::CodexDevice { codex(oauth, client, transport, url).await } else { standard(oauth, client, transport, url).await }
+        if oauth.strategy == Strategy::CodexDevice {
+            codex(oauth, client, transport, url).await
+        } else {
+            standard(oauth, client, transport, url).await
+        }
     }
 
     /// Asks until the user is done, at most for `limit`.

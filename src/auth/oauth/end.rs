@@ -32,7 +32,9 @@ pub async fn end(oauth: Option<&OAuth>, client: Option<&Client>, transport: &Tra
                 (None, _) => Revoked::NotOffered,
                 (Some(_), None) => Revoked::Failed("its client is not configured".to_owned()),
                 // A refresh token goes to whom it came from, and to nobody else.
-                (Some(url), _) if host(url) != host(&record.token_url) => Revoked::Failed("the login was made at another server".to_owned()),
+                (Some(url), _) if host(url) != host(&record.token_url) => {
+                    Revoked::Failed("the login was made at another server".to_owned())
+                }
                 (Some(url), Some(client)) => {
                     transport.redactor.learn(hint, token.expose());
                     match revoke(oauth, client, transport, url, token.expose(), hint).await {

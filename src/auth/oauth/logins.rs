@@ -31,7 +31,12 @@ impl fmt::Debug for Logins<'_> {
 }
 
 impl<'e> Logins<'e> {
-    pub fn load(places: &Places, manifests: &Manifests, backend: Backend, env: &'e dyn Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+    pub fn load(
+        places: &Places,
+        manifests: &Manifests,
+        backend: Backend,
+        env: &'e dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Failure> {
         let variables = Variables::load(places, env)?;
         Ok(Self { places: places.clone(), manifests: manifests.clone(), backend, variables, open: Mutex::default() })
     }

@@ -9,11 +9,7 @@ pub enum Said {
         state: Option<String>,
     },
     /// The user, or the provider, said no.
-    Denied {
-        error: String,
-        description: String,
-        state: Option<String>,
-    },
+    Denied { error: String, description: String, state: Option<String> },
 }
 
 /// Reads what was pasted. The error says what to do instead.

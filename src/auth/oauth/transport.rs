@@ -132,11 +132,8 @@ impl Transport {
 
     async fn read(&self, request: HttpRequest) -> Result<Answer, Trouble> {
         let raw = self.send(request).await?;
-        let answer = if (200..300).contains(&raw.status) {
-            good(&raw)
-        } else {
-            Err(trouble::of_response(raw.status, &raw.headers, &raw.body))
-        };
+        let answer =
+            if (200..300).contains(&raw.status) { good(&raw) } else { Err(trouble::of_response(raw.status, &raw.headers, &raw.body)) };
         answer.map_err(|mut t| {
             // A server may repeat what it was sent.
             t.message = self.redactor.redact(&t.message).into_owned();

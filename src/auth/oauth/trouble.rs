@@ -97,7 +97,12 @@ pub fn not_json(body: &[u8]) -> String {
         let title = classify::page_title(body);
         return if title.is_empty() { "a web page instead of JSON".into() } else { format!("a web page instead of JSON: {title}") };
     }
-    if start.is_empty() { "nothing".into() } else { format!("no JSON but {}", String::from_utf8_lossy(start)) }
+    match start.first() {
+        None => "nothing".into(),
+        // Not repeated: there may be half a token in it.
+        Some(b'{' | b'[' | b'"') => "broken JSON".into(),
+        Some(_) => format!("no JSON but {}", String::from_utf8_lossy(start)),
+    }
 }
 
 /// Code (lower case) and description, from `{"error":"code","error_description":..}`, `{"error":{"code","message"}}`,
@@ -149,11 +154,13 @@ mod tests {
     fn every_shape_of_an_error_is_shown_in_its_own_words() {
         assert_eq!(of(400, r#"{"error":"invalid_grant","error_description":"gone"}"#).1, "the server answered 400 invalid_grant: gone");
         assert_eq!(of(403, r#"{"error":{"code":"nope","message":"not you"}}"#).1, "the server answered 403 nope: not you");
-        let google = r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED","details":[{"reason":"SECURITY_POLICY_VIOLATED"}]}}"#;
+        let google =
+            r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED","details":[{"reason":"SECURITY_POLICY_VIOLATED"}]}}"#;
         assert_eq!(of(403, google).1, "the server answered 403 security_policy_violated: no");
         assert_eq!(of(400, r#"{"detail":"bad"}"#).1, "the server answered 400: bad");
         assert_eq!(of(502, "<title>Bad gateway</title>").1, "the server answered 502: a web page instead of JSON: Bad gateway");
         assert_eq!(of(500, "").1, "the server answered 500: nothing");
+        assert_eq!(of(502, r#"{"access_token": "canary"#).1, "the server answered 502: broken JSON");
         assert_eq!(of(500, "oops").1, "the server answered 500: no JSON but oops");
     }
 
