@@ -1,3 +1,5 @@
+//! The vault with its file: what is kept, refused, set aside.
+
 use super::*;
 use std::path::Path;
 
