@@ -2,6 +2,8 @@
 
 use super::cooldown::Identity;
 use super::cost::cost_usd;
+use super::rotation::Candidate;
+use crate::auth::KeyId;
 use crate::catalog::Price;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
@@ -60,6 +62,20 @@ impl Link {
     pub(super) fn identity(&self) -> Identity {
         let Origin { provider, account, model } = self.origin.clone();
         Identity { provider, account, upstream: model }
+    }
+
+    /// Label of the key in use, if there is one.
+    pub fn account(&self) -> Option<&str> {
+        self.origin.account.as_deref()
+    }
+
+    /// The key in use, as the rotation knows it.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        Some(self.provider.key()?.id(&self.origin.provider))
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { id: self.id.clone(), who: self.identity() }
     }
 
     /// What this usage costs here, in US dollars; none where a price is unknown.

@@ -46,6 +46,8 @@ pub struct Live<'r> {
     router: &'r Router,
     operation: Operation,
     plan: Plan,
+    /// The plan's links as those of the router.
+    order: Vec<usize>,
     open: Option<Open<'r>>,
     queue: VecDeque<LiveEvent>,
     /// The wait that the plan asks for has been announced.
@@ -67,8 +69,8 @@ struct Open<'r> {
 }
 
 impl<'r> Live<'r> {
-    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan) -> Self {
-        Self { router, operation, plan, open: None, queue: VecDeque::new(), announced: false, over: false }
+    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, order: Vec<usize>) -> Self {
+        Self { router, operation, plan, order, open: None, queue: VecDeque::new(), announced: false, over: false }
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -92,7 +94,7 @@ impl<'r> Live<'r> {
                 Step::Wait { until, link } => {
                     let pause = until.since(self.router.clock.now());
                     if !std::mem::replace(&mut self.announced, true) {
-                        let link = self.router.links().get(link).map(|l| l.id.clone()).unwrap_or_default();
+                        let link = self.link(link).map(|l| l.id.clone()).unwrap_or_default();
                         return Some(LiveEvent::Waiting { pause, link });
                     }
                     tokio::time::sleep(pause).await;
@@ -105,9 +107,14 @@ impl<'r> Live<'r> {
         }
     }
 
+    /// A link of the plan.
+    fn link(&self, ix: usize) -> Option<&'r Link> {
+        self.router.links().get(*self.order.get(ix)?)
+    }
+
     /// Sends the request over a link.
     async fn attempt(&mut self, ix: usize) {
-        let Some(link) = self.router.links().get(ix) else { return };
+        let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
         let Operation::Generate(request) = &mut self.operation;
         request.model.clone_from(&link.origin.model);
@@ -135,7 +142,7 @@ impl<'r> Live<'r> {
             None if open.ended => {
                 let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
                 self.over = true;
-                self.router.cooldowns().clear(&open.link.identity());
+                self.router.answered(open.link);
                 self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
             }
             None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
@@ -171,6 +178,7 @@ impl<'r> Live<'r> {
         attempt.scope = Some(error.scope);
         attempt.retry_after_s = error.retry_after_s;
         self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+        self.router.failed(link, &error, now);
         self.queue.push_back(LiveEvent::Failed { attempt, error });
     }
 
@@ -187,6 +195,7 @@ fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt 
     Attempt {
         model: link.id.clone(),
         provider: link.provider.id().to_owned(),
+        account: link.origin.account.clone(),
         outcome,
         status: None,
         scope: None,

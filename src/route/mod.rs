@@ -6,6 +6,7 @@ mod link;
 mod live;
 pub mod plan;
 mod receipt;
+mod rotation;
 mod router;
 
 pub use crate::session::{Attempt, Outcome};
@@ -14,4 +15,5 @@ pub use link::Link;
 pub use live::{Live, LiveEvent};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
+pub use rotation::{Mode, Rotation};
 pub use router::{Ask, Operation, Rest, Router};
