@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{agents, auth_login, config, debug, demo, doctor, models, run, sessions, trust};
+use super::{agents, auth, config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -51,11 +51,6 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
-    /// Log in to providers, and out
-    Auth {
-        #[command(subcommand)]
-        command: auth_login::LoginCommand,
-    },
     /// List the models, show one, or show how a chain stands for you
     Models {
         #[command(subcommand)]
@@ -70,6 +65,11 @@ pub enum Command {
     Agents {
         #[command(subcommand)]
         command: agents::AgentsCommand,
+    },
+    /// Keep keys, and see which there are and how they stand
+    Auth {
+        #[command(subcommand)]
+        command: auth::AuthCommand,
     },
     /// Read and change settings, and see where each value comes from
     Config {

@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum LoginCommand {
     /// Log in to a provider with your account there
     Login(Login),
@@ -23,7 +23,7 @@ pub enum LoginCommand {
     Logout(Logout),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Login {
     /// claude_code, chatgpt, antigravity, or a provider of your own plugins
     pub provider: String,
@@ -44,7 +44,7 @@ pub struct Login {
     pub verbose: u8,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Logout {
     /// The provider's id
     pub provider: String,
@@ -114,7 +114,7 @@ fn by_key(app: &App, args: &Login, screen: Screen, out: &mut dyn Write) -> Resul
 }
 
 fn key_hint(provider: &Provider) -> String {
-    provider.api_key_env.first().map_or_else(|| "it needs no key".to_owned(), |name| format!("export {name}=..."))
+    provider.api_key_env.first().map_or_else(|| "it needs no key".to_owned(), |name| format!("export {name}=..., or pup auth add-key {}", provider.id))
 }
 
 fn greeting(oauth: &OAuth, record: &Record) -> String {

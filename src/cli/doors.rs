@@ -18,20 +18,22 @@ pub struct Doors {
 impl Doors {
     /// `redactor` learns every secret that comes up, also later.
     pub fn load(app: &App, redactor: &Redactor) -> Result<Self, Failure> {
-        let keys = Keys::load(&app.places, &app::env)?;
-        keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
         let logins = Logins::load(&app.places, &app.manifests, app.settings.auth.store, &app::env)?;
-        Ok(Self { keys, logins, redactor: redactor.clone() })
+        Ok(Self { keys: app.keys(redactor)?, logins, redactor: redactor.clone() })
     }
 
     pub fn keys(&self) -> &Keys<'static> {
         &self.keys
     }
 
-    /// How a provider is entered. A key comes before a login.
-    pub fn access(&self, provider: &Provider) -> Result<Access, Failure> {
+    pub fn logins(&self) -> &Logins<'static> {
+        &self.logins
+    }
+
+    /// The ways into a provider, one for each key; never none. Keys come before a login.
+    pub fn access(&self, provider: &Provider) -> Result<Vec<Access>, Failure> {
         if provider.login.is_some() && !self.keys.has(provider) {
-            return self.logins.access(&provider.id, &self.redactor).map(Access::Login);
+            return Ok(vec![Access::Login(self.logins.access(&provider.id, &self.redactor)?)]);
         }
         self.keys.access(provider)
     }

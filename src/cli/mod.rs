@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod app;
 mod args;
 pub(crate) mod ask;
+mod auth;
 mod auth_login;
 mod auth_terms;
 mod auth_way;
@@ -15,6 +16,7 @@ mod demo;
 mod doctor;
 mod doors;
 pub(crate) mod engine;
+mod hidden;
 pub(crate) mod log;
 mod means;
 mod models;
@@ -83,7 +85,6 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
-        Command::Auth { command } => auth_login::run(&command, &mut out).map(|()| 0),
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
@@ -94,6 +95,10 @@ fn dispatch(command: Command) -> u8 {
         }
         Command::Sessions { command: Sessions::Look(command) } => {
             Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0)
+        }
+        Command::Auth { command } => {
+            drop(out);
+            auth::run(&command)
         }
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),

@@ -58,6 +58,12 @@ pub const KEYS: &[Key] = &[
         default: Some("auto"),
         doc: "Where `pup auth` keeps secrets. `auto`: in the keyring where there is one, else in a file that only you can read.",
     },
+    Key {
+        name: "auth.rotation",
+        kind: Kind::OneOf(&["sticky", "round_robin"]),
+        default: Some("sticky"),
+        doc: "Which of several keys of a provider is used. `sticky`: the last one, until it fails; `round_robin`: the next one with every call.",
+    },
     Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
     Key {
         name: "http.first_byte_timeout",

@@ -2,8 +2,8 @@
 
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
-use crate::auth::Key;
 use crate::auth::oauth::{Bearer, Login};
+use crate::auth::{Access, Key, Secret};
 use crate::base::{net, text};
 use crate::model::{Class, ProviderError, Scope};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
@@ -36,10 +36,8 @@ pub struct Endpoint {
     /// Up to, and without, the path that the wire adds.
     pub base_url: String,
     pub headers: Vec<(String, String)>,
-    /// None for servers that need no key, and where there is a login.
-    pub key: Option<Key>,
-    /// The login whose token goes with each request.
-    pub login: Option<Login>,
+    /// The key, or the login whose token goes with each request.
+    pub access: Access,
     pub dialect: Dialect,
     pub timeouts: Timeouts,
 }
@@ -54,19 +52,19 @@ impl Endpoint {
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win) and the key.
-    fn headers(&self) -> Vec<(&str, String)> {
+    fn headers(&self, key: Option<&Secret>) -> Vec<(&str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
-        let key = self.key.as_ref().map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
-            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
-            KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
+        let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
+            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
+            KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
 
     /// The same with a login's token, and the headers that belong to it, in the place of a key.
     fn headers_with<'a>(&'a self, bearer: &'a Bearer) -> Vec<(&'a str, String)> {
-        let mut all = self.headers();
+        let mut all = self.headers(None);
         for (name, value) in &bearer.headers {
             match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
                 // A list of betas: each side has its own.
@@ -92,6 +90,12 @@ impl HttpProvider {
         Self { endpoint, client: Arc::default() }
     }
 
+    /// The same provider entered another way, over the same connections.
+    #[must_use]
+    pub fn entered_by(&self, access: Access) -> Self {
+        Self { endpoint: Endpoint { access, ..self.endpoint.clone() }, client: Arc::clone(&self.client) }
+    }
+
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -99,9 +103,13 @@ impl HttpProvider {
     /// One attempt: sends the request and returns once the status is known to be good. Where a login's token is refused,
     /// that is renewed once, which still is the same attempt.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
-        let Some(login) = &self.endpoint.login else {
-            let response = self.request(encoded, self.endpoint.headers()).await?;
-            return self.exchange(response).await;
+        let login = match &self.endpoint.access {
+            Access::Login(login) => login,
+            Access::Key(key) => {
+                let secret = secret(key).await?;
+                return self.exchange(self.request(encoded, self.endpoint.headers(Some(&secret))).await?).await;
+            }
+            Access::Open => return self.exchange(self.request(encoded, self.endpoint.headers(None)).await?).await,
         };
         let url = self.endpoint.url(&encoded.path);
         let mut bearer = login.bearer(&url).await?;
@@ -170,6 +178,20 @@ impl HttpProvider {
                 Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")))
             }
         }
+    }
+}
+
+/// The key's value. Where the keyring has it, that is asked on a thread of its own: it may wait for a person.
+async fn secret(key: &Key) -> Result<Secret, ProviderError> {
+    if let Some(secret) = key.at_hand() {
+        return Ok(secret.clone());
+    }
+    let asked = key.clone();
+    let found = tokio::task::spawn_blocking(move || asked.secret().cloned()).await;
+    match found {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(failure)) => Err(ProviderError::new(Class::Auth, Scope::Key, failure.message)),
+        Err(_) => Err(ProviderError::new(Class::Auth, Scope::Key, format!("{} could not be fetched", key.label()))),
     }
 }
 

@@ -283,6 +283,7 @@ fn attempt(outcome: Outcome) -> Entry {
     Entry::Attempt(Attempt {
         model: "m".into(),
         provider: "p".into(),
+        account: Some("P_KEY_2".into()),
         outcome,
         status: Some(429),
         scope: Some(Scope::Key),

@@ -9,7 +9,7 @@ use super::record::{Ended, Freshness, Record};
 use super::store::{Held, Store, Tokens};
 use super::transport::{Refusals, Transport};
 use super::{Grant, Kind, Trouble, failed};
-use crate::auth::Secret;
+use crate::auth::{KeyId, Secret};
 use crate::base::Failure;
 use crate::base::clock::{self, unix_ms};
 use crate::catalog::OAuth;
@@ -84,6 +84,12 @@ impl Login {
     /// Tells this account from others, for marking what it answers.
     pub fn account(&self) -> &str {
         self.0.opened.account.as_deref().or(self.0.opened.email.as_deref()).unwrap_or("login")
+    }
+
+    /// What it is remembered by. What was held against one login is not held against the next.
+    pub fn id(&self) -> KeyId {
+        let record = &self.0.opened;
+        KeyId { provider: record.provider.clone(), label: self.account().to_owned(), print: record.since.to_string() }
     }
 
     /// The cloud project that requests are made for.

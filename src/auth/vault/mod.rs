@@ -24,6 +24,15 @@ pub enum Kept {
     File,
 }
 
+/// An entry, as far as it is known without asking the keyring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub id: String,
+    pub kept: Kept,
+    /// Of an entry in the file.
+    pub secret: Option<Secret>,
+}
+
 /// The secrets of a user. Several processes may use one vault at the same time.
 #[derive(Debug)]
 pub struct Vault {
@@ -49,6 +58,27 @@ impl Vault {
             Some(Entry::Keyring) => {
                 self.may_use_keyring(id)?;
                 self.keyring.get(&user(&book, id)).map_err(|why| unreachable(id, &why))
+            }
+        }
+    }
+
+    /// Keeps a secret under the first id that is free of those that `nth` makes of 1, 2, 3, ...
+    pub fn add(&self, nth: impl Fn(u32) -> String, secret: &Secret) -> Result<(String, Kept), Failure> {
+        let mut id = String::new();
+        // Taken at once, so that another process takes the next one.
+        self.shelf.change(|book| {
+            let free = (1..=u32::MAX).map(&nth).find(|id| !book.entries.contains_key(id));
+            id = free.unwrap_or_default();
+            book.entries.insert(id.clone(), Entry::Keyring);
+        })?;
+        match self.put(&id, secret) {
+            Ok(kept) => Ok((id, kept)),
+            Err(failure) => {
+                // The first failure is the one to tell.
+                let _ = self.shelf.change(|book| {
+                    book.entries.remove(&id);
+                });
+                Err(failure)
             }
         }
     }
@@ -96,12 +126,13 @@ impl Vault {
         Ok(self.shelf.read()?.entries.keys().cloned().collect())
     }
 
-    /// Where the secret of this id is.
-    pub fn kept(&self, id: &str) -> Result<Option<Kept>, Failure> {
-        Ok(self.shelf.read()?.entries.get(id).map(|entry| match entry {
-            Entry::Keyring => Kept::Keyring,
-            Entry::File { .. } => Kept::File,
-        }))
+    /// Every entry, in the order of their ids.
+    pub fn all(&self) -> Result<Vec<Held>, Failure> {
+        let held = |(id, entry)| match entry {
+            Entry::Keyring => Held { id, kept: Kept::Keyring, secret: None },
+            Entry::File { secret } => Held { id, kept: Kept::File, secret: Some(Secret::new(secret)) },
+        };
+        Ok(self.shelf.read()?.entries.into_iter().map(held).collect())
     }
 
     /// The file, for messages.

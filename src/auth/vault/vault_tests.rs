@@ -1,3 +1,5 @@
+//! The vault with its file: what is kept, refused, set aside.
+
 use super::*;
 use std::path::Path;
 
@@ -46,9 +48,12 @@ fn what_is_put_is_there_for_others_until_it_is_removed() {
     one.put("key/b/1", &Secret::new("canary-b2")).unwrap();
     assert_eq!(other.ids().unwrap(), ["key/a/1", "key/b/1"]);
     assert_eq!(other.get("key/a/1").unwrap(), Some(Secret::new("canary \"quoted\"\n")));
-    assert_eq!((other.get("key/b/1").unwrap(), other.kept("key/b/1").unwrap()), (Some(Secret::new("canary-b2")), Some(Kept::File)));
+    let held = other.all().unwrap().pop().unwrap();
+    assert_eq!(held, Held { id: "key/b/1".into(), kept: Kept::File, secret: Some(Secret::new("canary-b2")) });
+    assert!(!format!("{held:?}").contains("canary"), "{held:?}");
     assert_eq!((other.remove("key/b/1").unwrap(), other.remove("key/b/1").unwrap()), (true, false));
-    assert_eq!((one.get("key/b/1").unwrap(), one.kept("key/b/1").unwrap()), (None, None));
+    assert_eq!((one.get("key/b/1").unwrap(), one.ids().unwrap()), (None, vec!["key/a/1".to_owned()]));
+    assert_eq!(one.add(|n| format!("key/a/{n}"), &Secret::new("second")).unwrap(), ("key/a/2".to_owned(), Kept::File));
     let book = one.shelf.read().unwrap();
     assert!(!format!("{one:?} {book:?}").contains("canary"), "{one:?} {book:?}");
     #[cfg(unix)]
