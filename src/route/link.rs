@@ -3,7 +3,7 @@
 use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::rotation::Candidate;
-use crate::auth::KeyId;
+use crate::auth::{Key, KeyId};
 use crate::catalog::Price;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
@@ -62,6 +62,16 @@ impl Link {
     pub(super) fn identity(&self) -> Identity {
         let Origin { provider, account, model } = self.origin.clone();
         Identity { provider, account, upstream: model }
+    }
+
+    /// Providers like to repeat the key that they refuse.
+    pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
+        if let Some(secret) = self.provider.key().and_then(Key::at_hand).filter(|s| !s.expose().is_empty()) {
+            let masked = secret.masked();
+            error.message = error.message.replace(secret.expose(), &masked);
+            error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
+        }
+        error
     }
 
     /// Label of the key in use, if there is one.
