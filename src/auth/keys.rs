@@ -9,7 +9,7 @@ use super::key::{Key, Source};
 use super::oauth::Login;
 use super::secret::Secret;
 use super::standing::{KeyId, Standing, Standings};
-use super::vault::{Kept, Vault};
+use super::vault::{Held, Kept, Vault};
 use crate::base::clock::rfc3339;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
@@ -45,6 +45,15 @@ impl Access {
         match self {
             Self::Key(key) => Some(key.label()),
             Self::Login(login) => Some(login.account()),
+            Self::Open => None,
+        }
+    }
+
+    /// The secret that goes with requests now, where nobody has to be asked for it.
+    pub fn at_hand(&self) -> Option<Secret> {
+        match self {
+            Self::Key(key) => key.at_hand().cloned(),
+            Self::Login(login) => login.at_hand(),
             Self::Open => None,
         }
     }
@@ -127,6 +136,8 @@ pub struct Keys<'e> {
     file: BTreeMap<String, String>,
     file_path: PathBuf,
     vault: Result<Arc<Vault>, Failure>,
+    /// What the vault held when this was loaded.
+    held: Vec<Held>,
     backend: Backend,
     standings: Standings,
     redactor: Redactor,
@@ -157,15 +168,13 @@ impl<'e> Keys<'e> {
         for (name, value) in &file {
             value.split(',').chain([value.as_str()]).for_each(|v| redactor.learn(name, v.trim()));
         }
-        let vault = Vault::open(places, backend).map(Arc::new);
-        let standings = Standings::load(places, redactor);
-        let keys = Self { env, file, file_path, vault, backend, standings, redactor: redactor.clone(), known: RefCell::default() };
-        if let Ok(vault) = &keys.vault {
-            for held in vault.all()? {
-                held.secret.iter().for_each(|s| redactor.learn(&held.id, s.expose()));
-            }
+        let opened = Vault::open(places, backend).and_then(|vault| Ok((vault.all()?, Arc::new(vault))));
+        let (held, vault) = opened.map_or_else(|failure| (Vec::new(), Err(failure)), |(held, vault)| (held, Ok(vault)));
+        for Held { id, secret, .. } in &held {
+            secret.iter().for_each(|s| redactor.learn(id, s.expose()));
         }
-        Ok(keys)
+        let standings = Standings::load(places, redactor);
+        Ok(Self { env, file, file_path, vault, held, backend, standings, redactor: redactor.clone(), known: RefCell::default() })
     }
 
     /// The ways into a provider, one for each key that can be used; never none. A key that is disabled or cannot be one is
@@ -291,8 +300,8 @@ impl<'e> Keys<'e> {
 
     fn in_vault(&self, provider: &str, address: &str) -> Vec<(Key, Option<Fault>)> {
         let prefix = vault_id(provider, "");
-        let Some((vault, all)) = self.vault.as_ref().ok().and_then(|v| Some((v, v.all().ok()?))) else { return Vec::new() };
-        let ours = all.into_iter().filter_map(|held| Some((held.id.strip_prefix(&prefix)?.to_owned(), held)));
+        let Ok(vault) = &self.vault else { return Vec::new() };
+        let ours = self.held.iter().filter_map(|held| Some((held.id.strip_prefix(&prefix)?.to_owned(), held.clone())));
         ours.map(|(label, held)| match (held.kept, held.secret) {
             (Kept::File, secret) => {
                 let secret = secret.unwrap_or_else(|| Secret::new(""));

@@ -1,5 +1,7 @@
 //! Which keys a provider has, in which order, and what is said of those that cannot be used.
 
+#![allow(clippy::redundant_closure_for_method_calls, reason = "the methods are of one lifetime, and `look` hands out any")]
+
 use super::*;
 use crate::catalog::Catalog;
 
@@ -30,7 +32,7 @@ impl Home {
 
     /// Label and secret of each key that would be used.
     fn usable(&self, provider: &str) -> Vec<(String, String)> {
-        let all = self.look(provider, Keys::access).unwrap().unwrap();
+        let all = self.look(provider, |keys, p| keys.access(p)).unwrap().unwrap();
         let pair = |a: &Access| a.key().map(|k| (k.label().to_owned(), k.secret().unwrap().expose().to_owned()));
         all.iter().map(|a| pair(a).unwrap()).collect()
     }
@@ -64,7 +66,7 @@ fn pair(a: &str, b: &str) -> (String, String) {
 fn the_first_variable_that_is_set_wins() {
     let vars = [("GOOGLE_AI_KEY", "  "), ("GOOGLE_API_KEY", " second \n"), ("GEMINI_API_KEY", "third")];
     assert_eq!(keys("", &vars, "gemini"), [pair("GOOGLE_API_KEY", "second")]);
-    assert_eq!(Home::new("", &[]).look("local", Keys::access).unwrap(), Ok(vec![Access::Open]));
+    assert_eq!(Home::new("", &[]).look("local", |keys, p| keys.access(p)).unwrap(), Ok(vec![Access::Open]));
 }
 
 #[test]
@@ -125,13 +127,13 @@ fn a_key_that_was_refused_is_passed_over_until_it_changes() {
     })
     .unwrap();
     assert_eq!(home.usable("openai"), [pair("OPENAI_API_KEY#2", "good")]);
-    let notes = home.look("openai", Keys::notes).unwrap();
+    let notes = home.look("openai", |keys, p| keys.notes(p)).unwrap();
     assert!(
         matches!(&notes[..], [n] if n.contains("OPENAI_API_KEY is disabled since") && n.contains("pup auth enable openai OPENAI_API_KEY")),
         "{notes:?}"
     );
     let alone = Home { vars: vec![("OPENAI_API_KEY", "bad")], ..home };
-    assert_eq!(alone.look("openai", Keys::usable).unwrap(), Usable::KeysDisabled);
+    assert_eq!(alone.look("openai", |keys, p| keys.usable(p)).unwrap(), Usable::KeysDisabled);
     assert!(alone.refused("openai").contains("auth (HTTP 401): no such key: bad"), "{}", alone.refused("openai"));
     let moved = Home { vars: vec![("OPENAI_API_KEY", "bad"), ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")], ..alone };
     assert_eq!(moved.usable("openai"), [pair("OPENAI_API_KEY", "bad")], "another place may know it");

@@ -282,7 +282,7 @@ impl Standings {
             return Err(Failure::config(format!("another pup process holds {}", path.display())).hint("wait for it, or end it"));
         };
         let now = unix_ms();
-        let mut book = match read(&self.path) {
+        let old = match read(&self.path) {
             Ok(book) => book,
             Err(Trouble::Newer) => {
                 inner.foreign = true;
@@ -290,8 +290,14 @@ impl Standings {
             }
             Err(Trouble::Io(e)) => return Err(Failure::io("read", &self.path, &e)),
         };
+        let mut book = old.clone();
         for change in &inner.pending {
             book.apply(change, now);
+        }
+        if book == old {
+            inner.pending.clear();
+            inner.book = book;
+            return Ok(());
         }
         book.prune(now);
         let json = serde_json::to_string_pretty(&book).map_err(|e| Failure::internal(e.to_string()))?;

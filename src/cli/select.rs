@@ -6,7 +6,7 @@ use super::means::Means;
 use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{self, State, Why, WireId, Workload};
+use crate::catalog::{self, State, Usable, Why, WireId, Workload};
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
@@ -57,19 +57,16 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
         (None, Some(pin)) => links.extend(open(app, &doors, &means, &app.catalog.resolve(pin)?).unwrap_or_default()),
         (None, None) => {}
     }
-    let mut refused = Vec::new();
+    let mut refused: Vec<&Arc<catalog::Provider>> = Vec::new();
     if first.is_none() || wanted.behind == Behind::Chain {
         for link in means.chain(&app.catalog, wanted.workload) {
-            match &link.state {
-                State::In { served_by, .. } if !links.iter().any(|l| l.id == link.id) => {
-                    links.extend(build(app, &doors, served_by, &link.id)?);
-                }
-                State::In { .. } => {}
-                State::Out(closed) => {
-                    refused.extend(closed.iter().filter(|c| c.why == Why::KeysDisabled).map(|c| Arc::clone(&c.way.provider)));
-                }
+            if let State::In { served_by, .. } = &link.state
+                && !links.iter().any(|l| l.id == link.id)
+            {
+                links.extend(build(app, &doors, served_by, &link.id)?);
             }
         }
+        refused.extend(app.catalog.providers().iter().filter(|p| keys.usable(p) == Usable::KeysDisabled));
     }
     if links.is_empty() {
         links.extend(found_locally(app)?);
@@ -83,7 +80,7 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
     }
     let mut notes = keys.vault_notes();
     let used = links.iter().filter_map(|l| app.catalog.provider(l.provider.id()));
-    for note in used.chain(&refused).flat_map(|p| keys.notes(p)) {
+    for note in used.chain(refused).flat_map(|p| keys.notes(p)) {
         if !notes.contains(&note) {
             notes.push(note);
         }

@@ -64,6 +64,16 @@ impl Link {
         Identity { provider, account, upstream: model }
     }
 
+    /// Providers like to repeat the key that they refuse.
+    pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
+        if let Some(secret) = self.provider.access().at_hand().filter(|s| !s.expose().is_empty()) {
+            let masked = secret.masked();
+            error.message = error.message.replace(secret.expose(), &masked);
+            error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
+        }
+        error
+    }
+
     /// Label of the key in use, if there is one.
     pub fn account(&self) -> Option<&str> {
         self.origin.account.as_deref()

@@ -172,6 +172,7 @@ impl<'r> Live<'r> {
     }
 
     fn failed(&mut self, link: &Link, began: Moment, error: ProviderError) {
+        let error = link.hush(error);
         let now = self.router.clock.now();
         let mut attempt = record(link, Outcome::Failed(error.class), began, now);
         attempt.status = error.status;

@@ -20,6 +20,7 @@ mod doctor;
 mod faults;
 mod interrupt;
 mod journal;
+mod keys;
 mod kills;
 mod login;
 mod login_faults;

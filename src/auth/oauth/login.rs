@@ -97,6 +97,11 @@ impl Login {
         self.0.opened.project.as_deref()
     }
 
+    /// The token that was last given out; none before the first request.
+    pub fn at_hand(&self) -> Option<Secret> {
+        self.0.now.try_lock().ok()?.as_ref().map(|c| c.tokens.access.clone())
+    }
+
     /// A token for a request to `url`.
     pub async fn bearer(&self, url: &str) -> Result<Bearer, ProviderError> {
         if let Ok(now) = self.0.now.try_lock()
@@ -117,7 +122,9 @@ impl Login {
 
     /// The provider does not let this account be used so: nobody tries again before the next login.
     pub async fn refuse(&self, bearer: &Bearer, why: &str) {
-        let (inner, serial, why) = (Arc::clone(&self.0), bearer.serial, why.to_owned());
+        // Providers like to repeat what they refuse.
+        let why = why.replace(bearer.token.expose(), &bearer.token.masked());
+        let (inner, serial) = (Arc::clone(&self.0), bearer.serial);
         let noted = tokio::spawn(async move {
             let store = inner.store.clone();
             *inner.now.lock().await = None;

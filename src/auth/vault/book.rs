@@ -97,6 +97,7 @@ impl Shelf {
             return Ok(());
         }
         let text = serde_json::to_string_pretty(&new).map(Zeroizing::new).map_err(|e| Failure::internal(e.to_string()))?;
+        let text = Zeroizing::new(format!("{}\n", *text));
         atomic::write(&self.path, text.as_bytes(), true).map_err(|e| Failure::io("write", &self.path, &e))
     }
 

@@ -129,6 +129,10 @@ mod system {
     fn fault(error: &keyring::Error) -> Fault {
         match error {
             keyring::Error::NoEntry => Fault::NoEntry,
+            // Its own words say no more than that something failed.
+            keyring::Error::PlatformFailure(cause) | keyring::Error::NoStorageAccess(cause) => {
+                Fault::Other(text::one_line(&cause.to_string(), 200))
+            }
             other => Fault::Other(text::one_line(&other.to_string(), 200)),
         }
     }
