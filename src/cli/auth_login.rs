@@ -114,7 +114,10 @@ fn by_key(app: &App, args: &Login, screen: Screen, out: &mut dyn Write) -> Resul
 }
 
 fn key_hint(provider: &Provider) -> String {
-    provider.api_key_env.first().map_or_else(|| "it needs no key".to_owned(), |name| format!("export {name}=..., or pup auth add-key {}", provider.id))
+    provider
+        .api_key_env
+        .first()
+        .map_or_else(|| "it needs no key".to_owned(), |name| format!("export {name}=..., or pup auth add-key {}", provider.id))
 }
 
 fn greeting(oauth: &OAuth, record: &Record) -> String {

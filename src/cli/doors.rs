@@ -2,9 +2,10 @@
 
 use super::app::{self, App};
 use crate::auth::oauth::Logins;
-use crate::auth::{Access, Keys};
-use crate::base::Failure;
+use crate::auth::{Access, Keys, Standing};
+use crate::base::clock::rfc3339;
 use crate::base::redact::Redactor;
+use crate::base::{Cause, Failure};
 use crate::catalog::{Provider, Usable};
 
 /// Keys and logins. Which provider takes which is in the catalogue.
@@ -26,23 +27,35 @@ impl Doors {
         &self.keys
     }
 
-    pub fn logins(&self) -> &Logins<'static> {
-        &self.logins
-    }
-
     /// The ways into a provider, one for each key; never none. Keys come before a login.
     pub fn access(&self, provider: &Provider) -> Result<Vec<Access>, Failure> {
         if provider.login.is_some() && !self.keys.has(provider) {
-            return Ok(vec![Access::Login(self.logins.access(&provider.id, &self.redactor)?)]);
+            let login = self.logins.access(&provider.id, &self.redactor)?;
+            return match self.keys.standings().of(&login.id()) {
+                Standing::Disabled(mark) => {
+                    let what = format!("the login of {} is disabled since {}: {}", provider.id, rfc3339(mark.at), mark.error);
+                    Err(Failure::new(Cause::Auth, what).hint(format!("pup auth login {}", provider.id)))
+                }
+                Standing::Ready | Standing::Cooling(_) => Ok(vec![Access::Login(login)]),
+            };
         }
         self.keys.access(provider)
+    }
+
+    fn login(&self, provider: &Provider) -> Usable {
+        let record = self.logins.record(&provider.id).ok().flatten();
+        let standing = record.map(|r| self.keys.standings().of(&r.id()));
+        match (self.logins.usable(&provider.id), standing) {
+            (Usable::Yes, Some(Standing::Disabled(_))) => Usable::LoginEnded,
+            (usable, _) => usable,
+        }
     }
 
     /// Whether it can be entered, as far as that can be told without asking anybody.
     pub fn usable(&self, provider: &Provider) -> Usable {
         match self.keys.usable(provider) {
             Usable::Yes => Usable::Yes,
-            _ if provider.login.is_some() => self.logins.usable(&provider.id),
+            _ if provider.login.is_some() => self.login(provider),
             other => other,
         }
     }

@@ -6,6 +6,7 @@ mod args;
 pub(crate) mod ask;
 mod auth;
 mod auth_login;
+mod auth_logins;
 mod auth_terms;
 mod auth_way;
 mod config;

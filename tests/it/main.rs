@@ -24,6 +24,7 @@ mod keys;
 mod kills;
 mod login;
 mod login_faults;
+mod login_oidc;
 mod login_use;
 mod models;
 mod readme;

@@ -31,6 +31,10 @@ pub fn get(url: &str) -> std::io::Result<Page> {
 
 /// The same with any method and further headers, which may replace `host`.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> std::io::Result<Page> {
+    request_with(method, url, headers, "")
+}
+
+fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> std::io::Result<Page> {
     let url = reqwest::Url::parse(url).expect("an address");
     let port = url.port().expect("a port");
     // Callbacks name `localhost`; which of its addresses that is differs from machine to machine.
@@ -44,7 +48,7 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> std::io::Re
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -70,4 +74,52 @@ pub fn agree(authorize: &str) -> String {
     let page = get(authorize).expect("the provider's page");
     assert_eq!(page.status, 302, "the provider did not agree: {}", page.body);
     page.header("location").expect("a redirect has an address").to_owned()
+}
+
+/// A browser with cookies, for a provider that wants its forms filled in.
+#[derive(Debug, Default)]
+pub struct Session {
+    cookies: std::collections::BTreeMap<String, String>,
+}
+
+impl Session {
+    /// Gets an address, or posts a form to it, and follows redirects inside the provider. What leads to another port is
+    /// returned: its address, and nothing was sent there.
+    #[track_caller]
+    pub fn visit(&mut self, url: &str, form: Option<&[(&str, &str)]>) -> Result<Page, String> {
+        let mut url = reqwest::Url::parse(url).expect("an address");
+        let mut body = form.map(encode);
+        for _ in 0..20 {
+            let cookies = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("; ");
+            let page = send(&url, &cookies, body.take().as_deref()).expect("the provider answers");
+            for (_, value) in page.headers.iter().filter(|(n, _)| n == "set-cookie") {
+                let pair = value.split(';').next().unwrap_or_default();
+                if let Some((name, value)) = pair.split_once('=') {
+                    self.cookies.insert(name.trim().to_owned(), value.trim().to_owned());
+                }
+            }
+            let Some(next) = page.header("location").filter(|_| (300..400).contains(&page.status)) else { return Ok(page) };
+            let next = url.join(next).expect("an address");
+            if next.port() != url.port() {
+                return Err(next.into());
+            }
+            url = next;
+        }
+        panic!("redirects without end at {url}");
+    }
+}
+
+fn encode(fields: &[(&str, &str)]) -> String {
+    let mut url = reqwest::Url::parse("form:").expect("an address");
+    url.query_pairs_mut().extend_pairs(fields);
+    url.query().unwrap_or_default().to_owned()
+}
+
+fn send(url: &reqwest::Url, cookies: &str, body: Option<&str>) -> std::io::Result<Page> {
+    let length = body.map(|b| b.len().to_string()).unwrap_or_default();
+    let mut headers = vec![("cookie", cookies)];
+    if body.is_some() {
+        headers.extend([("content-type", "application/x-www-form-urlencoded"), ("content-length", length.as_str())]);
+    }
+    request_with(if body.is_some() { "POST" } else { "GET" }, url.as_str(), &headers, body.unwrap_or_default())
 }

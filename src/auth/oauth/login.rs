@@ -83,13 +83,12 @@ impl Login {
 
     /// Tells this account from others, for marking what it answers.
     pub fn account(&self) -> &str {
-        self.0.opened.account.as_deref().or(self.0.opened.email.as_deref()).unwrap_or("login")
+        self.0.opened.label()
     }
 
-    /// What it is remembered by. What was held against one login is not held against the next.
+    /// What it is remembered by.
     pub fn id(&self) -> KeyId {
-        let record = &self.0.opened;
-        KeyId { provider: record.provider.clone(), label: self.account().to_owned(), print: record.since.to_string() }
+        self.0.opened.id()
     }
 
     /// The cloud project that requests are made for.

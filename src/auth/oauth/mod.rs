@@ -33,7 +33,7 @@ pub use keep::keep;
 pub use login::{Bearer, Login};
 pub use logins::Logins;
 pub use record::{Ended, Freshness, Record};
-pub use store::{Shelf, Store};
+pub use store::{ACCESS, Shelf, Store, token_id};
 pub use transport::Transport;
 pub use trouble::{Kind, Trouble};
 

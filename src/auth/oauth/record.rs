@@ -1,5 +1,6 @@
 //! What is known of a login besides its tokens: whose it is, how long it lasts, where it may be used. Holds no secret.
 
+use crate::auth::KeyId;
 use crate::base::net;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +92,17 @@ impl Record {
         })
     }
 
-    /// Who it is, for messages and for marking replies.
+    /// Tells this account from others.
+    pub fn label(&self) -> &str {
+        self.account.as_deref().or(self.email.as_deref()).unwrap_or("login")
+    }
+
+    /// What it is remembered by. What was held against one login is not held against the next.
+    pub fn id(&self) -> KeyId {
+        KeyId { provider: self.provider.clone(), label: self.label().to_owned(), print: self.since.to_string() }
+    }
+
+    /// Who it is, for people.
     pub fn name(&self) -> Option<&str> {
         self.email.as_deref().or(self.account.as_deref())
     }

@@ -117,8 +117,8 @@ impl Store {
     /// The tokens; `None` where the vault has none.
     pub fn tokens(&self) -> Result<Option<Tokens>, Failure> {
         let vault = self.vault()?;
-        let Some(access) = vault.get(&self.id("access"))? else { return Ok(None) };
-        Ok(Some(Tokens { access, refresh: vault.get(&self.id("refresh"))? }))
+        let Some(access) = vault.get(&self.id(ACCESS))? else { return Ok(None) };
+        Ok(Some(Tokens { access, refresh: vault.get(&self.id(REFRESH))? }))
     }
 
     /// Waits for the right to change the login.
@@ -137,13 +137,13 @@ impl Store {
         let vault = self.vault()?;
         match &tokens.refresh {
             Some(refresh) => {
-                vault.put(&self.id("refresh"), refresh)?;
+                vault.put(&self.id(REFRESH), refresh)?;
             }
             None => {
-                vault.remove(&self.id("refresh"))?;
+                vault.remove(&self.id(REFRESH))?;
             }
         }
-        vault.put(&self.id("access"), &tokens.access)?;
+        vault.put(&self.id(ACCESS), &tokens.access)?;
         self.shelf.write(record)
     }
 
@@ -172,12 +172,21 @@ impl Store {
 
     fn forget_tokens(&self) -> Result<(), Failure> {
         let vault = self.vault()?;
-        vault.remove(&self.id("access"))?;
-        vault.remove(&self.id("refresh"))?;
+        vault.remove(&self.id(ACCESS))?;
+        vault.remove(&self.id(REFRESH))?;
         Ok(())
     }
 
     fn id(&self, token: &str) -> String {
-        format!("oauth/{}/{token}", self.shelf.provider)
+        token_id(&self.shelf.provider, token)
     }
+}
+
+/// The names of a login's tokens.
+pub const ACCESS: &str = "access";
+const REFRESH: &str = "refresh";
+
+/// The id under which the vault keeps a token.
+pub fn token_id(provider: &str, token: &str) -> String {
+    format!("oauth/{provider}/{token}")
 }
