@@ -10,7 +10,7 @@ use crate::base::{Cause, Failure};
 use crate::config::Approve;
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
-use crate::route::{Ask, Attempt, Exhausted, LiveEvent, Router};
+use crate::route::{Ask, Attempt, Exhausted, LiveEvent, Operation, Router};
 use crate::tool::{self, Context, FileChange, Registry, ToolError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Driver<'_> {
             ..Request::default()
         };
         let deadline = self.until.map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        let mut live = self.router.start(Ask { request, deadline });
+        let mut live = self.router.start(Ask { operation: Operation::Generate(request), deadline });
         let mut reply = Accumulator::default();
         let mut discarded = 0;
         let mut answered = None;

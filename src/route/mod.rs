@@ -2,12 +2,16 @@
 
 mod cooldown;
 mod cost;
+mod link;
+mod live;
 pub mod plan;
 mod receipt;
 mod router;
 
 pub use crate::session::{Attempt, Outcome};
 pub use cooldown::{Cooldowns, Identity};
+pub use link::Link;
+pub use live::{Live, LiveEvent};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
-pub use router::{Ask, Link, Live, LiveEvent, Rest, Router};
+pub use router::{Ask, Operation, Rest, Router};
