@@ -3,6 +3,7 @@
 //! Nothing here does IO, knows a provider's name, or reads a clock.
 
 pub mod accumulate;
+pub mod aside;
 pub mod event;
 pub mod fault;
 pub mod history;
