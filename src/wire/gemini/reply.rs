@@ -278,7 +278,12 @@ fn body(o: &mut Object<'_>, head: &Head, parts: &[String], finish: Option<&str>,
 
 /// The provider's own word where it means on this wire what we mean; else ours.
 fn word(stop: Stop, reason: Option<&str>) -> &str {
-    reason.filter(|r| finish::read(r) == finish::Finish::Stop(stop)).unwrap_or(finish::write(stop))
+    let means = |word: &str| match (finish::read(word), stop) {
+        // Calls are told by the parts, whatever the word.
+        (finish::Finish::Stop(Stop::End | Stop::Unknown), Stop::ToolUse) => true,
+        (read, _) => read == finish::Finish::Stop(stop),
+    };
+    reason.filter(|r| means(r)).unwrap_or(finish::write(stop))
 }
 
 fn error_fields(o: &mut Object<'_>, error: &ProviderError) {
