@@ -20,22 +20,22 @@ impl<'a> Merger<'a> {
         Self { refs, stack: Vec::new() }
     }
 
-    /// One schema of all that this one is made of, and how many references were followed to it: [`Self::leave`] them
-    /// behind its children. Nothing for a schema that takes any value.
-    pub fn merge(&mut self, schema: &Value) -> Option<(Map<String, Value>, usize)> {
-        let before = self.stack.len();
+    /// One schema of all that this one is made of; empty for one that takes any value. The references that were followed
+    /// to it count as followed until [`Self::back_to`].
+    pub fn merge(&mut self, schema: &Value) -> Map<String, Value> {
         let mut out = Map::new();
         let mut left = MOST;
         self.add(schema, &mut out, &mut left);
-        if out.is_empty() {
-            self.stack.truncate(before);
-            return None;
-        }
-        Some((out, self.stack.len() - before))
+        out
     }
 
-    pub fn leave(&mut self, followed: usize) {
-        self.stack.truncate(self.stack.len().saturating_sub(followed));
+    /// How many references have been followed.
+    pub fn followed(&self) -> usize {
+        self.stack.len()
+    }
+
+    pub fn back_to(&mut self, followed: usize) {
+        self.stack.truncate(followed);
     }
 
     fn add(&mut self, schema: &Value, out: &mut Map<String, Value>, left: &mut usize) {

@@ -262,7 +262,9 @@ impl Writer<'_> {
                 self.lose(at, n, format!("an image of type {kind}, which this wire does not take"));
             }
             let asked = self.open.asked.as_ref().is_some_and(|(_, m)| m.calls().any(|c| c.id == result.call_id));
-            if !asked || self.open.results.iter().flat_map(|m| m.tool_results()).any(|r| r.call_id == result.call_id) {
+            let before = self.open.results.iter().flat_map(|m| &m.blocks).chain(message.blocks.iter().take(n));
+            let again = |block: &Block| matches!(block, Block::ToolResult(r) if r.call_id == result.call_id);
+            if !asked || before.into_iter().any(again) {
                 self.lose(at, n, "a result that answers no call; sent as the user's text");
             }
         }

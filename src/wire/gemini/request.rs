@@ -234,11 +234,6 @@ impl Reader {
 
     fn content(&mut self, n: usize, raw: &RawValue) -> Result<(), RequestError> {
         let at = format!("contents[{n}]");
-        // A text alone is the user's.
-        if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
-            self.push(Role::User, Block::Text { text });
-            return Ok(());
-        }
         let content = fields(&at, raw)?;
         let role = match text_of(&content, "role", "role").as_deref() {
             Some("user" | "function" | "tool") | None => Role::User,

@@ -136,9 +136,10 @@ impl Converter<'_> {
             return any();
         }
         self.left -= 1;
-        let Some((map, followed)) = self.merger.merge(schema) else { return any() };
-        let out = self.merged(map, depth);
-        self.merger.leave(followed);
+        let before = self.merger.followed();
+        let map = self.merger.merge(schema);
+        let out = if map.is_empty() { any() } else { self.merged(map, depth) };
+        self.merger.back_to(before);
         out
     }
 
@@ -195,8 +196,7 @@ impl Converter<'_> {
     fn overlay(&mut self, map: &mut Map<String, Value>, options: &[Value]) {
         self.dropped.insert("anyOf".to_owned());
         for option in options {
-            let Some((option, followed)) = self.merger.merge(option) else { continue };
-            self.merger.leave(followed);
+            let option = self.merger.merge(option);
             if let Some(Value::Object(lent)) = option.get("properties")
                 && let Value::Object(own) = map.entry("properties").or_insert_with(|| Value::Object(Map::new()))
             {

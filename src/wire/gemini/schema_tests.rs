@@ -261,8 +261,10 @@ proptest! {
 
     #[test]
     fn what_the_wire_takes_is_left_alone(document in document()) {
-        let once = plain(&document);
-        prop_assert_eq!(&plain(&once), &once);
+        let Converted { schema, dropped } = convert(&document, Rules::Gemini);
+        // Where it was cut, a word more or less decides.
+        prop_assume!(!dropped.contains("nesting"));
+        prop_assert_eq!(&plain(&schema), &schema);
     }
 }
 
