@@ -57,6 +57,7 @@ impl Endpoint {
         let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
             KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
