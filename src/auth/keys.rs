@@ -171,7 +171,9 @@ impl<'e> Keys<'e> {
         let opened = Vault::open(places, backend).and_then(|vault| Ok((vault.all()?, Arc::new(vault))));
         let (held, vault) = opened.map_or_else(|failure| (Vec::new(), Err(failure)), |(held, vault)| (held, Ok(vault)));
         for Held { id, secret, .. } in &held {
-            secret.iter().for_each(|s| redactor.learn(id, s.expose()));
+            if let Some(secret) = secret {
+                redactor.learn(id, secret.expose());
+            }
         }
         let standings = Standings::load(places, redactor);
         Ok(Self { env, file, file_path, vault, held, backend, standings, redactor: redactor.clone(), known: RefCell::default() })

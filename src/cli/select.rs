@@ -6,7 +6,8 @@ use super::means::Means;
 use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{self, State, Usable, Why, WireId, Workload};
+use crate::catalog::{self, Capability, State, Usable, Why, WireId, Workload};
+use crate::model::aside::Kind;
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
@@ -210,7 +211,14 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, calls: Option<Calls>) 
 fn link(chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = provider.endpoint().access.label().map(str::to_owned);
-    Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price)
+    Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price).lacking(lacks(chosen))
+}
+
+/// What the catalogue says that a model cannot take. Of a model that it does not list nothing is known, and it is tried.
+fn lacks(link: &catalog::Link) -> Vec<Kind> {
+    let Some(can) = link.model.as_ref().and_then(|m| m.capabilities.as_ref()) else { return Vec::new() };
+    let gates = [(Kind::Image, Capability::Images), (Kind::Document, Capability::Documents)];
+    gates.into_iter().filter(|(_, needed)| !can.contains(needed)).map(|(kind, _)| kind).collect()
 }
 
 /// The codec of a link: its own wire's, or that of its provider where this build has only that one.

@@ -58,6 +58,7 @@ impl Endpoint {
         let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
             KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
@@ -93,7 +94,11 @@ impl HttpProvider {
     /// The same provider entered another way, over the same connections.
     #[must_use]
     pub fn entered_by(&self, access: Access) -> Self {
-        Self { endpoint: Endpoint { access, ..self.endpoint.clone() }, client: Arc::clone(&self.client) }
+        let mut dialect = self.endpoint.dialect.clone();
+        if let Access::Login(login) = &access {
+            dialect.project = login.project().map(str::to_owned);
+        }
+        Self { endpoint: Endpoint { access, dialect, ..self.endpoint.clone() }, client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {

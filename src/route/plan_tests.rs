@@ -302,3 +302,12 @@ fn a_server_that_is_down_is_waited_for_once_however_many_keys_there_are() {
     alone.failed(down, Moment(0), 0.0);
     assert_eq!(alone.next(Moment(0)), Step::Wait { until: Moment(500), link: 0 });
 }
+
+#[test]
+fn a_link_that_cannot_take_it_all_is_the_last_resort() {
+    let mut p = plan(2);
+    p.plan.prefer(&[false, true]);
+    assert_eq!(p.next(Moment(0)), Step::Try { link: 1 });
+    p.failed(ProviderError::new(Class::Auth, Scope::Key, "x"), Moment(1), 0.0);
+    assert_eq!(p.next(Moment(1)), Step::Try { link: 0 });
+}

@@ -25,7 +25,8 @@ use super::link::Link;
 use crate::auth::Standings;
 use crate::auth::standing::{self, Change, Marks};
 use crate::base::clock::{Moment, unix_ms};
-use crate::model::{Block, History, ProviderError};
+use crate::model::aside::{self, Kind};
+use crate::model::{History, ProviderError};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -175,13 +176,8 @@ impl Rotation {
 /// The account whose reasoning the conversation carries, where this link could use it.
 fn bound<'h>(history: &'h History, who: &Identity) -> Option<&'h str> {
     let theirs = |origin: &crate::model::Origin| origin.provider == who.provider && origin.model == who.upstream;
-    let binds = |block: &Block| match block {
-        Block::Thinking { signature, .. } => signature.is_some(),
-        Block::Opaque { .. } => true,
-        Block::ToolCall(call) => call.signature.is_some(),
-        Block::Text { .. } | Block::ToolResult(_) | Block::Image { .. } | Block::Document { .. } => false,
-    };
-    let latest = history.iter().rev().find(|m| m.origin.as_ref().is_some_and(theirs) && m.blocks.iter().any(binds))?;
+    let latest =
+        history.iter().rev().find(|m| m.origin.as_ref().is_some_and(theirs) && aside::holds(m, &[Kind::Signature, Kind::Opaque]))?;
     latest.origin.as_ref()?.account.as_deref()
 }
 

@@ -1,7 +1,7 @@
 //! Where a call begins among a link's keys, and what a restart remembers.
 
 use super::*;
-use crate::model::{Message, Origin, Role};
+use crate::model::{Block, Message, Origin, Role};
 
 fn candidates(chain: &[(&str, &str, &[&str])]) -> Vec<Candidate> {
     let one = |id: &str, provider: &str, key: &str| Candidate {

@@ -1,12 +1,15 @@
 //! The door itself: the links of a session, what is known of their failures, and how a call over them is begun.
 
 use super::cooldown::{Cooldowns, Identity, Ready};
+use super::gate::{self, Holdings};
 use super::link::Link;
-use super::live::Live;
+use super::live::{Live, LiveEvent};
 use super::plan::{Plan, Rules};
 use super::rotation::{Candidate, Rotation};
 use crate::base::clock::{Clock, Moment};
+use crate::model::aside::Kind;
 use crate::model::{ProviderError, Request};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +21,14 @@ pub struct Router {
     pub(super) clock: Clock,
     cooldowns: Mutex<Cooldowns>,
     rotation: Rotation,
+    gates: Mutex<Gates>,
+}
+
+/// What the conversation holds, and which links were already said to lack what.
+#[derive(Debug, Default)]
+struct Gates {
+    holdings: Holdings,
+    told: BTreeSet<(String, Kind)>,
 }
 
 /// Whether a link may be tried, and what keeps it from it.
@@ -46,7 +57,8 @@ pub struct Ask {
 
 impl Router {
     pub fn new(links: Vec<Link>, rules: Rules, rotation: Rotation) -> Self {
-        let router = Self { links, rules, clock: Clock::system(), cooldowns: Mutex::default(), rotation };
+        let (cooldowns, gates) = (Mutex::default(), Mutex::default());
+        let router = Self { links, rules, clock: Clock::system(), cooldowns, rotation, gates };
         router.recall();
         router
     }
@@ -93,9 +105,12 @@ impl Router {
         let candidates: Vec<Candidate> = self.links.iter().map(Link::candidate).collect();
         let Operation::Generate(request) = &ask.operation;
         let order = self.rotation.order(&candidates, &request.messages);
+        let (able, told) = self.gate(request);
         let links = order.iter().filter_map(|ix| candidates.get(*ix)).map(|c| (c.name(&candidates), c.who.clone()));
-        let plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
-        Live::new(self, ask.operation, plan, order)
+        let mut plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
+        let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
+        plan.prefer(&able);
+        Live::new(self, ask.operation, plan, order, told)
     }
 
     /// An attempt over this link was answered.
@@ -112,5 +127,24 @@ impl Router {
         if let Some(held) = held {
             self.rotation.failed(link, error, held);
         }
+    }
+
+    /// Which links can take what this request holds, and what is to be said of the others.
+    fn gate(&self, request: &Request) -> (Vec<bool>, Vec<LiveEvent>) {
+        let Gates { holdings, told } = &mut *self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = holdings.of(&request.messages);
+        if held.is_empty() {
+            return (vec![true; self.links.len()], Vec::new());
+        }
+        let able = gate::pass(held, self.links.iter().map(|l| l.lacks.as_slice()));
+        let mut events = Vec::new();
+        for (link, able) in self.links.iter().zip(&able) {
+            let lacks: Vec<Kind> = held.iter().copied().filter(|kind| link.lacks.contains(kind)).collect();
+            let news = lacks.iter().filter(|kind| told.insert((link.id.clone(), **kind))).count();
+            if news > 0 {
+                events.push(LiveEvent::Gated { link: link.id.clone(), lacks, passed_over: !able });
+            }
+        }
+        (able, events)
     }
 }

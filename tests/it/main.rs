@@ -30,6 +30,7 @@ mod models;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_gemini;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]
