@@ -68,8 +68,11 @@ impl Source {
     }
 }
 
-/// Objects merge member by member, everything else replaces. `before` sees each pair of objects first.
-pub fn lay_over_with(below: &mut Value, above: Value, before: &dyn Fn(&mut Map<String, Value>, &mut Map<String, Value>)) {
+/// What sees each pair of objects, the lower one first, before they are merged.
+pub type Before<'b> = &'b dyn Fn(&mut Map<String, Value>, &mut Map<String, Value>);
+
+/// Objects merge member by member, everything else replaces.
+pub fn lay_over_with(below: &mut Value, above: Value, before: Before<'_>) {
     match (below, above) {
         (Value::Object(old), Value::Object(mut new)) => {
             before(old, &mut new);

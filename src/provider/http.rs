@@ -139,11 +139,14 @@ impl HttpProvider {
             Class::Permission if error.scope != Scope::Model => {
                 login.refuse(bearer, &error.message).await;
                 error.scope = Scope::Key;
-                error.message += &format!(" (the login of {provider} is not used again before you repeat it: pup auth login {provider})");
+                let more = format!(" (the login of {provider} is not used again before you repeat it: pup auth login {provider})");
+                error.message.push_str(&more);
             }
             Class::Auth => {
                 error.scope = Scope::Key;
-                error.message += &format!(" (if it stays so, log in again: pup auth login {provider})");
+                error.message.push_str(" (if it stays so, log in again: pup auth login ");
+                error.message.push_str(provider);
+                error.message.push(')');
             }
             _ => {}
         }

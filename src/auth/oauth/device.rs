@@ -173,7 +173,7 @@ fn not_granted(error: oauth2::RequestTokenError<Trouble, oauth2::DeviceCodeError
             match said.error() {
                 Type::AccessDenied => flow::denied("access_denied", description),
                 Type::ExpiredToken => expired(),
-                other => flow::denied(&other.to_string(), description),
+                other => flow::denied(other.as_ref(), description),
             }
         }
         other => failed(other),

@@ -21,13 +21,8 @@ pub async fn project(transport: &Transport, base: &str, access: &str, own: Optio
         check(own)?;
     }
     let base = base.trim_end_matches('/');
-    let mut metadata = json!({"ideType": "IDE_UNSPECIFIED", "platform": "PLATFORM_UNSPECIFIED", "pluginType": "GEMINI"});
-    let mut question = json!({});
-    if let Some(own) = own {
-        metadata["duetProject"] = own.into();
-        question["cloudaicompanionProject"] = own.into();
-    }
-    question["metadata"] = metadata.clone();
+    let metadata = metadata(own);
+    let question = with_project(json!({"metadata": metadata}), "cloudaicompanionProject", own);
     let about = match transport.post_json(&format!("{base}/v1internal:loadCodeAssist"), access, &question).await {
         Ok(answer) => answer.json,
         // Behind a company's perimeter the question itself is forbidden, and the account is one of the standard tier.
@@ -41,10 +36,7 @@ pub async fn project(transport: &Transport, base: &str, access: &str, own: Optio
         }
     }
     let tier = tier(&about, own)?;
-    let mut order = json!({"tierId": tier, "metadata": metadata});
-    if let Some(own) = own.filter(|_| tier != FREE) {
-        order["cloudaicompanionProject"] = own.into();
-    }
+    let order = with_project(json!({"tierId": tier, "metadata": metadata}), "cloudaicompanionProject", own.filter(|_| tier != FREE));
     let began = Instant::now();
     let mut work = transport.post_json(&format!("{base}/v1internal:onboardUser"), access, &order).await?.json;
     while work.get("done").and_then(Value::as_bool) != Some(true) {
@@ -63,6 +55,17 @@ pub async fn project(transport: &Transport, base: &str, access: &str, own: Optio
     let made = made.ok_or_else(|| Trouble::refused("Google set up no project for this account"))?;
     check(&made)?;
     Ok(made)
+}
+
+fn metadata(own: Option<&str>) -> Value {
+    with_project(json!({"ideType": "IDE_UNSPECIFIED", "platform": "PLATFORM_UNSPECIFIED", "pluginType": "GEMINI"}), "duetProject", own)
+}
+
+fn with_project(mut body: Value, field: &str, own: Option<&str>) -> Value {
+    if let (Some(fields), Some(own)) = (body.as_object_mut(), own) {
+        fields.insert(field.to_owned(), own.into());
+    }
+    body
 }
 
 /// The tier to join.
