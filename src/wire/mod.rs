@@ -236,6 +236,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown wire `openai-chta`; known: openai-chat, anthropic, gemini, antigravity (did you mean `openai-chat`?)");
+        assert_eq!(
+            error.to_string(),
+            "unknown wire `openai-chta`; known: openai-chat, anthropic, gemini, antigravity (did you mean `openai-chat`?)"
+        );
     }
 }

@@ -104,9 +104,7 @@ pub const fn words(class: Class) -> (u16, &'static str, Option<&'static str>) {
         Class::Network => (502, "INTERNAL", None),
         Class::Auth => (401, "UNAUTHENTICATED", None),
         Class::Permission => (403, "PERMISSION_DENIED", None),
-        Class::ContextTooLong => {
-            (400, "INVALID_ARGUMENT", Some("The input token count exceeds the maximum number of tokens allowed"))
-        }
+        Class::ContextTooLong => (400, "INVALID_ARGUMENT", Some("The input token count exceeds the maximum number of tokens allowed")),
         Class::BadRequest | Class::ContentFilter => (400, "INVALID_ARGUMENT", None),
         Class::NotFound => (404, "NOT_FOUND", None),
         Class::Timeout => (504, "DEADLINE_EXCEEDED", None),
@@ -134,7 +132,11 @@ mod tests {
         for (status, error, want) in [
             (429, info("QUOTA_EXHAUSTED", &json!({"quotaResetDelay": "2h"})), (Class::Quota, Scope::Key, Some(7200.0))),
             (429, info("QUOTA_EXHAUSTED", &json!({"model": "m"})), (Class::Quota, Scope::Model, None)),
-            (429, info("RATE_LIMIT_EXCEEDED", &json!({"model": "m", "quotaResetDelay": "539ms"})), (Class::RateLimit, Scope::Model, Some(0.539))),
+            (
+                429,
+                info("RATE_LIMIT_EXCEEDED", &json!({"model": "m", "quotaResetDelay": "539ms"})),
+                (Class::RateLimit, Scope::Model, Some(0.539)),
+            ),
             (429, info("RATE_LIMIT_EXCEEDED", &json!({"quotaResetDelay": "6m0s"})), (Class::Quota, Scope::Key, Some(360.0))),
             (429, info("RATE_LIMIT_EXCEEDED", &json!({})), (Class::RateLimit, Scope::Key, None)),
             (503, info("MODEL_CAPACITY_EXHAUSTED", &json!({})), (Class::Overloaded, Scope::Model, None)),
@@ -142,9 +144,17 @@ mod tests {
             (403, info("VALIDATION_REQUIRED", &json!({})), (Class::Auth, Scope::Key, None)),
             (403, json!({"code": 403, "message": "disabled for violation of Terms of Service"}), (Class::Permission, Scope::Key, None)),
             (400, info("API_KEY_INVALID", &json!({})), (Class::Auth, Scope::Key, None)),
-            (400, json!({"code": 400, "message": "The input token count (9) exceeds the maximum number of tokens allowed (5).", "status": "INVALID_ARGUMENT"}), (Class::ContextTooLong, Scope::Request, None)),
+            (
+                400,
+                json!({"code": 400, "message": "The input token count (9) exceeds the maximum number of tokens allowed (5).", "status": "INVALID_ARGUMENT"}),
+                (Class::ContextTooLong, Scope::Request, None),
+            ),
             (500, json!({"code": 500, "message": "Internal", "status": "INTERNAL"}), (Class::Server, Scope::Provider, None)),
-            (503, json!({"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}), (Class::Overloaded, Scope::Model, None)),
+            (
+                503,
+                json!({"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}),
+                (Class::Overloaded, Scope::Model, None),
+            ),
         ] {
             assert_eq!(verdict(status, &error), want, "{status} {error}");
         }

@@ -145,11 +145,19 @@ mod tests {
 
     #[test]
     fn vectors_are_asked_for_in_one_request_and_counted() {
-        let request =
-            EmbedRequest { model: "models/e".into(), input: vec!["a".into(), "b".into()], dimensions: Some(2), task: Some("RETRIEVAL_QUERY".into()) };
+        let request = EmbedRequest {
+            model: "models/e".into(),
+            input: vec!["a".into(), "b".into()],
+            dimensions: Some(2),
+            task: Some("RETRIEVAL_QUERY".into()),
+        };
         let encoded = encode_embed(&Dialect::default(), &request);
         assert_eq!(encoded.path, "/v1beta/models/e:batchEmbedContents");
-        let one = |t: &str| format!(r#"{{"model":"models/e","content":{{"parts":[{{"text":"{t}"}}]}},"taskType":"RETRIEVAL_QUERY","outputDimensionality":2}}"#);
+        let one = |t: &str| {
+            format!(
+                r#"{{"model":"models/e","content":{{"parts":[{{"text":"{t}"}}]}},"taskType":"RETRIEVAL_QUERY","outputDimensionality":2}}"#
+            )
+        };
         assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), format!(r#"{{"requests":[{},{}]}}"#, one("a"), one("b")));
         let body = br#"{"embeddings":[{"values":[1,0.5]},{"values":[0,1]}],"usageMetadata":{"promptTokenCount":3}}"#;
         let got = decode_embed(2, body).unwrap();

@@ -94,7 +94,8 @@ fn definitions(request: &mut Request, items: Vec<Value>) -> Result<(), RequestEr
     for (n, item) in items.into_iter().enumerate() {
         let at = || format!("tools[{n}]");
         let Value::Object(entry) = item else { return Err(shape(at(), "an object")) };
-        let (functions, other) = tools::read(entry).ok_or_else(|| shape(format!("{}.functionDeclarations", at()), "functions with names"))?;
+        let (functions, other) =
+            tools::read(entry).ok_or_else(|| shape(format!("{}.functionDeclarations", at()), "functions with names"))?;
         specs.extend(functions);
         others.extend(other);
     }
@@ -109,7 +110,8 @@ fn tool_config(request: &mut Request, config: Map<String, Value>) -> Result<(), 
     let mut config = camel_keys(config);
     if let Some(Value::Object(calling)) = config.remove(settings::CALLING) {
         let mut calling = camel_keys(calling);
-        let names: Vec<&str> = calling.get("allowedFunctionNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let names: Vec<&str> =
+            calling.get("allowedFunctionNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mode = calling.get("mode").and_then(Value::as_str).map(str::to_ascii_uppercase);
         let choice = match (mode.as_deref(), names.as_slice()) {
             (None | Some("AUTO" | "MODE_UNSPECIFIED"), []) => Some(ToolChoice::Auto),

@@ -34,13 +34,22 @@ fn clients_spellings_mean_the_same() {
     let roles: Vec<Role> = r.messages.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User]);
     assert_eq!((r.model.as_str(), r.stream, r.max_output, r.top_p, r.seed), ("gemini-3-flash", true, Some(5), Some(0.5), Some(7)));
-    assert_eq!((r.stop.as_slice(), &r.tool_choice, r.reasoning_effort.as_deref()), (&["x".to_owned()][..], &ToolChoice::Tool("f".into()), Some("low")));
-    assert_eq!(r.response_format, Some(ResponseFormat::JsonSchema { name: String::new(), schema: json!({"type": "object"}), strict: None }));
+    assert_eq!(
+        (r.stop.as_slice(), &r.tool_choice, r.reasoning_effort.as_deref()),
+        (&["x".to_owned()][..], &ToolChoice::Tool("f".into()), Some("low"))
+    );
+    assert_eq!(
+        r.response_format,
+        Some(ResponseFormat::JsonSchema { name: String::new(), schema: json!({"type": "object"}), strict: None })
+    );
     let tools: Vec<_> = r.tools.iter().map(|t| (t.name.as_str(), t.parameters.clone())).collect();
     let nullable = json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}});
     assert_eq!(tools, [("f", nullable), ("g", json!({"$schema": "x"})), ("now", json!({"type": "object", "properties": {}}))]);
     let own = &r.extensions["gemini"];
-    assert_eq!((&own["tools"], &own["generationConfig"], &own["safetySettings"]), (&json!([{"googleSearch": {}}]), &json!({"topK": 3}), &json!([])));
+    assert_eq!(
+        (&own["tools"], &own["generationConfig"], &own["safetySettings"]),
+        (&json!([{"googleSearch": {}}]), &json!({"topK": 3}), &json!([]))
+    );
     let said = r.messages.get(2).unwrap();
     assert_eq!(said.blocks[0], Block::Thinking { text: "hm".into(), signature: Some("T".into()), redacted: false });
     assert_eq!(said.blocks[2], Block::Opaque { wire: "gemini".into(), raw: r#"{"thoughtSignature":"S"}"#.into() });
@@ -50,8 +59,14 @@ fn clients_spellings_mean_the_same() {
     let ids: Vec<&str> = said.calls().map(|c| c.id.as_str()).collect();
     let results: Vec<_> = r.messages.get(3).unwrap().tool_results().map(|t| (t.call_id.as_str(), t.joined(), t.is_error)).collect();
     assert_eq!(ids[1], "i");
-    assert_eq!(results, [(ids[0], "1".into(), false), (ids[1], "no".into(), true), (ids[2], r#"{"n": 1.50}"#.into(), false), ("stray", "{}".into(), false)]);
-    assert_eq!(r.messages.get(4).unwrap().blocks.iter().map(Block::kind).collect::<Vec<_>>(), ["an image", "an image", "an opaque block", "a document", "text"]);
+    assert_eq!(
+        results,
+        [(ids[0], "1".into(), false), (ids[1], "no".into(), true), (ids[2], r#"{"n": 1.50}"#.into(), false), ("stray", "{}".into(), false)]
+    );
+    assert_eq!(
+        r.messages.get(4).unwrap().blocks.iter().map(Block::kind).collect::<Vec<_>>(),
+        ["an image", "an image", "an opaque block", "a document", "text"]
+    );
 }
 
 #[test]
@@ -62,10 +77,14 @@ fn modes_and_configs_that_have_no_neutral_word_are_kept() {
         assert_eq!(r.tool_choice, ToolChoice::Auto);
         assert_eq!(r.extensions["gemini"]["toolConfig"]["functionCallingConfig"], serde_json::from_str::<Value>(config).unwrap());
     }
-    let r = with(r#""generationConfig":{"thinkingConfig":{"thinkingBudget":-1},"responseMimeType":"text/x.enum","responseSchema":{"type":"STRING"}}"#);
+    let r = with(
+        r#""generationConfig":{"thinkingConfig":{"thinkingBudget":-1},"responseMimeType":"text/x.enum","responseSchema":{"type":"STRING"}}"#,
+    );
     let kept = json!({"thinkingConfig": {"thinkingBudget": -1}, "responseMimeType": "text/x.enum", "responseSchema": {"type": "string"}});
     assert_eq!((r.reasoning_effort, &r.extensions["gemini"]["generationConfig"]), (None, &kept));
-    let partial = read(r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.a","numberValue":2}]}}]}]}"#);
+    let partial = read(
+        r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.a","numberValue":2}]}}]}]}"#,
+    );
     assert_eq!(partial.messages.last().unwrap().calls().next().unwrap().args_raw, r#"{"a":2}"#);
 }
 
@@ -86,7 +105,10 @@ fn what_is_wrong_is_named_with_its_place() {
         (r#"{"contents":[{"parts":[{"functionResponse":{"response":{}}}]}]}"#, "functionResponse.name"),
         (r#"{"systemInstruction":{},"contents":[]}"#, "systemInstruction.parts"),
         (r#"{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"functionDeclarations":[{}]}]}"#, "tools[0].functionDeclarations"),
-        (r#"{"contents":[{"parts":[{"text":"x"}]}],"toolConfig":{"functionCallingConfig":{"mode":"MAYBE"}}}"#, "functionCallingConfig.mode"),
+        (
+            r#"{"contents":[{"parts":[{"text":"x"}]}],"toolConfig":{"functionCallingConfig":{"mode":"MAYBE"}}}"#,
+            "functionCallingConfig.mode",
+        ),
         (r#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"stopSequences":[1]}}"#, "stopSequences: expected strings"),
     ] {
         let error = decode_request(PATH, body.as_bytes()).unwrap_err().to_string();
@@ -150,7 +172,11 @@ impl Kept {
                     continue;
                 };
                 let pictures = pictures(&result);
-                let said = if result.joined().is_empty() && !pictures.is_empty() { "[The result is shown in the next message.]".into() } else { result.joined() };
+                let said = if result.joined().is_empty() && !pictures.is_empty() {
+                    "[The result is shown in the next message.]".into()
+                } else {
+                    result.joined()
+                };
                 blocks.push(Block::ToolResult(ToolResult::text(&call.id, said, result.is_error)));
                 if !pictures.is_empty() {
                     shown.push((format!("Images in the result of {}:", letter_first(&call.name)), pictures));
@@ -226,7 +252,11 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                 (_, Block::Document { media_type, data, name }) => {
                     if media_type == "application/zip" {
                         kept.lose(at, n);
-                        kept.push(at, role, text("[A document was attached here, unnamed (application/zip), but this model cannot be shown it.]"));
+                        kept.push(
+                            at,
+                            role,
+                            text("[A document was attached here, unnamed (application/zip), but this model cannot be shown it.]"),
+                        );
                     } else {
                         if name.is_some() {
                             kept.lose(at, n);
@@ -235,16 +265,25 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                     }
                 }
                 (Role::Assistant, Block::Thinking { signature, redacted, .. }) => {
-                    if home && signature.is_some() && !redacted { kept.push(at, role, block.clone()) } else { kept.lose(at, n) }
+                    if home && signature.is_some() && !redacted {
+                        kept.push(at, role, block.clone())
+                    } else {
+                        kept.lose(at, n)
+                    }
                 }
                 (Role::Assistant, Block::ToolCall(c)) => {
                     if (c.signature.is_some() && !home) || c.args().is_err() {
                         kept.lose(at, n);
                     }
-                    let args_raw = if c.args().is_ok_and(|a| a.is_empty()) { String::new() } else { c.args_raw.replace(": ", ":").replace(", ", ",") };
+                    let args_raw =
+                        if c.args().is_ok_and(|a| a.is_empty()) { String::new() } else { c.args_raw.replace(": ", ":").replace(", ", ",") };
                     let args_raw = if c.args().is_err() { c.args_raw.clone() } else { args_raw };
                     let signature = c.signature.clone().filter(|_| home);
-                    kept.push(at, role, Block::ToolCall(ToolCall { id: c.id.clone(), name: letter_first(&c.name).into_owned(), args_raw, signature }));
+                    kept.push(
+                        at,
+                        role,
+                        Block::ToolCall(ToolCall { id: c.id.clone(), name: letter_first(&c.name).into_owned(), args_raw, signature }),
+                    );
                 }
                 (Role::Assistant, Block::Opaque { wire, raw }) if home && wire == NAME => {
                     let alone = !raw.contains("text") && raw.contains("Signature");
@@ -253,7 +292,8 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                 }
                 (Role::Assistant, Block::Opaque { .. }) => kept.lose(at, n),
                 (Role::Tool, Block::ToolResult(r)) => {
-                    let strays = asked.is_none_or(|(_, m)| m.calls().all(|c| c.id != r.call_id)) || results.iter().any(|before| before.call_id == r.call_id);
+                    let strays = asked.is_none_or(|(_, m)| m.calls().all(|c| c.id != r.call_id))
+                        || results.iter().any(|before| before.call_id == r.call_id);
                     if strays || pictures(r).iter().any(is_bmp) {
                         kept.lose(at, n);
                     }
@@ -374,7 +414,14 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 fn args() -> impl Strategy<Value = String> {
-    prop_oneof![Just(String::new()), Just("null".into()), Just("{}".into()), Just(r#"{"k": [1, "é"]}"#.into()), Just(r#"{"k"#.into()), Just("not json".into())]
+    prop_oneof![
+        Just(String::new()),
+        Just("null".into()),
+        Just("{}".into()),
+        Just(r#"{"k": [1, "é"]}"#.into()),
+        Just(r#"{"k"#.into()),
+        Just("not json".into())
+    ]
 }
 
 fn image() -> impl Strategy<Value = ImageSource> {
@@ -472,16 +519,22 @@ fn with_ids(rounds: Vec<Vec<Message>>, model: &str) -> Vec<Message> {
 fn settings() -> impl Strategy<Value = Request> {
     let model = prop_oneof![Just("gemini-2.5-flash"), Just("gemini-3-pro-preview")];
     let tools = prop::collection::vec(prop_oneof!["[a-z]{1,9}", "[a-z.]{60,80}", "[0-9]{1,4}"], 0..3).prop_map(|names| {
-        let spec = |name: String| ToolSpec { name, description: "d".into(), parameters: json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}}) };
+        let spec = |name: String| ToolSpec {
+            name,
+            description: "d".into(),
+            parameters: json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}}),
+        };
         names.into_iter().map(spec).collect::<Arc<[ToolSpec]>>()
     });
     let choice = prop_oneof![3 => Just(ToolChoice::Auto), 1 => Just(ToolChoice::None), 1 => Just(ToolChoice::Required), 1 => "[a-z.0]{1,70}".prop_map(ToolChoice::Tool)];
-    let format = prop_oneof![
-        Just(None),
-        Just(Some(ResponseFormat::JsonObject)),
-        (prop_oneof![Just(""), Just("n")], prop::option::of(any::<bool>()))
-            .prop_map(|(name, strict)| Some(ResponseFormat::JsonSchema { name: name.into(), schema: json!({"type": "array", "items": {"type": "integer"}}), strict }))
-    ];
+    let format =
+        prop_oneof![
+            Just(None),
+            Just(Some(ResponseFormat::JsonObject)),
+            (prop_oneof![Just(""), Just("n")], prop::option::of(any::<bool>())).prop_map(|(name, strict)| Some(
+                ResponseFormat::JsonSchema { name: name.into(), schema: json!({"type": "array", "items": {"type": "integer"}}), strict }
+            ))
+        ];
     let extension = prop::option::of((prop_oneof![Just(NAME), Just("openai-chat")], prop_oneof![Just("safetySettings"), Just("contents")]));
     let tenths = || prop::option::of((0u8..25).prop_map(|tenths| f64::from(tenths) / 10.0));
     let first = (model, tools, choice, prop::option::of(any::<bool>()), format, prop::option::of(0u64..40_000), tenths());

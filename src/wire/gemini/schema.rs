@@ -175,8 +175,7 @@ impl Converter<'_> {
                 self.finish(body, &map, nullable)
             }
             several => {
-                let options: Vec<Map<String, Value>> =
-                    several.iter().map(|t| self.typed(t, &map, literals.as_deref(), depth)).collect();
+                let options: Vec<Map<String, Value>> = several.iter().map(|t| self.typed(t, &map, literals.as_deref(), depth)).collect();
                 self.choice(options, &map, nullable)
             }
         }
@@ -186,7 +185,9 @@ impl Converter<'_> {
     fn note(&mut self, map: &Map<String, Value>) {
         let known = |key: &&String| {
             let key = key.as_str();
-            ANNOTATIONS.contains(&key) || UNDERSTOOD.contains(&key) || (self.rules == Rules::Gemini && BOUNDS.iter().any(|(b, _)| *b == key))
+            ANNOTATIONS.contains(&key)
+                || UNDERSTOOD.contains(&key)
+                || (self.rules == Rules::Gemini && BOUNDS.iter().any(|(b, _)| *b == key))
         };
         let unknown: Vec<String> = map.keys().filter(|k| !known(k) && !k.starts_with("x-")).cloned().collect();
         self.dropped.extend(unknown);
@@ -223,7 +224,8 @@ impl Converter<'_> {
             }
         }
         // The usual spelling of an enumeration whose words are explained.
-        let words: Option<Vec<Value>> = found.iter().map(|o| o.get("enum")?.as_array().cloned()).collect::<Option<Vec<_>>>().map(|w| w.concat());
+        let words: Option<Vec<Value>> =
+            found.iter().map(|o| o.get("enum")?.as_array().cloned()).collect::<Option<Vec<_>>>().map(|w| w.concat());
         if let Some(words) = words.filter(|_| found.len() > 1) {
             for option in &found {
                 if let (Some([Value::String(word)]), Some(Value::String(says))) =
