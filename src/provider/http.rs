@@ -65,13 +65,13 @@ impl Endpoint {
 /// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
 #[derive(Debug)]
 pub struct HttpProvider {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
 }
 
 impl HttpProvider {
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, client: Arc::default() }
+        Self { endpoint: Box::new(endpoint), client: Arc::default() }
     }
 
     pub fn endpoint(&self) -> &Endpoint {

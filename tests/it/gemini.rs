@@ -327,8 +327,11 @@ fn a_session_that_another_provider_began_goes_on_here_and_takes_nothing_of_it_al
 fn debug_decode_and_encode_speak_both_of_googles_wires() {
     let env = TestEnv::new();
     let body = replies()[0].clone();
-    let wrapped =
-        frames(&body).iter().map(|f| format!("data: {{\"response\":{}}}\n\n", f.trim().trim_start_matches("data: "))).collect::<String>();
+    let wrapped = frames(&body)
+        .iter()
+        .map(|f| format!("data: {{\"response\":{}}}\n\n", f.trim().trim_start_matches("data: ")))
+        .collect::<Vec<_>>()
+        .concat();
     for (wire, body) in [("gemini", body), ("antigravity", wrapped.into_bytes())] {
         let out = env.pup().args(["debug", "decode", "--wire", wire]).input(body).run().expect_code(0);
         let got = out.json();

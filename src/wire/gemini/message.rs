@@ -163,7 +163,7 @@ impl Writer<'_> {
     fn image(&mut self, at: usize, n: usize, side: Side, source: &ImageSource) {
         if let Some(kind) = unseen(source) {
             self.lose(at, n, format!("an image of type {kind}, which this wire does not take"));
-            return self.text(at, side, &format!("[An image of type {kind} stood here, which this model cannot be shown.]"));
+            return self.text(at, side, &not_shown(kind));
         }
         self.part(at, side, |o| image(o, source));
     }
@@ -313,12 +313,14 @@ impl Writer<'_> {
         for source in images(result) {
             match unseen(source) {
                 None => self.part(at, Side::User, |o| image(o, source)),
-                Some(kind) => {
-                    self.text(at, Side::User, &format!("[An image of type {kind} stood here, which this model cannot be shown.]"))
-                }
+                Some(kind) => self.text(at, Side::User, &not_shown(kind)),
             }
         }
     }
+}
+
+fn not_shown(kind: &str) -> String {
+    format!("[An image of type {kind} stood here, which this model cannot be shown.]")
 }
 
 /// The id that the server gave, if it is its own.
