@@ -82,13 +82,13 @@ impl Endpoint {
 /// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
 #[derive(Debug)]
 pub struct HttpProvider {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
 }
 
 impl HttpProvider {
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, client: Arc::default() }
+        Self { endpoint: Box::new(endpoint), client: Arc::default() }
     }
 
     /// The same provider entered another way, over the same connections.
@@ -98,7 +98,8 @@ impl HttpProvider {
         if let Access::Login(login) = &access {
             dialect.project = login.project().map(str::to_owned);
         }
-        Self { endpoint: Endpoint { access, dialect, ..self.endpoint.clone() }, client: Arc::clone(&self.client) }
+        let endpoint = Endpoint { access, dialect, ..Endpoint::clone(&self.endpoint) };
+        Self { endpoint: Box::new(endpoint), client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {

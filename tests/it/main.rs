@@ -18,6 +18,7 @@ mod cuts;
 mod demo;
 mod doctor;
 mod faults;
+mod gemini;
 mod interrupt;
 mod journal;
 mod keys;

@@ -18,6 +18,7 @@ pub mod need;
 pub mod pty;
 pub mod reply;
 pub mod server;
+pub mod wire;
 
 pub use authority::Authority;
 pub use env::TestEnv;
@@ -25,3 +26,4 @@ pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
 pub use reply::{Cut, Framing, Reply};
 pub use server::{Request, Server};
+pub use wire::{Answer, End, WireServer};
