@@ -1,6 +1,6 @@
 //! `pup auth login` and `logout` against a scripted authorisation server: every way through every provider's flow.
 
-use crate::support::authority::{Authority, fields, jwt};
+use crate::support::authority::{Authority, code_for, fields, jwt};
 use crate::support::browser::{self, Page};
 use crate::support::launch::Running;
 use crate::support::{Launch, Reply, Stdin, TestEnv};
@@ -172,7 +172,7 @@ fn what_is_pasted_may_have_any_form_and_the_wrong_thing_is_answered() {
     // A provider that shows the code: as it stands there, and the code alone.
     for with_state in [true, false] {
         let mut pup = login(&env, &["claude_code", "--no-browser", "--accept-terms"]).stdin(Stdin::Open).spawn();
-        let (code, state) = authority.code_for(&address(&mut pup));
+        let (code, state) = code_for(&address(&mut pup));
         pup.type_line("");
         pup.type_line(&format!("{code}#not-the-state"));
         pup.wait_until("the complaint", |_, err| err.contains("belongs to another login"));
@@ -288,7 +288,7 @@ fn on_a_terminal_the_yes_is_typed_and_the_code_is_pasted() {
     let mut term = Terminal::start(login(&env, &["claude_code", "--no-browser"]), 60, 1000);
     term.wait_for("Type yes").send("yes\r").wait_for("paste the code");
     let url = term.screen().lines().map(str::trim).find(|l| l.starts_with("http://127")).unwrap().to_owned();
-    let (code, state) = authority.code_for(&url);
+    let (code, state) = code_for(&url);
     term.send(&format!("{code}#{state}\r")).wait_for("logged in");
     assert_eq!(term.wait_exit(), 0);
     assert!(record(&env, "claude_code")["ended"].is_null());

@@ -258,13 +258,6 @@ impl Authority {
         Reply::plain(302, "text/plain", "").header("location", to.as_str())
     }
 
-    /// A code that the user was shown, as a provider's own page does.
-    pub fn code_for(&self, authorize: &str) -> (String, String) {
-        let landed = reqwest::Url::parse(&super::browser::agree(authorize)).expect("an address");
-        let get = |name: &str| landed.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned()).unwrap_or_default();
-        (get("code"), get("state"))
-    }
-
     fn token(&self, f: &Map<String, Value>) -> Reply {
         let get = |name: &str| f.get(name).and_then(Value::as_str).unwrap_or_default();
         let mut state = self.state();
@@ -323,7 +316,7 @@ impl Authority {
         let mut state = self.state();
         if state.pending > 0 {
             state.pending -= 1;
-            return Reply::plain(if state.pending % 2 == 0 { 403 } else { 404 }, "application/json", "{}");
+            return Reply::plain(if state.pending.is_multiple_of(2) { 403 } else { 404 }, "application/json", "{}");
         }
         let verifier = "canary-verifier-made-by-the-server-0123456789abcdef";
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
@@ -393,6 +386,13 @@ pub fn fields(request: &RawRequest) -> Map<String, Value> {
         Some(kind) if kind.starts_with("application/x-www-form-urlencoded") => pairs(&body),
         _ => Map::new(),
     }
+}
+
+/// Code and state that the user is shown at the end, as on a provider's own page.
+pub fn code_for(authorize: &str) -> (String, String) {
+    let landed = reqwest::Url::parse(&super::browser::agree(authorize)).expect("an address");
+    let get = |name: &str| landed.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned()).unwrap_or_default();
+    (get("code"), get("state"))
 }
 
 /// A JWT with these claims, signed by nobody.

@@ -41,14 +41,11 @@ fn request_with(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let target = url.query().map_or_else(|| url.path().to_owned(), |q| format!("{}?{q}", url.path()));
-    let mut head = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\naccept: text/html\r\n");
-    if !headers.iter().any(|(n, _)| *n == "host") {
-        head += &format!("host: {}:{port}\r\n", url.host_str().unwrap_or_default());
-    }
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
+    let host = format!("{}:{port}", url.host_str().unwrap_or_default());
+    let own_host = [("host", host.as_str())].into_iter().filter(|_| !headers.iter().any(|(n, _)| *n == "host"));
+    let all = own_host.chain([("connection", "close"), ("accept", "text/html")]).chain(headers.iter().copied());
+    let head: Vec<String> = all.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    stream.write_all(format!("{method} {target} HTTP/1.1\r\n{}\r\n{body}", head.concat()).as_bytes())?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
