@@ -21,6 +21,7 @@ mod faults;
 mod gemini;
 mod interrupt;
 mod journal;
+mod keys;
 mod kills;
 mod models;
 mod readme;
