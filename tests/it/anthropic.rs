@@ -149,9 +149,13 @@ enum Rest {
     Gone,
 }
 
-fn run(server: &Server, env: &TestEnv) -> crate::support::Outcome {
+fn launch(server: &Server, env: &TestEnv) -> crate::support::Launch {
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--model", "anthropic/mock-model", "keep the notes"]);
-    launch.env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port)).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run()
+    launch.env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port)).env("ANTHROPIC_API_KEY", "test-key-not-a-secret")
+}
+
+fn run(server: &Server, env: &TestEnv) -> crate::support::Outcome {
+    launch(server, env).run()
 }
 
 #[track_caller]
@@ -189,6 +193,29 @@ fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
     }
     let thought = String::from_utf8(requests[TURNS - 1].body.clone()).unwrap();
     assert!(thought.contains(r#"{"type":"thinking","thinking":"what first?","signature":"Proof+/1="}"#), "{thought}");
+}
+
+#[test]
+fn signed_thinking_keeps_its_key_and_never_goes_to_another() {
+    let env = TestEnv::new();
+    let all = replies();
+    let mut limited = false;
+    let server = Server::new(move |turn| {
+        let refuse = turn == 2 && !std::mem::replace(&mut limited, turn == 2);
+        if refuse { refused(429, "rate_limit_error", Some(("retry-after", "600"))) } else { good(all[turn].clone()) }
+    });
+    // Each call would take another key, if the first reply did not bind the rest to the one that made it.
+    let keys = "the-first-key-0001,the-second-key-002,the-third-key-0003";
+    let out = launch(&server, &env).env("ANTHROPIC_API_KEY", keys).env("PUP_AUTH_ROTATION", "round_robin").run();
+    assert_finished(&env, &out);
+    let requests = server.requests();
+    let used: Vec<&str> = requests.iter().map(|r| r.header("x-api-key").unwrap()).collect();
+    assert_eq!(used[..4], ["the-first-key-0001", "the-first-key-0001", "the-first-key-0001", "the-second-key-002"], "{used:?}");
+    for request in &requests[1..] {
+        let home = request.header("x-api-key") == Some("the-first-key-0001");
+        assert_eq!(String::from_utf8_lossy(&request.body).contains("Proof+/1="), home, "{used:?}");
+    }
+    assert!(!used[4..].contains(&"the-first-key-0001"), "it is cooling: {used:?}");
 }
 
 #[test]
