@@ -24,13 +24,16 @@
 pub mod anthropic;
 pub mod classify;
 mod codec;
+mod definitions;
 pub mod ids;
 mod json_out;
 mod lenient;
 pub mod names;
 pub mod openai_chat;
+pub mod openai_responses;
 mod prefix;
 pub mod quirk;
+mod reading;
 mod rope;
 mod sniff;
 pub mod sse;
@@ -53,6 +56,9 @@ pub enum Wire {
     /// OpenAI's Chat Completions, and everything that calls itself compatible with it.
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    /// OpenAI's Responses.
+    #[serde(rename = "openai-responses")]
+    OpenaiResponses,
     /// Anthropic's Messages.
     #[serde(rename = "anthropic")]
     Anthropic,
@@ -69,19 +75,20 @@ pub enum KeyStyle {
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 2] = [Self::OpenaiChat, Self::Anthropic];
+    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => openai_chat::NAME,
+            Self::OpenaiResponses => openai_responses::NAME,
             Self::Anthropic => anthropic::NAME,
         }
     }
 
     pub const fn key_style(self) -> KeyStyle {
         match self {
-            Self::OpenaiChat => KeyStyle::Bearer,
+            Self::OpenaiChat | Self::OpenaiResponses => KeyStyle::Bearer,
             Self::Anthropic => KeyStyle::XApiKey,
         }
     }
@@ -89,7 +96,7 @@ impl Wire {
     /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenaiChat => &[],
+            Self::OpenaiChat | Self::OpenaiResponses => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
@@ -97,6 +104,7 @@ impl Wire {
     fn encoder(self, dialect: Dialect) -> Box<dyn Encode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),
+            Self::OpenaiResponses => Box::new(openai_responses::Encoder::new(dialect)),
             Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
         }
     }
@@ -105,6 +113,7 @@ impl Wire {
     fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
         }
     }
@@ -199,6 +208,7 @@ impl Decoder {
 pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
     match wire {
         Wire::OpenaiChat => classify::http(status, headers, body),
+        Wire::OpenaiResponses => openai_responses::classify(status, headers, body),
         Wire::Anthropic => anthropic::classify(status, headers, body),
     }
 }
@@ -214,6 +224,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown wire `openai-chta`; known: openai-chat, anthropic (did you mean `openai-chat`?)");
+        assert_eq!(
+            error.to_string(),
+            "unknown wire `openai-chta`; known: openai-chat, openai-responses, anthropic (did you mean `openai-chat`?)"
+        );
     }
 }

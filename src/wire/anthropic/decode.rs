@@ -8,17 +8,13 @@ use super::block::{Blocks, Read};
 use super::shape::{Event, Message};
 use super::usage::WireUsage;
 use super::{error, finish};
-use crate::base::text;
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
-use crate::wire::classify;
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
+use crate::wire::reading;
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
-
-/// The most that is kept of something that could not be read.
-const MAX_UNKNOWN: usize = 16 << 10;
 
 /// The state of one reply.
 #[derive(Debug, Default)]
@@ -54,7 +50,7 @@ impl Decode for ReplyDecoder {
             return;
         }
         match piece {
-            Piece::Frame(Frame::TooLong) => out.push(StreamEvent::Unknown { raw: "[an event above the size limit]".to_owned() }),
+            Piece::Frame(Frame::TooLong) => reading::too_long(out),
             Piece::Frame(Frame::Event { name, data }) => self.frame(name, data, out),
             Piece::Json(body) => self.body(body, out),
         }
@@ -81,26 +77,19 @@ impl ReplyDecoder {
                     self.frame(b"", line, out);
                 }
             }),
-            Err(_) => unknown(data, out),
+            Err(_) => reading::unknown(data, out),
         }
     }
 
     fn body(&mut self, body: &[u8], out: &mut Vec<StreamEvent>) {
-        let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>();
-        loop {
-            let from = documents.byte_offset();
-            match documents.next() {
-                None => break,
-                // The rest was cut or is no JSON; whether that matters, `finish` finds out.
-                Some(Err(_)) => {
-                    unknown(body.get(from..).unwrap_or_default(), out);
-                    break;
-                }
-                Some(Ok(_)) if self.over => break,
-                Some(Ok(raw)) => match serde_json::from_str::<Event<'_>>(raw.get()) {
+        for document in reading::documents(body) {
+            match document {
+                Ok(_) if self.over => break,
+                Ok(raw) => match serde_json::from_str::<Event<'_>>(raw.get()) {
                     Ok(event) => self.event(b"", &event, raw.get().as_bytes(), out),
-                    Err(_) => unknown(raw.get().as_bytes(), out),
+                    Err(_) => reading::unknown(raw.get().as_bytes(), out),
                 },
+                Err(rest) => reading::unknown(rest, out),
             }
         }
     }
@@ -136,7 +125,7 @@ impl ReplyDecoder {
         };
         match read {
             Read::Yes => self.events += 1,
-            Read::No => unknown(raw, out),
+            Read::No => reading::unknown(raw, out),
         }
     }
 
@@ -175,19 +164,19 @@ impl ReplyDecoder {
 
     /// A reply that was not streamed.
     fn whole(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return unknown(raw, out) };
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return reading::unknown(raw, out) };
         self.start(message.id.into_owned(), message.model.into_owned(), out);
         let reply = self.id.clone().unwrap_or_default();
         match message.content.map(|c| serde_json::from_str::<Vec<&RawValue>>(c.get())) {
             Some(Ok(blocks)) => {
                 for (index, block) in (0..).zip(blocks) {
                     if self.blocks.start(Some(index), block, &reply, out) == Read::No {
-                        unknown(block.get().as_bytes(), out);
+                        reading::unknown(block.get().as_bytes(), out);
                     }
                     self.blocks.stop(Some(index), out);
                 }
             }
-            Some(Err(_)) | None => return unknown(raw, out),
+            Some(Err(_)) | None => return reading::unknown(raw, out),
         }
         self.events += 1;
         self.usage(message.usage, out);
@@ -204,7 +193,11 @@ impl ReplyDecoder {
             (Some(word), _) => finish::read(word),
             // The event with the reason was lost or could not be read; the content is there.
             (None, End::Said) if self.blocks.content => Stop::End,
-            (None, _) => return self.fail(self.cut(end), out),
+            (None, End::Said) => {
+                let empty = "the stream said that it was done, but it brought neither content nor a stop reason";
+                return self.fail(ProviderError::network(empty), out);
+            }
+            (None, End::Body(nature)) => return self.fail(reading::cut(nature, self.events, "a message"), out),
         };
         if word.as_deref() == Some(finish::WINDOW_FULL) && !self.blocks.content {
             let full = ProviderError::new(Class::ContextTooLong, Scope::Request, "the conversation fills the model's whole context window");
@@ -225,24 +218,6 @@ impl ReplyDecoder {
         self.over = true;
         out.push(StreamEvent::Error { error });
     }
-
-    /// Why a body without an end is not a reply.
-    fn cut(&self, end: &End<'_>) -> ProviderError {
-        let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);
-        ProviderError::network(match end {
-            End::Said => "the stream said that it was done, but it brought neither content nor a stop reason".to_owned(),
-            End::Body(_) if self.events > 0 => format!("the stream ended before its terminal event, after {} event(s)", self.events),
-            End::Body(Nature::Empty) => "the server closed the connection without an answer".to_owned(),
-            End::Body(Nature::Html { head }) => format!("the server sent a web page instead of an answer: {}", classify::page_title(head)),
-            End::Body(Nature::Json { head }) => format!("the answer is not a message, or it was cut: {}", show(head)),
-            End::Body(Nature::Stream { head }) => format!("the stream ended before its terminal event; it began with: {}", show(head)),
-        })
-    }
-}
-
-fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
-    let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
-    out.push(StreamEvent::Unknown { raw });
 }
 
 #[cfg(test)]

@@ -9,17 +9,14 @@ use super::details::Details;
 use super::finish::{self, Finish};
 use super::open_calls::OpenCalls;
 use super::usage::WireUsage;
-use crate::base::text;
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify;
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
+use crate::wire::reading;
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
-
-/// The most that is kept of something that could not be read.
-const MAX_UNKNOWN: usize = 16 << 10;
 
 /// The state of one reply.
 #[derive(Debug, Default)]
@@ -61,7 +58,7 @@ impl Decode for ReplyDecoder {
             return;
         }
         match piece {
-            Piece::Frame(Frame::TooLong) => out.push(StreamEvent::Unknown { raw: "[an event above the size limit]".to_owned() }),
+            Piece::Frame(Frame::TooLong) => reading::too_long(out),
             Piece::Frame(Frame::Event { name, data }) => self.frame(name, data, out),
             Piece::Json(body) => self.body(body, out),
         }
@@ -93,22 +90,15 @@ impl ReplyDecoder {
                     self.frame(b"", line, out);
                 }
             }),
-            Err(_) => unknown(data, out),
+            Err(_) => reading::unknown(data, out),
         }
     }
 
     fn body(&mut self, body: &[u8], out: &mut Vec<StreamEvent>) {
-        let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>();
-        loop {
-            let from = documents.byte_offset();
-            match documents.next() {
-                None => break,
-                // The rest was cut or is no JSON; whether that matters, `finish` finds out.
-                Some(Err(_)) => {
-                    unknown(body.get(from..).unwrap_or_default(), out);
-                    break;
-                }
-                Some(Ok(raw)) => self.document(raw.get(), out),
+        for document in reading::documents(body) {
+            match document {
+                Ok(raw) => self.document(raw.get(), out),
+                Err(rest) => reading::unknown(rest, out),
             }
         }
     }
@@ -128,7 +118,7 @@ impl ReplyDecoder {
         }
         match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(chunk) => self.chunk(chunk, json.as_bytes(), out),
-            Err(_) => unknown(json.as_bytes(), out),
+            Err(_) => reading::unknown(json.as_bytes(), out),
         }
     }
 
@@ -136,7 +126,7 @@ impl ReplyDecoder {
         let bare_error = chunk.object.get() == Some("error") || chunk.kind.get() == Some("error");
         let error = chunk.error.is_some() || bare_error;
         if chunk.choices.is_none() && chunk.usage.is_none() && !error {
-            return unknown(raw, out);
+            return reading::unknown(raw, out);
         }
         self.chunks += 1;
         if chunk.choices.is_some() || chunk.usage.is_some() {
@@ -295,7 +285,11 @@ impl ReplyDecoder {
             (Some(word), _) => finish::read(word),
             (None, End::Done) if has_content => Finish::Stop(Stop::End),
             (None, End::Body(_)) if self.whole && has_content => Finish::Stop(Stop::End),
-            _ => return self.fail(self.cut(end), out),
+            (None, End::Done) => {
+                let empty = "the stream said that it was done, but it brought neither content nor a finish reason";
+                return self.fail(ProviderError::network(empty), out);
+            }
+            (None, End::Body(nature)) => return self.fail(reading::cut(nature, self.chunks, "a chat completion"), out),
         };
         let native_failed = matches!(self.native_finish.as_deref().map(finish::read), Some(Finish::Failed));
         let error = match seen {
@@ -349,19 +343,6 @@ impl ReplyDecoder {
         self.over = true;
         out.push(StreamEvent::Error { error });
     }
-
-    /// Why a body without a terminal event is not a reply.
-    fn cut(&self, end: &End<'_>) -> ProviderError {
-        let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);
-        ProviderError::network(match end {
-            End::Done => "the stream said that it was done, but it brought neither content nor a finish reason".to_owned(),
-            End::Body(_) if self.chunks > 0 => format!("the stream ended before its terminal event, after {} chunk(s)", self.chunks),
-            End::Body(Nature::Empty) => "the server closed the connection without an answer".to_owned(),
-            End::Body(Nature::Html { head }) => format!("the server sent a web page instead of an answer: {}", classify::page_title(head)),
-            End::Body(Nature::Json { head }) => format!("the answer is not a chat completion, or it was cut: {}", show(head)),
-            End::Body(Nature::Stream { head }) => format!("the stream ended before its terminal event; it began with: {}", show(head)),
-        })
-    }
 }
 
 /// How the reply came to its end.
@@ -369,11 +350,6 @@ enum End<'a> {
     /// The server said `[DONE]`.
     Done,
     Body(Nature<'a>),
-}
-
-fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
-    let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
-    out.push(StreamEvent::Unknown { raw });
 }
 
 fn groq_usage(raw: &RawValue) -> Option<&RawValue> {
