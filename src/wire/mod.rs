@@ -30,6 +30,8 @@ mod json_out;
 mod lenient;
 pub mod names;
 pub mod openai_chat;
+pub mod openai_embeddings;
+pub mod openai_models;
 pub mod openai_responses;
 mod prefix;
 pub mod quirk;

@@ -30,9 +30,13 @@ pub fn documents(body: &[u8]) -> impl Iterator<Item = Result<&RawValue, &[u8]>> 
     })
 }
 
+/// A body's beginning, for a message.
+fn show(body: &[u8]) -> String {
+    text::one_line(&text::strip_controls(&String::from_utf8_lossy(body.get(..2000).unwrap_or(body))), 160)
+}
+
 /// Why a body without an end is not a reply. `read` events of it were understood; `what` a whole one would have been.
 pub fn cut(nature: &Nature<'_>, read: usize, what: &str) -> ProviderError {
-    let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);
     ProviderError::network(match nature {
         _ if read > 0 => format!("the stream ended before its terminal event, after {read} event(s)"),
         Nature::Empty => "the server closed the connection without an answer".to_owned(),
@@ -40,4 +44,13 @@ pub fn cut(nature: &Nature<'_>, read: usize, what: &str) -> ProviderError {
         Nature::Json { head } => format!("the answer is not {what}, or it was cut: {}", show(head)),
         Nature::Stream { head } => format!("the stream ended before its terminal event; it began with: {}", show(head)),
     })
+}
+
+/// Why a whole body is not what was asked for: an error under a good status, or something else altogether.
+pub fn other(body: &[u8], what: &str) -> ProviderError {
+    let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some_and(|e| !e.is_null()));
+    if is_error {
+        return classify::in_band(body);
+    }
+    ProviderError::network(format!("the reply is not {what}: {}", show(body)))
 }

@@ -42,12 +42,7 @@ pub fn http(status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderE
 
 /// An error inside a reply that began well: one event's data, or one JSON document. Its own code stands for the status.
 pub fn in_band(data: &[u8]) -> ProviderError {
-    in_band_with(&[], data)
-}
-
-/// Likewise, with the headers that the error carries itself.
-pub fn in_band_with(headers: &[(String, String)], data: &[u8]) -> ProviderError {
-    let mut error = http(0, headers, data);
+    let mut error = http(0, &[], data);
     error.status = None;
     // A reply that breaks off says nothing about the whole provider.
     if error.class == Class::Server && error.scope == Scope::Provider {
