@@ -91,6 +91,7 @@ struct Part {
     slot: Slot,
     ix: usize,
     text: String,
+    ended: bool,
 }
 
 impl Prose {
@@ -112,8 +113,9 @@ impl Prose {
         }
         let at = self.parts.iter().rposition(|p| p.slot == slot).unwrap_or_else(|| {
             self.note(notes, blocks, out);
+            self.end_parts(out);
             let kind = if slot.kind() == Kind::Reasoning { BlockKind::Thinking } else { BlockKind::Text };
-            self.parts.push(Part { slot, ix: blocks.start(kind, out), text: String::new() });
+            self.parts.push(Part { slot, ix: blocks.start(kind, out), text: String::new(), ended: false });
             self.parts.len() - 1
         });
         self.append(at, text, out);
@@ -222,7 +224,7 @@ impl Prose {
     pub fn prove(&mut self, proof: &str, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
         let ix = self.parts.last().map(|p| p.ix).unwrap_or_else(|| {
             let ix = blocks.start(BlockKind::Thinking, out);
-            self.parts.push(Part { slot: Slot::Summary(0), ix, text: String::new() });
+            self.parts.push(Part { slot: Slot::Summary(0), ix, text: String::new(), ended: false });
             ix
         });
         delta(ix, Delta::Signature { text: proof.to_owned() }, out);
@@ -233,8 +235,16 @@ impl Prose {
         for (slot, text) in self.held.take().into_iter().flatten() {
             self.grow(slot, &text, notes.clone(), blocks, out);
         }
-        let ends = self.notes.iter().map(|(ix, _)| *ix).chain(self.parts.iter().map(|p| p.ix));
-        out.extend(ends.map(|ix| StreamEvent::BlockEnd { ix }));
+        self.end_parts(out);
+        out.extend(self.notes.iter().map(|(ix, _)| StreamEvent::BlockEnd { ix: *ix }));
+    }
+
+    /// One part follows the other.
+    fn end_parts(&mut self, out: &mut Vec<StreamEvent>) {
+        for part in self.parts.iter_mut().filter(|part| !part.ended) {
+            part.ended = true;
+            out.push(StreamEvent::BlockEnd { ix: part.ix });
+        }
     }
 }
 

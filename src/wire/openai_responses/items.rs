@@ -19,6 +19,8 @@ pub struct Items {
     /// Ids that calls have inside pup.
     ids: Vec<String>,
     pub names: ToolNames,
+    /// They come back from a client: nothing is taken for a copy, and every id stays as it is.
+    returned: bool,
     /// Whether reasoning came that has to go back: then what follows it keeps its id.
     proven: bool,
     /// Whether the model refused.
@@ -74,6 +76,11 @@ pub enum Source {
 }
 
 impl Items {
+    /// The items of a history, which a client sends back.
+    pub fn returned() -> Self {
+        Self { returned: true, ..Self::default() }
+    }
+
     pub fn has_calls(&self) -> bool {
         !self.ids.is_empty()
     }
@@ -119,7 +126,7 @@ impl Items {
     fn name(&mut self, n: usize, name: Option<&str>, reply: &str, out: &mut Vec<StreamEvent>) {
         let Some(Item { kind, id, call_id, body: Body::Call(call), .. }) = self.items.get_mut(n) else { return };
         let Some(name) = name.filter(|_| call.ix.is_none()) else { return };
-        let given = call_id.as_ref().or(id.as_ref()).filter(|given| !self.ids.contains(given));
+        let given = call_id.as_ref().or(id.as_ref()).filter(|given| self.returned || !self.ids.contains(given));
         let minted = || format!("call_{}", digest::short(format!("{reply}\n{}\n{name}", self.ids.len()).as_bytes(), 24));
         let own_id = given.cloned().unwrap_or_else(minted);
         self.ids.push(own_id.clone());
@@ -204,7 +211,7 @@ impl Items {
         let at = At { id: shape.id.get().or(at.id), ..at };
         let n = match self.find(at, kind, shape.call_id.get()) {
             Some(n) => n,
-            None if self.items.iter().any(|item| item.is_again(at, source, kind, &shape, raw)) => return Read::Yes,
+            None if !self.returned && self.items.iter().any(|item| item.is_again(at, source, kind, &shape, raw)) => return Read::Yes,
             None => self.open(at, kind, &shape, raw, reply, out),
         };
         self.fill(n, &shape, raw, reply, out);
@@ -304,7 +311,10 @@ impl Item {
 
     /// Whether a start is that of this item once more. Nothing of it has come yet, or its id says so.
     fn starts_again(&self, at: At<'_>, kind: Kind, shape: &Shape<'_>, raw: &RawValue) -> bool {
-        if self.done || self.kind != kind || self.index != at.index {
+        if self.done {
+            return self.kind == kind && self.is_called(at, Source::Event, shape);
+        }
+        if self.kind != kind || self.index != at.index {
             return false;
         }
         let same_id = at.id.is_some() && self.id.as_deref() == at.id;
@@ -318,13 +328,19 @@ impl Item {
         }
     }
 
+    /// Whether ids say that an item is this one. Two at different places that share them are two.
+    fn is_called(&self, at: At<'_>, source: Source, shape: &Shape<'_>) -> bool {
+        let same = |mine: Option<&str>, theirs: Option<&str>| theirs.is_some() && mine == theirs;
+        let elsewhere = source == Source::Event && self.index.is_some() && at.index.is_some() && self.index != at.index;
+        !elsewhere && (same(self.id.as_deref(), at.id) || same(self.call_id.as_deref(), shape.call_id.get()))
+    }
+
     /// Whether a whole item is this one, which is done.
     fn is_again(&self, at: At<'_>, source: Source, kind: Kind, shape: &Shape<'_>, raw: &RawValue) -> bool {
         if !self.done || self.kind != kind {
             return false;
         }
-        let same = |mine: Option<&str>, theirs: Option<&str>| theirs.is_some() && mine == theirs;
-        if same(self.id.as_deref(), at.id) || same(self.call_id.as_deref(), shape.call_id.get()) {
+        if self.is_called(at, source, shape) {
             return true;
         }
         let same_index = at.index.is_some() && self.index == at.index;

@@ -13,6 +13,7 @@ use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 const IMAGE_BY_ASSISTANT: &str = "[An image stood here.]";
 const BLANK: &str = "blank text";
@@ -40,7 +41,7 @@ pub struct Writer<'a> {
 /// A part of a message item.
 enum Piece<'a> {
     /// Text of whoever speaks.
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Image(&'a ImageSource),
     Pdf {
         name: Option<&'a str>,
@@ -117,7 +118,7 @@ impl<'a> Writer<'a> {
         for (n, block) in message.blocks.iter().enumerate() {
             match block {
                 Block::Text { text } if text.trim().is_empty() => self.lose(at, n, BLANK),
-                Block::Text { text } => pieces.push(Piece::Text(text)),
+                Block::Text { text } => pieces.push(Piece::Text(text.into())),
                 Block::Image { source } if user => pieces.push(Piece::Image(source)),
                 Block::Document { media_type, data, name } if user && media_type == PDF => {
                     pieces.push(Piece::Pdf { name: name.as_deref(), data });
@@ -126,8 +127,7 @@ impl<'a> Writer<'a> {
                     let name = name.as_deref().unwrap_or("unnamed");
                     self.lose(at, n, format!("the document {name} ({media_type}): this wire takes only PDF"));
                     let words = format!("[A document was attached here, {name} ({media_type}), but this model cannot be shown it.]");
-                    self.parts(role, &mut pieces);
-                    self.parts(role, &mut vec![Piece::Text(&words)]);
+                    pieces.push(Piece::Text(words.into()));
                 }
                 // What the user's side holds was put there by a client of this wire, not made by a model.
                 Block::Opaque { wire, raw } if wire == super::NAME && message.origin.is_none() => match Own::of(raw) {
@@ -160,10 +160,10 @@ impl<'a> Writer<'a> {
         for (n, block) in message.blocks.iter().enumerate() {
             match block {
                 Block::Text { text } if text.trim().is_empty() => self.lose(at, n, BLANK),
-                Block::Text { text } => said.pieces.push(Piece::Text(text)),
+                Block::Text { text } => said.pieces.push(Piece::Text(text.into())),
                 Block::Image { .. } => {
                     self.lose(at, n, "an image of the assistant: this wire takes none from it");
-                    said.pieces.push(Piece::Text(IMAGE_BY_ASSISTANT));
+                    said.pieces.push(Piece::Text(IMAGE_BY_ASSISTANT.into()));
                 }
                 Block::Thinking { text, signature, redacted } => {
                     self.say(&mut said, proven);
@@ -222,7 +222,7 @@ impl<'a> Writer<'a> {
             o.field("role", "assistant").maybe("phase", phase.as_ref()).list("content", pieces, |out, part| match part {
                 Piece::Text(text) => {
                     let mut o = Object::begin(out);
-                    o.field("type", "output_text").field("text", text).field("annotations", &Value::Array(Vec::new()));
+                    o.field("type", "output_text").field("text", &text).field("annotations", &Value::Array(Vec::new()));
                     o.end();
                 }
                 other => piece(out, other),
@@ -263,7 +263,7 @@ impl<'a> Writer<'a> {
                 return;
             }
             let pieces = result.parts.iter().map(|part| match part {
-                Part::Text { text } => Piece::Text(text),
+                Part::Text { text } => Piece::Text(text.into()),
                 Part::Image { source } => Piece::Image(source),
             });
             o.list("output", pieces, piece);
@@ -333,7 +333,7 @@ fn piece(out: &mut Vec<u8>, piece: Piece<'_>) {
     let mut o = Object::begin(out);
     match piece {
         Piece::Text(text) => {
-            o.field("type", "input_text").field("text", text);
+            o.field("type", "input_text").field("text", &text);
         }
         Piece::Image(ImageSource::Url { url }) => {
             o.field("type", "input_image").field("image_url", url);

@@ -206,7 +206,8 @@ impl ReplyWriter {
     /// A block of text or thinking: a further part of the item of its kind before it, or a new item.
     fn part(&mut self, ix: usize, kind: Kind, out: &mut Vec<u8>) {
         let part = Part { ix, text: String::new(), ended: false };
-        if let Some(prose) = self.prose.iter_mut().find(|p| p.joins && p.kind == kind && p.proof.is_empty()) {
+        let over = |p: &Prose| p.proof.is_empty() && p.parts.iter().all(|part| part.ended);
+        if let Some(prose) = self.prose.iter_mut().find(|p| p.joins && p.kind == kind && over(p)) {
             prose.parts.push(part);
         } else {
             self.settle(out);

@@ -177,7 +177,7 @@ struct Reader {
     run: Option<Run>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Run {
     items: Items,
     reply: Accumulator,
@@ -255,7 +255,8 @@ impl Reader {
 
     /// An item that the model made.
     fn made(&mut self, at: &str, raw: &RawValue) -> Result<(), RequestError> {
-        let run = self.run.get_or_insert_default();
+        let begin = || Run { items: Items::returned(), reply: Accumulator::default(), count: 0 };
+        let run = self.run.get_or_insert_with(begin);
         let mut events: Vec<StreamEvent> = Vec::new();
         let place = At { index: Some(run.count), id: None };
         run.count += 1;
