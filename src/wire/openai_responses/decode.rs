@@ -230,8 +230,9 @@ impl ReplyDecoder {
         self.start(response.id.into_owned(), response.model.into_owned(), out);
         let reply = self.id.clone().unwrap_or_default();
         let output: Vec<&RawValue> = response.output.and_then(|o| serde_json::from_str(o.get()).ok()).unwrap_or_default();
+        let list = Source::Output(self.items.len());
         for (index, item) in (0..).zip(output) {
-            if self.items.finish(At { index: Some(index), id: None }, Source::Output, item, &reply, out) == Read::No {
+            if self.items.finish(At { index: Some(index), id: None }, list, item, &reply, out) == Read::No {
                 reading::unknown(item.get().as_bytes(), out);
             }
         }

@@ -71,8 +71,8 @@ pub enum Read {
 pub enum Source {
     /// An event of its own.
     Event,
-    /// The list of all of them, in which its place is its index.
-    Output,
+    /// The list of all of them, in which its place is its index. So many items had come before the list.
+    Output(usize),
 }
 
 impl Items {
@@ -211,11 +211,25 @@ impl Items {
         let at = At { id: shape.id.get().or(at.id), ..at };
         let n = match self.find(at, kind, shape.call_id.get()) {
             Some(n) => n,
-            None if !self.returned && self.items.iter().any(|item| item.is_again(at, source, kind, &shape, raw)) => return Read::Yes,
+            None if self.is_again(at, source, kind, &shape, raw) => return Read::Yes,
             None => self.open(at, kind, &shape, raw, reply, out),
         };
         self.fill(n, &shape, raw, reply, out);
         Read::Yes
+    }
+
+    /// Whether a whole item is one that is done already.
+    fn is_again(&self, at: At<'_>, source: Source, kind: Kind, shape: &Shape<'_>, raw: &RawValue) -> bool {
+        let before = match source {
+            Source::Event => self.items.len(),
+            Source::Output(before) => before,
+        };
+        !self.returned && self.items.iter().take(before).any(|item| item.is_again(at, source, kind, shape, raw))
+    }
+
+    /// How many items there are so far.
+    pub const fn len(&self) -> usize {
+        self.items.len()
     }
 
     fn fill(&mut self, n: usize, shape: &Shape<'_>, raw: &RawValue, reply: &str, out: &mut Vec<StreamEvent>) {
@@ -346,10 +360,10 @@ impl Item {
         let same_index = at.index.is_some() && self.index == at.index;
         match &self.body {
             Body::Call(_) if self.call_id.is_some() && shape.call_id.get().is_some() => false,
-            _ if source == Source::Output && same_index => true,
+            _ if source != Source::Event && same_index => true,
             Body::Prose(prose) => {
                 let whole: String = parts(shape, kind).into_iter().map(|(_, text)| text).collect();
-                (same_index || source == Source::Output) && prose.text() == whole
+                (same_index || source != Source::Event) && prose.text() == whole
             }
             Body::Call(_) => false,
             Body::Opaque(_, start) => same_index && start == raw.get(),

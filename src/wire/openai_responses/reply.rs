@@ -357,13 +357,20 @@ impl ReplyWriter {
         let over = |p: &Prose| p.parts.iter().all(|part| part.ended) && (!p.joins || !p.proof.is_empty());
         while let Some(n) = self.prose.iter().position(over) {
             let prose = self.prose.remove(n);
-            let item = if prose.proof.is_empty() {
-                prose.whole(self.refusal)
-            } else if about::of_reasoning(&prose.proof).is_some() {
-                prose.proof.clone().into_bytes()
-            } else {
-                self.lose(prose.parts.last().map_or(0, |p| p.ix), "another provider's proof of thinking");
-                prose.whole(self.refusal)
+            let item = match about::of_reasoning(&prose.proof) {
+                Some(proof) => {
+                    let thoughts: Vec<String> = about::thoughts(&proof).collect();
+                    for part in prose.parts.iter().filter(|p| !p.text.is_empty() && !thoughts.contains(&p.text)) {
+                        self.lose(part.ix, "thinking that the proof behind it does not hold");
+                    }
+                    prose.proof.clone().into_bytes()
+                }
+                None => {
+                    if !prose.proof.is_empty() {
+                        self.lose(prose.parts.last().map_or(0, |p| p.ix), "another provider's proof of thinking");
+                    }
+                    prose.whole(self.refusal)
+                }
             };
             self.done(prose.index, item, out);
         }
