@@ -22,10 +22,15 @@
 //! ```
 
 pub mod anthropic;
+pub mod antigravity;
+mod arguments;
 pub mod classify;
 mod codec;
 mod definitions;
+mod elements;
+pub mod gemini;
 pub mod ids;
+mod in_order;
 mod json_out;
 mod lenient;
 pub mod names;
@@ -33,9 +38,10 @@ pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
+mod pieces;
 mod prefix;
 pub mod quirk;
-mod reading;
+mod refs;
 mod rope;
 mod sniff;
 pub mod sse;
@@ -64,6 +70,12 @@ pub enum Wire {
     /// Anthropic's Messages.
     #[serde(rename = "anthropic")]
     Anthropic,
+    /// Google's generateContent.
+    #[serde(rename = "gemini")]
+    Gemini,
+    /// The same in the envelope of Google's internal door, which also serves Claude.
+    #[serde(rename = "antigravity")]
+    Antigravity,
 }
 
 /// How a key is shown to a server.
@@ -73,11 +85,13 @@ pub enum KeyStyle {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
 }
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic];
+    pub const ALL: [Self; 5] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Antigravity];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
@@ -85,20 +99,23 @@ impl Wire {
             Self::OpenaiChat => openai_chat::NAME,
             Self::OpenaiResponses => openai_responses::NAME,
             Self::Anthropic => anthropic::NAME,
+            Self::Gemini => gemini::NAME,
+            Self::Antigravity => antigravity::NAME,
         }
     }
 
     pub const fn key_style(self) -> KeyStyle {
         match self {
-            Self::OpenaiChat | Self::OpenaiResponses => KeyStyle::Bearer,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Antigravity => KeyStyle::Bearer,
             Self::Anthropic => KeyStyle::XApiKey,
+            Self::Gemini => KeyStyle::XGoogApiKey,
         }
     }
 
     /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenaiChat | Self::OpenaiResponses => &[],
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini | Self::Antigravity => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
@@ -108,6 +125,8 @@ impl Wire {
             Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),
             Self::OpenaiResponses => Box::new(openai_responses::Encoder::new(dialect)),
             Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
+            Self::Gemini => Box::new(gemini::Encoder::new(dialect)),
+            Self::Antigravity => Box::new(antigravity::Encoder::new(dialect)),
         }
     }
 
@@ -117,6 +136,7 @@ impl Wire {
             Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
             Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
+            Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),
         }
     }
 }
@@ -212,6 +232,7 @@ pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u
         Wire::OpenaiChat => classify::http(status, headers, body),
         Wire::OpenaiResponses => openai_responses::classify(status, headers, body),
         Wire::Anthropic => anthropic::classify(status, headers, body),
+        Wire::Gemini | Wire::Antigravity => gemini::classify(status, headers, body),
     }
 }
 
@@ -226,9 +247,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown wire `openai-chta`; known: openai-chat, openai-responses, anthropic (did you mean `openai-chat`?)"
-        );
+        let known = "openai-chat, openai-responses, anthropic, gemini, antigravity";
+        assert_eq!(error.to_string(), format!("unknown wire `openai-chta`; known: {known} (did you mean `openai-chat`?)"));
     }
 }

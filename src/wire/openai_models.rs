@@ -1,8 +1,9 @@
 //! The list of models of OpenAI and of the servers that are compatible with it, which say more of each, every one in its
 //! own words.
 
+use super::classify;
 use super::lenient::{Count, Text};
-use super::reading;
+use super::pieces;
 use crate::model::{Listed, ListedPrice, ProviderError};
 use serde::Deserialize;
 use serde_json::Value;
@@ -77,7 +78,7 @@ pub fn decode(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
     // Together's list stands alone.
     let bare = || serde_json::from_slice::<Vec<&RawValue>>(body).ok();
     let list = serde_json::from_slice::<Reply<'_>>(body).ok().map(|reply| reply.data).or_else(bare);
-    let list = list.ok_or_else(|| reading::other(body, "a list of models"))?;
+    let list = list.ok_or_else(|| pieces::other(body, "a list of models", classify::in_band))?;
     Ok(list.into_iter().filter_map(|raw| listed(&serde_json::from_str(raw.get()).ok()?)).collect())
 }
 

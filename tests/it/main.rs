@@ -25,6 +25,7 @@ mod models;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_gemini;
 mod recordings_operations;
 mod recordings_responses;
 mod resume;

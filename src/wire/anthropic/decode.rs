@@ -11,7 +11,7 @@ use super::{error, finish};
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
-use crate::wire::reading;
+use crate::wire::pieces::{self, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
@@ -50,7 +50,7 @@ impl Decode for ReplyDecoder {
             return;
         }
         match piece {
-            Piece::Frame(Frame::TooLong) => reading::too_long(out),
+            Piece::Frame(Frame::TooLong) => out.push(StreamEvent::Unknown { raw: "[an event above the size limit]".to_owned() }),
             Piece::Frame(Frame::Event { name, data }) => self.frame(name, data, out),
             Piece::Json(body) => self.body(body, out),
         }
@@ -77,19 +77,26 @@ impl ReplyDecoder {
                     self.frame(b"", line, out);
                 }
             }),
-            Err(_) => reading::unknown(data, out),
+            Err(_) => unknown(data, out),
         }
     }
 
     fn body(&mut self, body: &[u8], out: &mut Vec<StreamEvent>) {
-        for document in reading::documents(body) {
-            match document {
-                Ok(_) if self.over => break,
-                Ok(raw) => match serde_json::from_str::<Event<'_>>(raw.get()) {
+        let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>();
+        loop {
+            let from = documents.byte_offset();
+            match documents.next() {
+                None => break,
+                // The rest was cut or is no JSON; whether that matters, `finish` finds out.
+                Some(Err(_)) => {
+                    unknown(body.get(from..).unwrap_or_default(), out);
+                    break;
+                }
+                Some(Ok(_)) if self.over => break,
+                Some(Ok(raw)) => match serde_json::from_str::<Event<'_>>(raw.get()) {
                     Ok(event) => self.event(b"", &event, raw.get().as_bytes(), out),
-                    Err(_) => reading::unknown(raw.get().as_bytes(), out),
+                    Err(_) => unknown(raw.get().as_bytes(), out),
                 },
-                Err(rest) => reading::unknown(rest, out),
             }
         }
     }
@@ -125,7 +132,7 @@ impl ReplyDecoder {
         };
         match read {
             Read::Yes => self.events += 1,
-            Read::No => reading::unknown(raw, out),
+            Read::No => unknown(raw, out),
         }
     }
 
@@ -164,19 +171,19 @@ impl ReplyDecoder {
 
     /// A reply that was not streamed.
     fn whole(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return reading::unknown(raw, out) };
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return unknown(raw, out) };
         self.start(message.id.into_owned(), message.model.into_owned(), out);
         let reply = self.id.clone().unwrap_or_default();
         match message.content.map(|c| serde_json::from_str::<Vec<&RawValue>>(c.get())) {
             Some(Ok(blocks)) => {
                 for (index, block) in (0..).zip(blocks) {
                     if self.blocks.start(Some(index), block, &reply, out) == Read::No {
-                        reading::unknown(block.get().as_bytes(), out);
+                        unknown(block.get().as_bytes(), out);
                     }
                     self.blocks.stop(Some(index), out);
                 }
             }
-            Some(Err(_)) | None => return reading::unknown(raw, out),
+            Some(Err(_)) | None => return unknown(raw, out),
         }
         self.events += 1;
         self.usage(message.usage, out);
@@ -193,11 +200,7 @@ impl ReplyDecoder {
             (Some(word), _) => finish::read(word),
             // The event with the reason was lost or could not be read; the content is there.
             (None, End::Said) if self.blocks.content => Stop::End,
-            (None, End::Said) => {
-                let empty = "the stream said that it was done, but it brought neither content nor a stop reason";
-                return self.fail(ProviderError::network(empty), out);
-            }
-            (None, End::Body(nature)) => return self.fail(reading::cut(nature, self.events, "a message"), out),
+            (None, _) => return self.fail(self.cut(end), out),
         };
         if word.as_deref() == Some(finish::WINDOW_FULL) && !self.blocks.content {
             let full = ProviderError::new(Class::ContextTooLong, Scope::Request, "the conversation fills the model's whole context window");
@@ -217,6 +220,14 @@ impl ReplyDecoder {
     fn fail(&mut self, error: ProviderError, out: &mut Vec<StreamEvent>) {
         self.over = true;
         out.push(StreamEvent::Error { error });
+    }
+
+    /// Why a body without an end is not a reply.
+    fn cut(&self, end: &End<'_>) -> ProviderError {
+        match end {
+            End::Said => ProviderError::network("the stream said that it was done, but it brought neither content nor a stop reason"),
+            End::Body(nature) => pieces::cut(nature, "a message", self.events),
+        }
     }
 }
 

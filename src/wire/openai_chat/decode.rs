@@ -13,7 +13,7 @@ use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEv
 use crate::wire::classify;
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
-use crate::wire::reading;
+use crate::wire::pieces::{self, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
@@ -58,7 +58,7 @@ impl Decode for ReplyDecoder {
             return;
         }
         match piece {
-            Piece::Frame(Frame::TooLong) => reading::too_long(out),
+            Piece::Frame(Frame::TooLong) => out.push(StreamEvent::Unknown { raw: "[an event above the size limit]".to_owned() }),
             Piece::Frame(Frame::Event { name, data }) => self.frame(name, data, out),
             Piece::Json(body) => self.body(body, out),
         }
@@ -90,15 +90,22 @@ impl ReplyDecoder {
                     self.frame(b"", line, out);
                 }
             }),
-            Err(_) => reading::unknown(data, out),
+            Err(_) => unknown(data, out),
         }
     }
 
     fn body(&mut self, body: &[u8], out: &mut Vec<StreamEvent>) {
-        for document in reading::documents(body) {
-            match document {
-                Ok(raw) => self.document(raw.get(), out),
-                Err(rest) => reading::unknown(rest, out),
+        let mut documents = serde_json::Deserializer::from_slice(body).into_iter::<&RawValue>();
+        loop {
+            let from = documents.byte_offset();
+            match documents.next() {
+                None => break,
+                // The rest was cut or is no JSON; whether that matters, `finish` finds out.
+                Some(Err(_)) => {
+                    unknown(body.get(from..).unwrap_or_default(), out);
+                    break;
+                }
+                Some(Ok(raw)) => self.document(raw.get(), out),
             }
         }
     }
@@ -118,7 +125,7 @@ impl ReplyDecoder {
         }
         match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(chunk) => self.chunk(chunk, json.as_bytes(), out),
-            Err(_) => reading::unknown(json.as_bytes(), out),
+            Err(_) => unknown(json.as_bytes(), out),
         }
     }
 
@@ -126,7 +133,7 @@ impl ReplyDecoder {
         let bare_error = chunk.object.get() == Some("error") || chunk.kind.get() == Some("error");
         let error = chunk.error.is_some() || bare_error;
         if chunk.choices.is_none() && chunk.usage.is_none() && !error {
-            return reading::unknown(raw, out);
+            return unknown(raw, out);
         }
         self.chunks += 1;
         if chunk.choices.is_some() || chunk.usage.is_some() {
@@ -285,11 +292,7 @@ impl ReplyDecoder {
             (Some(word), _) => finish::read(word),
             (None, End::Done) if has_content => Finish::Stop(Stop::End),
             (None, End::Body(_)) if self.whole && has_content => Finish::Stop(Stop::End),
-            (None, End::Done) => {
-                let empty = "the stream said that it was done, but it brought neither content nor a finish reason";
-                return self.fail(ProviderError::network(empty), out);
-            }
-            (None, End::Body(nature)) => return self.fail(reading::cut(nature, self.chunks, "a chat completion"), out),
+            _ => return self.fail(self.cut(end), out),
         };
         let native_failed = matches!(self.native_finish.as_deref().map(finish::read), Some(Finish::Failed));
         let error = match seen {
@@ -342,6 +345,14 @@ impl ReplyDecoder {
     fn fail(&mut self, error: ProviderError, out: &mut Vec<StreamEvent>) {
         self.over = true;
         out.push(StreamEvent::Error { error });
+    }
+
+    /// Why a body without a terminal event is not a reply.
+    fn cut(&self, end: &End<'_>) -> ProviderError {
+        match end {
+            End::Done => ProviderError::network("the stream said that it was done, but it brought neither content nor a finish reason"),
+            End::Body(nature) => pieces::cut(nature, "a chat completion", self.chunks),
+        }
     }
 }
 

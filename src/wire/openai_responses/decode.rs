@@ -13,9 +13,8 @@ use super::{error, finish};
 use crate::model::{ProviderError, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
-use crate::wire::reading;
+use crate::wire::pieces::{self, Found, unknown};
 use crate::wire::sniff::{Nature, Piece};
-use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
 
 /// The state of one reply.
@@ -43,54 +42,31 @@ impl Decode for ReplyDecoder {
         if self.over {
             return;
         }
-        match piece {
-            Piece::Frame(Frame::TooLong) => {
-                self.items.hold();
-                reading::too_long(out);
+        pieces::documents(piece, &mut |found| {
+            if self.over {
+                return;
             }
-            Piece::Frame(Frame::Event { name, data }) => self.frame(name, data, out),
-            Piece::Json(body) => {
-                for document in reading::documents(body) {
-                    match document {
-                        Ok(_) if self.over => break,
-                        Ok(raw) => self.frame(b"", raw.get().as_bytes(), out),
-                        Err(rest) => self.unreadable(rest, out),
-                    }
-                }
+            match found {
+                Found::Json { event, text } => match serde_json::from_str::<Event<'_>>(text) {
+                    Ok(read) => self.numbered(event, &read, text.as_bytes(), out),
+                    Err(_) => self.unreadable(text.as_bytes(), out),
+                },
+                Found::Broken(raw) => self.unreadable(raw, out),
             }
-        }
+        });
     }
 
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
         if !self.over {
-            self.fail(reading::cut(&nature, self.events, "a response"), out);
+            self.fail(pieces::cut(&nature, "a response", self.events), out);
         }
     }
 }
 
 impl ReplyDecoder {
-    fn frame(&mut self, name: &[u8], data: &[u8], out: &mut Vec<StreamEvent>) {
-        let data = data.trim_ascii();
-        // Proxies add the other wire's end mark and wrapped comments; neither says anything here.
-        if data.is_empty() || data.starts_with(b":") || data.starts_with(b"[DONE]") {
-            return;
-        }
-        match serde_json::from_slice::<Event<'_>>(data) {
-            Ok(event) => self.numbered(name, &event, data, out),
-            Err(_) if name == b"error" => self.fail(error::in_band(data), out),
-            // Events that lack the blank line between them arrive as one, a line each.
-            Err(_) if data.contains(&b'\n') => data.split(|b| *b == b'\n').for_each(|line| {
-                if !self.over {
-                    self.frame(b"", line, out);
-                }
-            }),
-            Err(_) => self.unreadable(data, out),
-        }
-    }
-
     fn unreadable(&mut self, data: &[u8], out: &mut Vec<StreamEvent>) {
         self.items.hold();
-        reading::unknown(data, out);
+        unknown(data, out);
     }
 
     /// Passes over an event that comes twice, and notes a gap.
@@ -137,7 +113,7 @@ impl ReplyDecoder {
         };
         match read {
             Read::Yes => self.events += 1,
-            Read::No => reading::unknown(raw, out),
+            Read::No => unknown(raw, out),
         }
     }
 
@@ -192,7 +168,7 @@ impl ReplyDecoder {
         } else if event.error.is_some() || event.detail.get().is_some() {
             self.fail(error::in_band(raw), out);
         } else {
-            reading::unknown(raw, out);
+            unknown(raw, out);
         }
     }
 
@@ -204,7 +180,7 @@ impl ReplyDecoder {
         }
         match self.lifecycle(event, out) {
             Read::Yes => self.events += 1,
-            Read::No => reading::unknown(raw, out),
+            Read::No => unknown(raw, out),
         }
     }
 
@@ -233,7 +209,7 @@ impl ReplyDecoder {
         let list = Source::Output(self.items.len());
         for (index, item) in (0..).zip(output) {
             if self.items.finish(At { index: Some(index), id: None }, list, item, &reply, out) == Read::No {
-                reading::unknown(item.get().as_bytes(), out);
+                unknown(item.get().as_bytes(), out);
             }
         }
         self.usage(response.usage, out);
