@@ -27,11 +27,14 @@ mod login;
 mod login_faults;
 mod login_oidc;
 mod login_use;
+mod login_wires;
 mod models;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
 mod recordings_gemini;
+mod recordings_operations;
+mod recordings_responses;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]
