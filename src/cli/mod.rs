@@ -6,6 +6,7 @@ mod args;
 pub(crate) mod ask;
 mod config;
 mod debug;
+mod debug_classify;
 mod debug_tool;
 mod debug_wire;
 mod demo;

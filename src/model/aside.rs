@@ -167,8 +167,7 @@ mod tests {
     }
 
     fn all() -> History {
-        let thinking =
-            |text: &str, s: &str| Block::Thinking { text: text.into(), signature: Some(s.into()), redacted: text.is_empty() };
+        let thinking = |text: &str, s: &str| Block::Thinking { text: text.into(), signature: Some(s.into()), redacted: text.is_empty() };
         let call = Block::ToolCall(ToolCall { id: "1".into(), name: "f".into(), args_raw: "{}".into(), signature: Some("s3".into()) });
         let parts = vec![Part::Text { text: "seen".into() }, Part::Image { source: png("i2") }];
         let result = Block::ToolResult(ToolResult { call_id: "1".into(), parts, is_error: false });
@@ -211,7 +210,9 @@ mod tests {
         let bare = set_aside(&all(), &|_| true, "too large");
         assert_eq!((left(&bare), history::check(&bare)), (vec![], vec![]));
         let text = serde_json::to_string(&bare).unwrap();
-        for words in ["look", "why", "seen", "go on", "[An image stood here. It was left out: too large]", "[The document a.pdf stood here."] {
+        for words in
+            ["look", "why", "seen", "go on", "[An image stood here. It was left out: too large]", "[The document a.pdf stood here."]
+        {
             assert!(text.contains(words), "{words} in {text}");
         }
     }

@@ -12,6 +12,6 @@ pub use crate::session::{Attempt, Outcome};
 pub use cooldown::{Cooldowns, Identity};
 pub use link::Link;
 pub use live::{Live, LiveEvent};
-pub use plan::{Plan, Rules};
+pub use plan::{Plan, Rules, Verdict, verdict};
 pub use receipt::Exhausted;
 pub use router::{Ask, Operation, Rest, Router};
