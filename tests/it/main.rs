@@ -13,6 +13,7 @@ mod architecture;
 mod calls;
 mod chat;
 mod chat_screen;
+mod classify;
 mod cli_smoke;
 mod cuts;
 mod demo;
@@ -25,6 +26,7 @@ mod models;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_errors;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

@@ -39,9 +39,10 @@ pub fn by_windows(facts: &Facts) -> Option<Ruling> {
         let used_up = plan_is_spent(facts) || plan_windows(facts).any(Window::spent);
         return Some(if used_up { (Class::Quota, plan_scope(facts)) } else { (Class::RateLimit, Scope::Model) });
     }
-    // Ordinary limits name a time; the one that does not is the month's cap on spending.
-    let silent = facts.http == 429 && super::times::asked(facts).is_none() && facts.limits.spent().next().is_none();
-    silent.then_some((Class::Quota, Scope::Key))
+    // Ordinary limits name a time or what they count; the one that does not is the month's cap on spending.
+    let counts = ["per minute", "per-minute", "per hour", "concurrent", "acceleration"].iter().any(|unit| facts.says(unit));
+    let silent = !counts && super::times::asked(facts).is_none() && facts.limits.spent().next().is_none();
+    (facts.http == 429 && silent).then_some((Class::Quota, Scope::Key))
 }
 
 fn plan_windows(facts: &Facts) -> impl Iterator<Item = &Window> {

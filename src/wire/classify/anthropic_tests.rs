@@ -50,6 +50,8 @@ fn a_429_without_a_time_is_the_cap_on_spending() {
     assert_eq!(limit(&[("retry-after", "7")], "slow down"), (Class::RateLimit, Scope::Key, Some(7.0)));
     assert_eq!(limit(&[], "retry after 2s"), (Class::RateLimit, Scope::Key, Some(2.0)));
     assert_eq!(limit(&[], "no time"), (Class::Quota, Scope::Key, None));
+    let pace = "This request would exceed your organization's rate limit of 30,000 input tokens per minute";
+    assert_eq!(limit(&[], pace), (Class::RateLimit, Scope::Key, None));
     let spent = [
         ("anthropic-ratelimit-requests-remaining", "5"),
         ("anthropic-ratelimit-requests-reset", "2026-08-19T15:00:00Z"),

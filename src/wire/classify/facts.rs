@@ -124,6 +124,11 @@ impl Facts {
         self.http >= 200 && self.http < 300
     }
 
+    /// Whether HTTP itself reported no failure.
+    pub const fn in_band(&self) -> bool {
+        self.http == 0 || self.succeeded()
+    }
+
     /// Entries of Google's `details`.
     pub fn details(&self) -> impl Iterator<Item = &Value> {
         self.error.get("details").and_then(Value::as_array).into_iter().flatten()
@@ -370,7 +375,7 @@ fn withheld(root: &Value) -> bool {
     at("/promptFeedback/blockReason").is_some()
         || at("/candidates/0/finishReason").is_some_and(|r| blocked.contains(&r))
         || at("/choices/0/finish_reason") == Some("content_filter")
-        || at("/stop_reason") == Some("refusal")
+        || [at("/stop_reason"), at("/delta/stop_reason")].contains(&Some("refusal"))
         || at("/incomplete_details/reason") == Some("content_filter")
 }
 

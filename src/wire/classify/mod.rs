@@ -76,15 +76,15 @@ pub fn in_band(data: &[u8]) -> ProviderError {
 pub fn in_band_of(sender: Sender, data: &[u8]) -> ProviderError {
     let mut error = judge(&Facts::read(sender.vendor, sender.now_ms, 0, &[], data));
     error.status = None;
-    // A reply that breaks off says nothing about the whole provider.
-    if error.class == Class::Server && error.scope == Scope::Provider {
-        error.scope = Scope::Model;
-    }
     error
 }
 
 fn judge(facts: &Facts) -> ProviderError {
-    let (class, scope) = rules::judge(facts);
+    let (class, scope) = match rules::judge(facts) {
+        // A reply that began well and breaks off says nothing about the whole provider.
+        (Class::Server, Scope::Provider) if facts.in_band() => (Class::Server, Scope::Model),
+        ruling => ruling,
+    };
     let mut error = ProviderError::new(class, scope, shown(facts)).with_code(facts.code.clone());
     error.status = Some(facts.http).filter(|s| !matches!(s, 0 | 200..=299));
     error.request_id = facts::first_header(

@@ -34,7 +34,7 @@ fn behind(facts: &Facts) -> Option<Ruling> {
         return Some((Class::RateLimit, Scope::Model));
     }
     // A request that was taken in is not a bad one for everybody.
-    if facts.http == 0 && facts.status == 400 && !super::rules::overflows(facts) {
+    if facts.in_band() && facts.status == 400 && !super::rules::overflows(facts) {
         return Some((Class::BadRequest, Scope::Model));
     }
     first(BEHIND, facts)

@@ -3,7 +3,7 @@
 use super::facts::{Facts, Shape};
 use super::rule::{Row, Ruling, first, says, status, word};
 use super::vendor::Vendor;
-use super::{anthropic, google, openrouter, tables, zai};
+use super::{anthropic, blame, google, openrouter, tables, zai};
 use crate::model::{Class, Scope};
 use crate::wire::wait;
 
@@ -120,6 +120,7 @@ const TEXTS: &[Row] = &[
     says(&["used all available credits"]).is(Billing, Key),
     says(&["doesn't have any credits"]).is(Billing, Key),
     says(&["billing hard limit"]).is(Billing, Key),
+    says(&["enqueued token limit"]).is(Quota, Key),
     says(&["invalid prompt", "usage policy"]).is(ContentFilter, Request),
     says(&["content management policy"]).is(ContentFilter, Request),
     // Another model may have what this one lacks.
@@ -226,10 +227,10 @@ fn by_status(facts: &Facts) -> Ruling {
 
 /// An error without a number: inside a stream, or in a reply that calls itself a success.
 fn without_status(facts: &Facts) -> Ruling {
+    let forms = ["invalid_", "missing_", "unsupported_", "unknown_parameter", "bad_request", "duplicate_", "mismatched_"];
+    let bad = facts.words.iter().any(|w| forms.iter().any(|f| w.starts_with(f))) || blame::is_coded(&facts.words);
     match () {
-        () if facts.is_called(&["invalid_request_error", "invalid_prompt", "bad_request_error", "invalid_request"]) => {
-            (BadRequest, Request)
-        }
+        () if bad => (BadRequest, Request),
         () if facts.says("overloaded") || facts.says("capacity") => (Overloaded, Model),
         () if facts.says("rate limit") || facts.says("rate-limit") => (RateLimit, Key),
         () if facts.succeeded() && facts.shape == Shape::Text => (Network, Provider),

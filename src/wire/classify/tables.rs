@@ -19,7 +19,11 @@ pub const GROQ: &[Row] = &[
 ];
 
 /// Its 403 is a prompt that is too long together with what was asked for, not a matter of keys.
-pub const TOGETHER: &[Row] = &[status(&[403]).is(Class::ContextTooLong, Scope::Request), status(&[402]).is(Class::Billing, Scope::Key)];
+pub const TOGETHER: &[Row] = &[
+    status(&[403]).is(Class::ContextTooLong, Scope::Request),
+    status(&[402]).is(Class::Billing, Scope::Key),
+    word(&["model_rate_limit"]).is(Class::RateLimit, Scope::Model),
+];
 
 pub const SYNTHETIC: &[Row] = &[status(&[429]).and_says(&["subscription"]).is(Class::Quota, Scope::Key)];
 

@@ -162,7 +162,7 @@ fn an_error_is_found_wherever_it_stands() {
         assert!(error.message.starts_with("slow"), "{body}: {}", error.message);
     }
     let flat = refusal(Sender::default(), 200, &[], br#"{"type":"error","code":"server_error","message":"x","param":null}"#).unwrap();
-    assert_eq!((outcome(&flat).as_str(), flat.code.as_deref()), ("server provider", Some("server_error")));
+    assert_eq!((outcome(&flat).as_str(), flat.code.as_deref()), ("server model", Some("server_error")));
 }
 
 #[test]
@@ -270,6 +270,15 @@ fn in_band_errors_are_judged_by_their_own_number() {
         (r#"{"error":{"message":"failed","code":"tool_use_failed","status_code":400}}"#, "server request"),
         (r#"{"error":{"message":"Overloaded","type":"overloaded_error"}}"#, "overloaded model"),
         (r#"{"error":{"message":"bad","type":"invalid_request_error"}}"#, "bad_request request"),
+        (r#"{"type":"response.failed","response":{"error":{"code":"image_parse_error","message":"m"}}}"#, "bad_request request"),
+        (
+            r#"{"object":"batch","errors":{"object":"list","data":[{"code":"invalid_json_line","message":"m","line":1}]}}"#,
+            "bad_request request",
+        ),
+        (
+            r#"{"object":"batch","errors":{"data":[{"code":"token_limit_exceeded","message":"Enqueued token limit reached for m"}]}}"#,
+            "quota key",
+        ),
         (r#"{"type":"response.failed","response":{"error":{"code":"insufficient_quota","message":"m"}}}"#, "billing key"),
         (
             r#"{"type":"error","error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":300},"status_code":429}"#,

@@ -37,6 +37,7 @@ fn compatible_vendors() {
         together 403 {"error":{"message":"Input validation error"}} => context_too_long request
         together 403 => context_too_long request
         together 403 <html><title>Attention Required! | Cloudflare</title> => network provider
+        together 429 {"error":{"message":"You have reached the rate limit specific to this model","type":"model_rate_limit"}} => rate_limit model
         together 402 => billing key
         together 429 (x-ratelimit-remaining: 0|x-ratelimit-reset: 2) => rate_limit key 2
         cerebras 400 => context_too_long request
