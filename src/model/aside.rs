@@ -50,31 +50,35 @@ impl Piece {
 
 /// The pieces of a message that a provider could refuse.
 pub fn pieces(message: &Message) -> impl Iterator<Item = Piece> {
-    message.blocks.iter().flat_map(of_block)
+    sized(message).map(|(piece, _)| piece)
 }
 
-fn of_block(block: &Block) -> Vec<Piece> {
+/// The same, each with the size of its data in bytes.
+pub fn sized(message: &Message) -> impl Iterator<Item = (Piece, usize)> {
+    message.blocks.iter().flat_map(of_block).map(|(kind, data)| (Piece::of(kind, data), data.len()))
+}
+
+fn of_block(block: &Block) -> Vec<(Kind, &str)> {
     match block {
-        Block::Thinking { signature, .. } => signature.iter().map(|s| Piece::of(Kind::Signature, s)).collect(),
-        Block::ToolCall(call) => call.signature.iter().map(|s| Piece::of(Kind::Signature, s)).collect(),
-        Block::Opaque { raw, .. } => vec![Piece::of(Kind::Opaque, raw)],
-        Block::Image { source } => vec![image(source)],
-        Block::Document { data, .. } => vec![Piece::of(Kind::Document, data)],
-        Block::ToolResult(result) => {
-            result.parts.iter().filter_map(|p| if let Part::Image { source } = p { Some(image(source)) } else { None }).collect()
-        }
+        Block::Thinking { signature, .. } => signature.iter().map(|s| (Kind::Signature, s.as_str())).collect(),
+        Block::ToolCall(call) => call.signature.iter().map(|s| (Kind::Signature, s.as_str())).collect(),
+        Block::Opaque { raw, .. } => vec![(Kind::Opaque, raw)],
+        Block::Image { source } => vec![(Kind::Image, data(source))],
+        Block::Document { data, .. } => vec![(Kind::Document, data)],
+        Block::ToolResult(result) => result
+            .parts
+            .iter()
+            .filter_map(|p| if let Part::Image { source } = p { Some((Kind::Image, data(source))) } else { None })
+            .collect(),
         Block::Text { .. } => Vec::new(),
     }
 }
 
-fn image(source: &ImageSource) -> Piece {
-    Piece::of(
-        Kind::Image,
-        match source {
-            ImageSource::Inline { data, .. } => data,
-            ImageSource::Url { url } => url,
-        },
-    )
+fn data(source: &ImageSource) -> &str {
+    match source {
+        ImageSource::Inline { data, .. } => data,
+        ImageSource::Url { url } => url,
+    }
 }
 
 /// Whether the message holds a piece of one of these kinds. Reads no data, so it costs little.
@@ -134,7 +138,7 @@ fn replaced(block: &Block, refused: &dyn Fn(&Piece) -> bool, why: &str) -> Optio
             Block::ToolCall(call)
         }
         Block::Opaque { raw, .. } if gone(Kind::Opaque, raw) => return None,
-        Block::Image { source } if refused(&image(source)) => line("An image"),
+        Block::Image { source } if gone(Kind::Image, data(source)) => line("An image"),
         Block::Document { data, name, .. } if gone(Kind::Document, data) => {
             line(&name.as_ref().map_or_else(|| "A document".to_owned(), |n| format!("The document {n}")))
         }
@@ -142,7 +146,7 @@ fn replaced(block: &Block, refused: &dyn Fn(&Piece) -> bool, why: &str) -> Optio
             let mut result = result.clone();
             for part in &mut result.parts {
                 if let Part::Image { source } = part
-                    && refused(&image(source))
+                    && gone(Kind::Image, data(source))
                 {
                     *part = Part::Text { text: placeholder("An image", why) };
                 }

@@ -27,6 +27,7 @@ mod readme;
 mod recordings;
 mod recordings_anthropic;
 mod recordings_errors;
+mod recordings_gemini;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

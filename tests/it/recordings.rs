@@ -28,6 +28,8 @@ pub struct Exchange {
     pub name: String,
     pub provider: String,
     pub api: String,
+    /// Of the request, with its query.
+    pub path: String,
     pub request: Value,
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -74,6 +76,7 @@ pub fn every_exchange() -> Option<Vec<Exchange>> {
                 name: format!("{}/{case}", folder.file_name().unwrap().to_string_lossy()),
                 provider: envelope["provider"].as_str().unwrap().to_owned(),
                 api: envelope["api"].as_str().unwrap().to_owned(),
+                path: envelope["request"]["path"].as_str().unwrap_or_default().to_owned(),
                 request: envelope["request"]["body"].clone(),
                 status: response["status"].as_u64().unwrap().try_into().unwrap(),
                 headers: headers.map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect(),

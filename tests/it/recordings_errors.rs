@@ -68,7 +68,12 @@ const WITHHELD: [&str; 3] =
     ["anthropic/stream-refusal-claude-fable-5", "gemini/blocked-gemini-1_5-flash", "openrouter/chat-content-filter-gpt-4_1"];
 
 fn wire(x: &Exchange) -> Wire {
-    if x.provider == "anthropic" { Wire::Anthropic } else { Wire::OpenaiChat }
+    match (x.provider.as_str(), x.api.as_str()) {
+        ("anthropic", _) => Wire::Anthropic,
+        ("antigravity", _) => Wire::Antigravity,
+        (_, "gemini") => Wire::Gemini,
+        _ => Wire::OpenaiChat,
+    }
 }
 
 fn read(x: &Exchange) -> Option<ProviderError> {

@@ -6,7 +6,6 @@
 //! goes back unchanged, to its own origin alone. Tool names are shortened as on the first wire, so that a tool has one
 //! name wherever it goes.
 
-mod arguments;
 mod block;
 mod claude;
 mod count;

@@ -3,6 +3,7 @@
 use super::anthropic;
 use super::facts::Facts;
 use super::rule::{Row, Ruling, first, says, word};
+use super::rules::counts_days;
 use super::vendor::Vendor;
 use crate::model::{Class, Scope};
 use crate::wire::wait;
@@ -64,7 +65,7 @@ fn exhausted(facts: &Facts) -> Ruling {
     if none_on_this_plan(facts) {
         return (Class::Quota, Scope::Model);
     }
-    if facts.is_called(&["quota_exhausted"]) || daily || delay {
+    if facts.is_called(&["quota_exhausted"]) || daily || delay || counts_days(facts) {
         return (Class::Quota, scope);
     }
     match facts.status {

@@ -167,10 +167,15 @@ pub fn overflows(facts: &Facts) -> bool {
         || both("prompt token count", "exceeds the limit")
 }
 
-/// Too many requests: in a minute, in a day, for everybody, or one that is too big by itself.
-fn too_many(facts: &Facts) -> Option<Ruling> {
+/// Whether the message speaks of a day's, a week's or a plan's allowance.
+pub fn counts_days(facts: &Facts) -> bool {
     const LONG: [&str; 9] =
         ["per day", "(rpd)", "(tpd)", "per-day", "daily", "subscription rate limits", "usage limit", "weekly", "monthly"];
+    LONG.iter().any(|sign| facts.says(sign))
+}
+
+/// Too many requests: in a minute, in a day, for everybody, or one that is too big by itself.
+fn too_many(facts: &Facts) -> Option<Ruling> {
     const MONEY: [&str; 5] =
         ["insufficient balance", "insufficient credits", "billing hard limit", "exceeded your current quota", "credit balance is too low"];
     if facts.status != 429 && !facts.is_called(LIMITS) {
@@ -183,7 +188,7 @@ fn too_many(facts: &Facts) -> Option<Ruling> {
     if facts.said.starts_with("request too large") {
         return Some((ContextTooLong, Request));
     }
-    if LONG.iter().any(|sign| facts.says(sign)) {
+    if counts_days(facts) {
         return Some((Quota, Key));
     }
     if MONEY.iter().any(|sign| facts.says(sign)) {

@@ -76,6 +76,8 @@ impl Vendor {
         match wire {
             Wire::OpenaiChat => Self::Unknown,
             Wire::Anthropic => Self::Anthropic,
+            Wire::Gemini => Self::Google,
+            Wire::Antigravity => Self::Antigravity,
         }
     }
 
