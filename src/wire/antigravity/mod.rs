@@ -53,7 +53,8 @@ impl Encode for Encoder {
         let mut object = Object::resume(&mut tail);
         let id = request_id(&session, request, &inner);
         let project = self.inner.dialect().project.as_deref();
-        let fields = [("project", project), ("userAgent", Some(USER_AGENT)), ("requestType", Some("agent")), ("requestId", Some(id.as_str()))];
+        let fields =
+            [("project", project), ("userAgent", Some(USER_AGENT)), ("requestType", Some("agent")), ("requestId", Some(id.as_str()))];
         for (name, value) in fields {
             if !own.contains_key(name) {
                 object.maybe(name, value.as_ref());
@@ -103,11 +104,8 @@ pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
     if !request.tools.is_empty() {
         losses.push(Loss::new("tools", "the service counts no tools"));
     }
-    let bare = Request {
-        model: request.model.clone(),
-        messages: request.messages.iter().skip(system).cloned().collect(),
-        ..Request::default()
-    };
+    let bare =
+        Request { model: request.model.clone(), messages: request.messages.iter().skip(system).cloned().collect(), ..Request::default() };
     let inner = gemini::Encoder::at(Door::Antigravity, dialect.clone()).body(&bare, Purpose::Count, &[], &mut losses);
     let mut body = vec![Bytes::from(format!(r#"{{"request":{{"model":{},"#, json!(format!("models/{}", model(request)))))];
     body.extend(inner.into_iter().enumerate().map(|(n, segment)| if n == 0 { segment.slice(1..) } else { segment }));
