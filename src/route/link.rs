@@ -41,7 +41,7 @@ impl Link {
     pub(super) fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
         // The encoder keeps only bytes that it can make again, so one left by a panic is as good as new.
         let Speech { dialect, encoder } = &mut *self.speech.lock().unwrap_or_else(PoisonError::into_inner);
-        let encoded = encoder.encode(&quirk::prepare(dialect, request));
+        let encoded = encoder.encode(&quirk::prepare(self.provider.wire(), dialect, request));
         (encoded, ReplyFilter::of(dialect, request))
     }
 

@@ -24,11 +24,14 @@
 pub mod anthropic;
 pub mod classify;
 mod codec;
+mod fields;
 pub mod ids;
 mod json_out;
 mod lenient;
+mod marks;
 pub mod names;
 pub mod openai_chat;
+mod placement;
 mod prefix;
 pub mod quirk;
 mod rope;
@@ -65,6 +68,8 @@ pub enum KeyStyle {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `api-key: KEY`.
+    ApiKey,
 }
 
 impl Wire {
@@ -102,9 +107,9 @@ impl Wire {
     }
 
     /// A decoder for the reply to a request in this dialect.
-    fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
+    fn decoder(self, dialect: &Dialect) -> Box<dyn Decode> {
         match self {
-            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::new(dialect)),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
         }
     }

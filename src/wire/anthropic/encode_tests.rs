@@ -1,7 +1,6 @@
 //! Requests as bytes: order, roles, what is never sent, thinking, cache marks, and the same bytes turn after turn.
 
 use super::*;
-use crate::model::request::CacheMark;
 use crate::model::{ImageSource, Origin, Part, ResponseFormat, ToolCall, ToolChoice, ToolResult};
 use crate::wire::{Wire, encode};
 use proptest::prelude::*;

@@ -7,6 +7,7 @@
 //! name wherever it goes.
 
 mod arguments;
+mod betas;
 mod block;
 mod claude;
 mod count;
