@@ -5,7 +5,7 @@
 //! chain stands a tail: every other provider that the user has credentials for, best tier first, and a server on this
 //! machine last, so that one key of any provider is enough for every workload.
 
-use super::build::{Catalog, LOCAL, Model, Provider};
+use super::build::{Catalog, Endpoint, LOCAL, Model, Provider};
 use super::format::{Capability, OptIn, WireId};
 use super::link::Link;
 use super::workload::Workload;
@@ -103,6 +103,8 @@ pub enum Why {
     OptInMissing,
     PaidSkipped,
     NoKey,
+    /// Where it is, only the user knows.
+    NoAddress,
     NoServer,
 }
 
@@ -116,6 +118,7 @@ impl Why {
             Self::OptInMissing => "opt_in_missing",
             Self::PaidSkipped => "paid_skipped",
             Self::NoKey => "no_key",
+            Self::NoAddress => "no_address",
             Self::NoServer => "no_server",
         }
     }
@@ -138,6 +141,10 @@ impl fmt::Display for Closed {
             Why::NoKey => match provider.api_key_env.as_slice() {
                 [one] => write!(f, "{one} is not set"),
                 names => write!(f, "none of {} is set", names.join(", ")),
+            },
+            Why::NoAddress => match &provider.endpoint {
+                Endpoint::Variable(name) => write!(f, "{name} is not set"),
+                Endpoint::Url(_) | Endpoint::Loopback => f.write_str("it has no address"),
             },
             Why::NoServer => f.write_str("no model server answers on this machine"),
         }
@@ -256,6 +263,7 @@ impl Link {
             Usable::LoginNotBuilt => Some(Why::LoginNotBuilt),
             Usable::NoKey => Some(Why::NoKey),
             Usable::NoServer => Some(Why::NoServer),
+            Usable::Yes if matches!(self.provider.endpoint, Endpoint::Variable(_)) => Some(Why::NoAddress),
             Usable::Yes if self.provider.opt_in == Some(OptIn::Required) => Some(Why::OptInMissing),
             Usable::Yes if paid && terms.paid == Paid::Skipped => Some(Why::PaidSkipped),
             Usable::Yes => None,

@@ -17,9 +17,9 @@ pub enum Effort {
     Two,
     /// `"reasoning":{"effort":"high"}`.
     Object,
-    /// `"thinking":{"type":"enabled"}`.
+    /// `"thinking":{"type":"enabled"}` and the efforts `high` and `max`.
     Switch,
-    /// The switch, a ladder of its own words, and past thinking kept.
+    /// The same with `low` too, and past thinking kept.
     Zai,
     /// Arguments of the model's chat template.
     Template,
@@ -39,7 +39,7 @@ pub(super) const TWO: Quirk =
 pub(super) const OBJECT: Quirk =
     quirk("effort-object", "sends `\"reasoning\":{\"effort\":...}` instead of `reasoning_effort` (OpenRouter)", |d| d.effort = Effort::Object);
 pub(super) const SWITCH: Quirk =
-    quirk("effort-switch", "sends `\"thinking\":{\"type\":\"enabled\"}` or `disabled` (DeepSeek)", |d| d.effort = Effort::Switch);
+    quirk("effort-switch", "sends `thinking` with its type, and the efforts high and max (DeepSeek)", |d| d.effort = Effort::Switch);
 pub(super) const ZAI: Quirk = quirk(
     "effort-zai",
     "sends `thinking` with its type, past thinking kept, and the efforts low, high and max (Z.AI)",
@@ -101,7 +101,6 @@ impl Level {
 const NEAREST: &str = "the server knows fewer words for it; the nearest was sent";
 const NO_FIELD: &str = "this model takes none";
 const NO_WORD: &str = "not a word that this server knows for it";
-const ONLY_WHETHER: &str = "the server can be told whether to think, not how much";
 
 impl Effort {
     /// Spells `word` for a model.
@@ -113,10 +112,8 @@ impl Effort {
             return Spelled { fields: Vec::new(), loss: Some(if self == Self::Never { NO_FIELD } else { NO_WORD }) };
         };
         let on = level != Level::None;
-        let switch = json!({"type": if on { "enabled" } else { "disabled" }});
         let exactly = |sent: &str| (sent != word).then_some(NEAREST);
         let field = |sent: &'static str| Spelled { fields: vec![("reasoning_effort", sent.into())], loss: exactly(sent) };
-        let whether = (level > Level::None).then_some(ONLY_WHETHER);
         match self {
             Self::Field => Spelled::default(),
             Self::Three => field(level.of_three()),
@@ -125,8 +122,11 @@ impl Effort {
                 let sent = if level == Level::Max { "xhigh" } else { word };
                 Spelled { fields: vec![("reasoning", json!({"effort": sent}))], loss: exactly(sent) }
             }
-            Self::Switch => Spelled { fields: vec![("thinking", switch)], loss: whether },
-            Self::Zai if !on => Spelled { fields: vec![("thinking", switch)], loss: None },
+            Self::Switch | Self::Zai if !on => Spelled { fields: vec![("thinking", json!({"type": "disabled"}))], loss: None },
+            Self::Switch => {
+                let sent = if level > Level::High { "max" } else { "high" };
+                Spelled { fields: vec![("thinking", json!({"type": "enabled"})), ("reasoning_effort", sent.into())], loss: exactly(sent) }
+            }
             Self::Zai => {
                 let sent = match level {
                     Level::None | Level::Minimal | Level::Low => "low",
@@ -197,7 +197,8 @@ mod tests {
             (Effort::Two, "none", json!({"reasoning_effort": "none"}), false),
             (Effort::Object, "low", json!({"reasoning": {"effort": "low"}}), false),
             (Effort::Object, "max", json!({"reasoning": {"effort": "xhigh"}}), true),
-            (Effort::Switch, "high", json!({"thinking": {"type": "enabled"}}), true),
+            (Effort::Switch, "high", json!({"thinking": {"type": "enabled"}, "reasoning_effort": "high"}), false),
+            (Effort::Switch, "low", json!({"thinking": {"type": "enabled"}, "reasoning_effort": "high"}), true),
             (Effort::Switch, "none", json!({"thinking": {"type": "disabled"}}), false),
             (Effort::Zai, "max", json!({"thinking": {"type": "enabled", "clear_thinking": false}, "reasoning_effort": "max"}), false),
             (Effort::Zai, "medium", json!({"thinking": {"type": "enabled", "clear_thinking": false}, "reasoning_effort": "high"}), true),
