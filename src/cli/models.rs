@@ -79,7 +79,9 @@ fn list(app: &App, means: &Means<'_>, only: Option<&str>, json: bool, out: &mut 
         let way = app.catalog.on(provider, "");
         let state = match (means.why_closed(&way), &provider.endpoint) {
             (Some(why), _) => Closed { way, why }.to_string(),
-            (None, Endpoint::Url(url)) if provider.api_key_env.is_empty() => format!("{}: needs no key, if it answers at {url}", provider.id),
+            (None, Endpoint::Url(url)) if provider.api_key_env.is_empty() => {
+                format!("{}: needs no key, if it answers at {url}", provider.id)
+            }
             (None, _) => format!("{}: ready", provider.id),
         };
         print::line(out, &state)?;

@@ -17,8 +17,9 @@ use crate::model::{Block, CacheMark, History, Message, Part, Request, Role};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// No model stores less than 1,024 tokens, and no text has more than one for three bytes: less is not worth a mark.
-const LEAST_BYTES: usize = 3 * 1_024;
+/// No model stores less than 1,024 tokens, and no text has more tokens than bytes. Many store only more than that, which
+/// costs nothing: a mark in front of too little is passed over.
+const LEAST_BYTES: usize = 1_024;
 
 /// The request with marks, where the dialect has them and the request brings none.
 pub fn prepare<'a>(wire: Wire, dialect: &Dialect, request: Cow<'a, Request>) -> Cow<'a, Request> {
@@ -120,7 +121,12 @@ mod tests {
 
     fn request(messages: Vec<Message>) -> Request {
         let tool = ToolSpec { name: "f".into(), description: "d".repeat(LEAST_BYTES), parameters: serde_json::json!({}) };
-        Request { model: "claude-sonnet-4-5".into(), messages: messages.into_iter().collect(), tools: vec![tool].into(), ..Request::default() }
+        Request {
+            model: "claude-sonnet-4-5".into(),
+            messages: messages.into_iter().collect(),
+            tools: vec![tool].into(),
+            ..Request::default()
+        }
     }
 
     fn placed(request: &Request) -> Vec<(usize, usize)> {

@@ -174,13 +174,20 @@ fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
         assert_eq!((request.header("anthropic-version"), request.header("authorization")), (Some("2023-06-01"), None));
     }
     let asked: Vec<Request> = requests.iter().map(|r| decode_request(&r.body).unwrap()).collect();
+    let control = r#","cache_control":{"type":"ephemeral"}"#;
+    let unmarked: Vec<String> = requests.iter().map(|r| String::from_utf8(r.body.clone()).unwrap().replace(control, "")).collect();
+    for request in &asked {
+        let marks: Vec<usize> = request.cache_marks.iter().map(|mark| mark.message).collect();
+        assert!(marks.len() <= 4 && marks[0] == 0 && marks.ends_with(&[request.messages.len() - 1]), "{marks:?}");
+    }
     for (n, pair) in asked.windows(2).enumerate() {
+        let newest = pair[0].messages.len() - 1;
+        assert!(pair[1].cache_marks.iter().any(|mark| mark.message == newest), "what request {n} stored is looked for");
         let (earlier, later): (Vec<_>, Vec<_>) = (pair[0].messages.iter().collect(), pair[1].messages.iter().collect());
         assert_eq!(later[..earlier.len()], earlier[..], "request {n} is the beginning of the next");
         // Everything up to the end of the last message, which was still open.
-        let common = requests[n].body.windows(3).rposition(|w| w == b"}]}").unwrap();
-        let end = String::from_utf8_lossy(&requests[n].body).rfind("}]}],\"max_tokens\"").unwrap_or(common);
-        assert_eq!(requests[n].body[..end], requests[n + 1].body[..end], "byte for byte");
+        let end = unmarked[n].rfind("}]}],\"max_tokens\"").unwrap();
+        assert_eq!(unmarked[n][..end], unmarked[n + 1][..end], "byte for byte, but for the marks");
     }
     let thought = String::from_utf8(requests[TURNS - 1].body.clone()).unwrap();
     assert!(thought.contains(r#"{"type":"thinking","thinking":"what first?","signature":"Proof+/1="}"#), "{thought}");

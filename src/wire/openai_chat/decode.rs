@@ -35,6 +35,8 @@ pub struct ReplyDecoder {
     calls: OpenCalls,
     details: Details,
     usage: Usage,
+    /// llama.cpp's own counts, where they are complete.
+    timed: Option<Usage>,
     finish: Option<String>,
     native_finish: Option<String>,
     /// The body carried a whole message, which ends by itself.
@@ -161,7 +163,7 @@ impl ReplyDecoder {
             }
         }
         if let Some(timings) = chunk.timings {
-            self.usage_of(usage::timings(timings), out);
+            self.timings(usage::timings(timings), out);
         }
         if let Some(usage) = chunk.usage.or_else(|| chunk.x_groq.and_then(groq_usage)) {
             self.usage(usage, out);
@@ -313,9 +315,20 @@ impl ReplyDecoder {
         }
     }
 
+    /// Counts that tell what came from the cache are the better ones; those that do not leave it out.
+    fn timings(&mut self, timed: Usage, out: &mut Vec<StreamEvent>) {
+        self.timed = Some(timed).filter(|timed| timed.cache_read.is_some());
+        if self.timed.is_some() || self.usage.input.is_none() {
+            self.usage_of(timed, out);
+        }
+    }
+
     fn usage_of(&mut self, later: Usage, out: &mut Vec<StreamEvent>) {
         let mut usage = self.usage;
         usage.replace_with(&later);
+        if let Some(timed) = &self.timed {
+            usage.replace_with(timed);
+        }
         if usage != self.usage {
             self.usage = usage;
             out.push(StreamEvent::Usage { usage });
@@ -425,3 +438,7 @@ fn groq_usage(raw: &RawValue) -> Option<&RawValue> {
 #[cfg(test)]
 #[path = "decode_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "vendor_tests.rs"]
+mod vendor_tests;

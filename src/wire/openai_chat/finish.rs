@@ -20,7 +20,14 @@ pub fn read(word: &str) -> Finish {
         "stop_sequence" => Stop::StopSequence,
         "length" | "max_tokens" | "max_output_tokens" | "model_length" => Stop::MaxTokens,
         "tool_calls" | "function_call" | "tool_use" | "tool_call" => Stop::ToolUse,
-        "content_filter" | "content_filtered" | "safety" | "sensitive" | "prohibited_content" | "recitation" | "blocklist" | "spii"
+        "content_filter"
+        | "content_filtered"
+        | "safety"
+        | "sensitive"
+        | "prohibited_content"
+        | "recitation"
+        | "blocklist"
+        | "spii"
         | "guardrail_intervened" => Stop::ContentFilter,
         "refusal" => Stop::Refusal,
         "pause" | "pause_turn" => Stop::Pause,

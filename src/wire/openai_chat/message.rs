@@ -9,7 +9,9 @@ use crate::wire::json_out::Object;
 use crate::wire::marks::Spots;
 use crate::wire::names::wire_name;
 use crate::wire::quirk::stand_in_signatures::{self, STAND_IN};
-use crate::wire::quirk::{AfterResults, CallSignatures, Dialect, LateSystem, MissingContent, ReasoningBack, ResultName, assistant_after_tools};
+use crate::wire::quirk::{
+    AfterResults, CallSignatures, Dialect, LateSystem, MissingContent, ReasoningBack, ResultName, assistant_after_tools,
+};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

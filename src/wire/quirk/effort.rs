@@ -37,21 +37,24 @@ pub(super) const THREE: Quirk =
 pub(super) const TWO: Quirk =
     quirk("effort-on-off", "knows the efforts high and none (Mistral); the nearer is sent", |d| d.effort = Effort::Two);
 pub(super) const OBJECT: Quirk =
-    quirk("effort-object", "sends `\"reasoning\":{\"effort\":...}` instead of `reasoning_effort` (OpenRouter)", |d| d.effort = Effort::Object);
+    quirk("effort-object", "sends `\"reasoning\":{\"effort\":...}` instead of `reasoning_effort` (OpenRouter)", |d| {
+        d.effort = Effort::Object
+    });
 pub(super) const SWITCH: Quirk =
     quirk("effort-switch", "sends `thinking` with its type, and the efforts high and max (DeepSeek)", |d| d.effort = Effort::Switch);
-pub(super) const ZAI: Quirk = quirk(
-    "effort-zai",
-    "sends `thinking` with its type, past thinking kept, and the efforts low, high and max (Z.AI)",
-    |d| d.effort = Effort::Zai,
-);
+pub(super) const ZAI: Quirk =
+    quirk("effort-zai", "sends `thinking` with its type, past thinking kept, and the efforts low, high and max (Z.AI)", |d| {
+        d.effort = Effort::Zai
+    });
 pub(super) const TEMPLATE: Quirk = quirk(
     "effort-template",
     "sends `\"chat_template_kwargs\":{\"enable_thinking\":...}` (models of Qwen and others on llama.cpp and vLLM)",
     |d| d.effort = Effort::Template,
 );
 pub(super) const GROK: Quirk =
-    quirk("effort-grok", "sends the efforts that each Grok takes, and none to those that refuse the field (xAI)", |d| d.effort = Effort::Grok);
+    quirk("effort-grok", "sends the efforts that each Grok takes, and none to those that refuse the field (xAI)", |d| {
+        d.effort = Effort::Grok
+    });
 pub(super) const NEVER: Quirk = quirk("no-effort", "never sends an effort", |d| d.effort = Effort::Never);
 
 /// What is written for an effort, and what of it is lost.

@@ -95,7 +95,9 @@ mod tests {
     use serde_json::json;
 
     fn refusal(words: &str) -> Vec<u8> {
-        json!({"error": {"message": "m", "type": "invalid_request_error", "code": CODE, "failed_generation": words}}).to_string().into_bytes()
+        json!({"error": {"message": "m", "type": "invalid_request_error", "code": CODE, "failed_generation": words}})
+            .to_string()
+            .into_bytes()
     }
 
     #[test]
@@ -109,7 +111,14 @@ mod tests {
         ] {
             assert_eq!(read(&refusal(words)), Some(FailedCall { name: "f".into(), args: "{\"a\": 1}".into() }), "{words}");
         }
-        for words in ["", "I think so", "{\"name\": \"f\", \"arguments\": {\"a\"", "{\"name\": \"f\", \"arguments\": [1]}", "<function=f>{\"a\"</function>", "<function={}</function>"] {
+        for words in [
+            "",
+            "I think so",
+            "{\"name\": \"f\", \"arguments\": {\"a\"",
+            "{\"name\": \"f\", \"arguments\": [1]}",
+            "<function=f>{\"a\"</function>",
+            "<function={}</function>",
+        ] {
             assert_eq!(read(&refusal(words)), None, "{words}");
         }
         assert_eq!(read(br#"{"error":{"code":"other","failed_generation":"{\"name\":\"f\",\"arguments\":{}}"}}"#), None);

@@ -1,9 +1,7 @@
 //! What each quirk changes of a body, by small literals; and that no combination of them makes a body wrong.
 
 use super::*;
-use crate::model::{
-    Block, CacheMark, ImageSource, Message, Part, ResponseFormat, Role, ToolCall, ToolResult, ToolSpec,
-};
+use crate::model::{Block, CacheMark, ImageSource, Message, Part, ResponseFormat, Role, ToolCall, ToolResult, ToolSpec};
 use crate::wire::Encoder;
 use proptest::prelude::*;
 use serde_json::json;

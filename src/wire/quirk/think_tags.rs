@@ -163,7 +163,8 @@ mod tests {
             ("  plain", "", "  plain"),
             ("<thi", "", "<thi"),
         ] {
-            let want: Vec<_> = [(true, thought), (false, said)].into_iter().filter(|(_, t)| !t.is_empty()).map(|(k, t)| (k, t.to_owned())).collect();
+            let want: Vec<_> =
+                [(true, thought), (false, said)].into_iter().filter(|(_, t)| !t.is_empty()).map(|(k, t)| (k, t.to_owned())).collect();
             assert_eq!(filtered(&[text]), want, "{text:?}");
         }
     }
