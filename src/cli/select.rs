@@ -194,7 +194,7 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
-    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(Box::new(HttpProvider::new(endpoint))), account, price))
 }
 
 /// The codec of a link: its own wire's, or that of its provider where this build has only that one.

@@ -19,7 +19,7 @@ use crate::wire::{Dialect, Encoded, Wire};
 /// The ways to reach a model.
 #[derive(Debug)]
 pub enum Provider {
-    Http(HttpProvider),
+    Http(Box<HttpProvider>),
     Scripted(Scripted),
 }
 

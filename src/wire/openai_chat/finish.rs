@@ -31,9 +31,8 @@ pub fn read(word: &str) -> Finish {
         | "guardrail_intervened" => Stop::ContentFilter,
         "refusal" => Stop::Refusal,
         "pause" | "pause_turn" => Stop::Pause,
-        "error" | "network_error" | "abort" | "cancelled" => return Finish::Failed,
-        // Google's: the model wrote a call that is none; the next try may go right.
-        "malformed_function_call" | "unexpected_tool_call" => return Finish::Failed,
+        // The last two are Google's: the model wrote a call that is none; the next try may go right.
+        "error" | "network_error" | "abort" | "cancelled" | "malformed_function_call" | "unexpected_tool_call" => return Finish::Failed,
         "insufficient_system_resource" | "engine_overloaded" => return Finish::Exhausted,
         "model_context_window_exceeded" => return Finish::WindowFull,
         _ => Stop::Unknown,

@@ -150,7 +150,9 @@ impl<'a> Writer<'a> {
         let (form, base) = (self.content, self.base);
         let mut ends = Vec::new();
         self.write(role, |o| ends = content(o, parts, form));
-        ends.iter_mut().for_each(|end| *end += base);
+        for end in &mut ends {
+            *end += base;
+        }
         ends
     }
 
@@ -183,12 +185,11 @@ impl<'a> Writer<'a> {
                     if late {
                         self.lose(at, n, "a system message inside the conversation, which this server does not take; sent as the user's");
                     }
-                    match (parts.last_mut(), self.content) {
-                        (Some(Piece::Text(all)), Content::Strings) => all.to_mut().push_str(text),
-                        _ => {
-                            parts.push(Piece::Text(text.into()));
-                            blocks.push(n);
-                        }
+                    if let (Some(Piece::Text(all)), Content::Strings) = (parts.last_mut(), self.content) {
+                        all.to_mut().push_str(text);
+                    } else {
+                        parts.push(Piece::Text(text.into()));
+                        blocks.push(n);
                     }
                 }
                 other => self.lose(at, n, format!("{} cannot stand here on this wire", other.kind())),

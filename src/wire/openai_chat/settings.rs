@@ -123,16 +123,14 @@ fn sampling(fields: &mut Fields<'_, '_>, request: &Request, dialect: &Dialect) {
             None => {}
         }
     }
-    if !request.stop.is_empty() {
-        let most = dialect.stops.most();
-        if !taken("stop") {
-            fields.lose("stop", "this model takes none");
-        } else {
-            if request.stop.len() > most {
-                fields.lose("stop", &format!("the server takes {most} at most; the first were sent"));
-            }
-            fields.set("stop", &request.stop.iter().take(most).collect::<Vec<_>>());
+    let most = dialect.stops.most();
+    if !request.stop.is_empty() && !taken("stop") {
+        fields.lose("stop", "this model takes none");
+    } else if !request.stop.is_empty() {
+        if request.stop.len() > most {
+            fields.lose("stop", &format!("the server takes {most} at most; the first were sent"));
         }
+        fields.set("stop", &request.stop.iter().take(most).collect::<Vec<_>>());
     }
     if let Some(seed) = &request.seed {
         fields.set(dialect.seed.name(), seed);

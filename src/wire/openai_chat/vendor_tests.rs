@@ -9,12 +9,14 @@ fn read(quirks: &[&str], body: &str) -> Reply {
     let (mut out, mut all) = (Vec::new(), Accumulator::default());
     decoder.feed(body.as_bytes(), &mut out);
     decoder.finish(&mut out);
-    out.iter().for_each(|event| all.push(event));
+    for event in &out {
+        all.push(event);
+    }
     all.finish()
 }
 
 fn chunks(choices: &[&str]) -> String {
-    choices.iter().map(|choice| format!("data: {{\"id\":\"r\",\"choices\":[{choice}]}}\n\n")).collect()
+    choices.iter().fold(String::new(), |all, choice| all + "data: {\"id\":\"r\",\"choices\":[" + choice + "]}\n\n")
 }
 
 fn stream(deltas: &[&str], finish: &str) -> Reply {

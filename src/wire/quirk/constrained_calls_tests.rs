@@ -191,7 +191,9 @@ fn a_prepared_request_and_its_filter_belong_together() {
             filter.push(event, &mut out);
         }
         let mut all = Accumulator::default();
-        out.iter().for_each(|event| all.push(event));
+        for event in &out {
+            all.push(event);
+        }
         all.finish().message.joined_text()
     };
     let asked = request(vec![Message::user("hi")]);

@@ -38,13 +38,13 @@ pub(super) const TWO: Quirk =
     quirk("effort-on-off", "knows the efforts high and none (Mistral); the nearer is sent", |d| d.effort = Effort::Two);
 pub(super) const OBJECT: Quirk =
     quirk("effort-object", "sends `\"reasoning\":{\"effort\":...}` instead of `reasoning_effort` (OpenRouter)", |d| {
-        d.effort = Effort::Object
+        d.effort = Effort::Object;
     });
 pub(super) const SWITCH: Quirk =
     quirk("effort-switch", "sends `thinking` with its type, and the efforts high and max (DeepSeek)", |d| d.effort = Effort::Switch);
 pub(super) const ZAI: Quirk =
     quirk("effort-zai", "sends `thinking` with its type, past thinking kept, and the efforts low, high and max (Z.AI)", |d| {
-        d.effort = Effort::Zai
+        d.effort = Effort::Zai;
     });
 pub(super) const TEMPLATE: Quirk = quirk(
     "effort-template",
@@ -53,7 +53,7 @@ pub(super) const TEMPLATE: Quirk = quirk(
 );
 pub(super) const GROK: Quirk =
     quirk("effort-grok", "sends the efforts that each Grok takes, and none to those that refuse the field (xAI)", |d| {
-        d.effort = Effort::Grok
+        d.effort = Effort::Grok;
     });
 pub(super) const NEVER: Quirk = quirk("no-effort", "never sends an effort", |d| d.effort = Effort::Never);
 

@@ -306,7 +306,9 @@ impl ReplyFilter {
             Some(tags) => {
                 let mut untagged = Vec::new();
                 tags.push(event, &mut untagged);
-                untagged.into_iter().for_each(|event| self.calls.push(event, out));
+                for event in untagged {
+                    self.calls.push(event, out);
+                }
             }
         }
         if let Some(window) = &mut self.window {

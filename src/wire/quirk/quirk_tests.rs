@@ -280,9 +280,13 @@ fn no_key_twice(json: &str) {
     if let Ok(Keys(all)) = serde_json::from_str::<Keys>(json) {
         let distinct: BTreeSet<&String> = all.iter().map(|(key, _)| key).collect();
         assert_eq!(distinct.len(), all.len(), "a key stands twice in {json}");
-        all.iter().for_each(|(_, value)| no_key_twice(value.get()));
+        for (_, value) in &all {
+            no_key_twice(value.get());
+        }
     } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) {
-        items.into_iter().for_each(|item| no_key_twice(item.get()));
+        for item in items {
+            no_key_twice(item.get());
+        }
     }
 }
 

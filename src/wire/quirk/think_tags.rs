@@ -140,7 +140,9 @@ mod tests {
         filter.push(StreamEvent::BlockEnd { ix: 0 }, &mut out);
         filter.push(StreamEvent::End { stop: Stop::End, reason: None }, &mut out);
         let mut reply = Accumulator::default();
-        out.iter().for_each(|event| reply.push(event));
+        for event in &out {
+            reply.push(event);
+        }
         let blocks = reply.finish().message.blocks.into_iter();
         blocks
             .map(|block| match block {
