@@ -37,6 +37,12 @@ impl History {
         Arc::make_mut(&mut self.messages).push(Arc::new(message));
     }
 
+    /// A message that another history holds too. Two histories of one line must not get the same one at the same place
+    /// behind different ones: [`Self::grew_from`] would not tell them apart.
+    pub(crate) fn push_shared(&mut self, message: Arc<Message>) {
+        Arc::make_mut(&mut self.messages).push(message);
+    }
+
     /// Puts this in the place of the system messages at the beginning. The conversation stays as it is.
     pub fn set_system(&mut self, message: Message) {
         let said = self.messages.iter().skip_while(|m| m.role == Role::System).cloned();
