@@ -100,3 +100,45 @@ impl Link {
         cost_usd(self.price.as_ref(), usage)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BlockKind, Delta, Message, Stop, StreamEvent, ToolSpec};
+    use crate::provider::{Endpoint, HttpProvider, Timeouts};
+    use crate::wire::Wire;
+    use std::time::Duration;
+
+    fn link(quirks: &[&str]) -> Link {
+        let wait = Duration::from_secs(1);
+        let endpoint = Endpoint {
+            provider: "p".into(),
+            wire: Wire::OpenaiChat,
+            base_url: "http://127.0.0.1:9".into(),
+            headers: Vec::new(),
+            key: None,
+            dialect: Dialect::from_quirks(quirks).unwrap(),
+            timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
+        };
+        Link::new("p/m".into(), "m".into(), Provider::Http(Box::new(HttpProvider::new(endpoint))), None, None)
+    }
+
+    #[test]
+    fn a_reply_is_read_back_in_the_words_of_the_request_that_was_asked() {
+        let tool = ToolSpec { name: "look".into(), description: String::new(), parameters: serde_json::json!({"type": "object"}) };
+        let request = Request { messages: [Message::user("hi")].into_iter().collect(), tools: vec![tool].into(), ..Request::default() };
+        for lacks in [vec![], vec![Kind::Image]] {
+            let (encoded, mut filter) = link(&["constrained-calls"]).lacking(lacks).encode(&request);
+            assert!(String::from_utf8(encoded.to_vec()).unwrap().contains("json_schema"));
+            let mut out = Vec::new();
+            for event in [
+                StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text },
+                StreamEvent::Delta { ix: 0, delta: Delta::Text { text: r#"{"tool": "look", "arguments": {}}"#.into() } },
+                StreamEvent::End { stop: Stop::End, reason: None },
+            ] {
+                filter.push(event, &mut out);
+            }
+            assert!(out.iter().any(|e| matches!(e, StreamEvent::BlockStart { kind: BlockKind::ToolCall { .. }, .. })), "{out:?}");
+        }
+    }
+}

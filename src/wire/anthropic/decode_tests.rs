@@ -156,11 +156,17 @@ fn stop_reasons_of_all_kinds() {
         ("max_tokens", Stop::MaxTokens),
         ("stop_sequence", Stop::StopSequence),
         ("pause_turn", Stop::Pause),
+        ("compaction", Stop::Pause),
         ("refusal", Stop::Refusal),
         ("model_context_window_exceeded", Stop::MaxTokens),
         ("sensitive", Stop::ContentFilter),
         ("martian", Stop::Unknown),
         ("tool_use", Stop::Unknown),
+        // From servers that translate from the other wire.
+        ("stop", Stop::End),
+        ("length", Stop::MaxTokens),
+        ("content_filter", Stop::ContentFilter),
+        ("tool_calls", Stop::Unknown),
     ] {
         let r = reply(&blocks(&[TEXT], word));
         assert_eq!((r.stop, r.reason.as_deref(), r.complete), (stop, Some(word), true));
@@ -244,6 +250,8 @@ fn ids_that_are_missing_or_taken_are_made_and_always_the_same() {
 fn arguments_in_the_start_count_where_no_pieces_come() {
     let seeded = r#"{"type":"tool_use","id":"a","name":"f","input":{"x": 1.0}}"#;
     assert_eq!(calls(&reply(&blocks(&[(seeded, &[])], "tool_use"))), [("a", "f", "{\"x\": 1.0}")]);
+    let string = r#"{"type":"tool_use","id":"a","name":"f","input":"{\"x\": 1.0}"}"#;
+    assert_eq!(calls(&reply(&blocks(&[(string, &[])], "tool_use"))), [("a", "f", "{\"x\": 1.0}")], "a string of JSON");
     let pieces: &[&str] = &[r#"{"type":"input_json_delta","partial_json":"{\"y\":2}"}"#];
     assert_eq!(calls(&reply(&blocks(&[(seeded, pieces)], "tool_use"))), [("a", "f", "{\"y\":2}")]);
 }

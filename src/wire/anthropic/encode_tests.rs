@@ -200,6 +200,31 @@ fn thinking_goes_back_byte_for_byte_and_only_to_its_own_origin() {
 }
 
 #[test]
+fn a_paused_reply_goes_back_as_it_came_and_the_rest_joins_it() {
+    let searched = r#"{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query": "x"}}"#;
+    let found = r#"{"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[{"encrypted_content":"E+/="}]}"#;
+    let opaque = |raw: &str| Block::Opaque { wire: "anthropic".into(), raw: raw.into() };
+    let thought = || Block::Thinking { text: "t".into(), signature: Some("s".into()), redacted: false };
+    let model = "claude-sonnet-4-5";
+    let by = |blocks| Message { origin: Some(origin(model)), ..Message::new(Role::Assistant, blocks) };
+    let mut request = Request {
+        model: model.into(),
+        reasoning_effort: Some("low".into()),
+        ..ask(vec![Message::user("u"), by(vec![thought(), opaque(searched), opaque(found)])])
+    };
+    let mut encoder = Encoder::new(Dialect::default().to_target(origin(model)));
+    let mut sent = |request: &Request| String::from_utf8(crate::wire::codec::Encode::encode(&mut encoder, request).to_vec()).unwrap();
+    let thinking = r#"{"type":"thinking","thinking":"t","signature":"s"}"#;
+    let paused = format!(r#"{{"role":"assistant","content":[{thinking},{searched},{found}"#);
+    let first = sent(&request);
+    assert!(first.contains(&format!("{paused}]}}],")) && first.contains(r#""type":"enabled""#), "{first}");
+    request.messages.push(by(vec![thought(), said("done")]));
+    request.messages.push(Message::user("more"));
+    let second = sent(&request);
+    assert!(second.contains(&format!(r#"{paused},{thinking},{{"type":"text","text":"done"}}]}}"#)), "one message: {second}");
+}
+
+#[test]
 fn a_message_never_ends_in_thinking() {
     let proof = |text: &str| Block::Thinking { text: text.into(), signature: Some("s".into()), redacted: false };
     let sent = |blocks| thinking("claude-sonnet-5", "claude-sonnet-5", blocks, None);
