@@ -219,6 +219,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_shown_as_the_wire_or_the_dialect_wants() {
+        let shown = |quirks: &[&str]| {
+            let dialect = Dialect::from_quirks(quirks).unwrap();
+            dialect.key.unwrap_or(Wire::Anthropic.key_style())
+        };
+        assert_eq!(shown(&[]), KeyStyle::XApiKey);
+        assert_eq!((shown(&["api-key-header"]), shown(&["bearer-key"])), (KeyStyle::ApiKey, KeyStyle::Bearer));
+    }
+
+    #[test]
     fn loopback_is_told_by_the_host_not_by_the_text() {
         for yes in ["http://127.0.0.1:8080/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.9.9.9/"] {
             assert!(is_loopback(yes), "{yes}");

@@ -155,6 +155,15 @@ fn an_end_that_is_a_failure_is_one() {
 }
 
 #[test]
+fn an_error_behind_its_own_field_is_one() {
+    let said = r#"error: {"code":400,"message":"the request exceeds the available context size","type":"invalid_request_error"}"#;
+    for body in [format!("{said}\n\ndata: [DONE]\n\n"), chunks(&[r#"{"delta":{"content":"a"}}"#]) + said + "\n\n"] {
+        let r = read(&[], &body);
+        assert_eq!(r.error.map(|e| e.class), Some(Class::ContextTooLong), "{body}");
+    }
+}
+
+#[test]
 fn a_refused_call_that_is_whole_is_a_call_where_the_dialect_says_so() {
     let refusal = r#"{"error":{"message":"m","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"{\"name\": \"f\", \"arguments\": {\"odd\": 1}}","status_code":400}}"#;
     let in_stream = chunks(&[r#"{"delta":{"reasoning":"t"}}"#]) + "event: error\ndata: " + refusal + "\n\n";

@@ -6,6 +6,7 @@
 
 mod api_key_header;
 pub mod assistant_after_tools;
+mod bearer_key;
 pub mod bound_output;
 pub mod cache_marks;
 mod cache_prompt;
@@ -156,6 +157,7 @@ pub struct Quirk {
 /// All of them, in the order of the documentation.
 pub const ALL: &[Quirk] = &[
     api_key_header::QUIRK,
+    bearer_key::QUIRK,
     max_tokens::QUIRK,
     bound_output::QUIRK,
     no_stream_options::QUIRK,
