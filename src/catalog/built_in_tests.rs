@@ -140,6 +140,7 @@ fn every_provider_says_how_it_is_reached() {
         "claude_code",
         "deepseek",
         "gemini",
+        "gemini_openai",
         "groq",
         "llamacpp",
         "lmstudio",
@@ -161,9 +162,11 @@ fn every_provider_says_how_it_is_reached() {
         let at_home = ["local", "ollama", "llamacpp", "lmstudio", "vllm"].contains(&p.id.as_str());
         assert_eq!(p.api_key_env.is_empty(), p.login.is_some() || at_home, "{}", p.id);
         assert_ne!(p.billing, Billing::Unknown, "{}", p.id);
-        // What runs at home, and Azure's deployments, have the names that their owner gave them.
+        // What runs at home, and Azure's deployments, have the names that their owner gave them; Google's other flavour is
+        // asked for by name.
+        let unnamed = at_home || ["azure", "gemini_openai"].contains(&p.id.as_str());
         let default = p.default_model.as_deref().map(|id| catalog.model(id).unwrap().provider.as_str());
-        assert_eq!(default, (!at_home && p.id != "azure").then_some(p.id.as_str()));
+        assert_eq!(default, (!unnamed).then_some(p.id.as_str()));
         for (name, value) in &p.headers {
             assert_eq!((name.as_str(), value.as_str()), ("X-Title", "pup"), "{}: only pup's own name is shown", p.id);
         }

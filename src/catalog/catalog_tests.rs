@@ -92,15 +92,15 @@ fn a_model_is_found_by_id_or_by_provider_and_any_name() {
     let home = Home::new();
     insta::assert_snapshot!(home.shown(&catalog.resolve("gpt-4o-minni").unwrap_err()), @r#"
     usage: there is no model `gpt-4o-minni`
-    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
+    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("grok/llama-3.3-70b-versatile").unwrap_err()), @r#"
     usage: there is no provider `grok`
-    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
+    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("openai/").unwrap_err()), @r#"
     usage: there is no model `openai/`
-    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
+    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
 }
 

@@ -58,6 +58,7 @@ impl Endpoint {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
             KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
             KeyStyle::ApiKey => ("api-key", key.secret().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.secret().to_owned()),
         });
         let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
         for (name, value) in asked {

@@ -26,6 +26,7 @@ mod quirks;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_gemini;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

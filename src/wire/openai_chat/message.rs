@@ -8,9 +8,9 @@ use crate::wire::Ids;
 use crate::wire::json_out::Object;
 use crate::wire::marks::Spots;
 use crate::wire::names::wire_name;
-use crate::wire::quirk::stand_in_signatures::{self, STAND_IN};
 use crate::wire::quirk::{
     AfterResults, CallSignatures, Dialect, LateSystem, MissingContent, ReasoningBack, ResultName, assistant_after_tools,
+    stand_in_signatures,
 };
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -273,7 +273,7 @@ impl<'a> Writer<'a> {
         let thinks_in_parts = self.dialect.reasoning_back == ReasoningBack::Parts && !thinking.is_empty();
         let null = self.dialect.missing_content == MissingContent::Null || calls.is_empty();
         let ids = self.dialect.ids;
-        let stand_in = self.stands_in(home, &calls);
+        let stand_in = self.stand_in(home, &calls);
         let end = self.write("assistant", |o| {
             if thinks_in_parts {
                 thinking_parts(o, &thinking, &text);
@@ -289,7 +289,7 @@ impl<'a> Writer<'a> {
             }
             if !calls.is_empty() {
                 o.list("tool_calls", calls.iter().enumerate(), |out, (n, c)| {
-                    let signature = c.signature.as_deref().filter(|_| home).or((n == 0 && stand_in).then_some(STAND_IN));
+                    let signature = c.signature.as_deref().filter(|_| home).or(stand_in.filter(|_| n == 0));
                     call(out, c, ids, signature);
                 });
             }
@@ -301,13 +301,11 @@ impl<'a> Writer<'a> {
         self.open.beginning = calls.is_empty().then_some(end);
     }
 
-    /// Whether the first call gets a signature that says there is none.
-    fn stands_in(&self, home: bool, calls: &[&ToolCall]) -> bool {
+    /// The signature that says there is none, for the first call of a message that has none of its own.
+    fn stand_in(&self, home: bool, calls: &[&ToolCall]) -> Option<&'static str> {
         let signed = home && calls.iter().any(|c| c.signature.is_some());
-        let target = self.dialect.target.as_ref();
-        !signed
-            && self.dialect.call_signatures == CallSignatures::StandIn
-            && target.is_some_and(|target| stand_in_signatures::wanted_by(&target.model))
+        let wanted = !signed && self.dialect.call_signatures == CallSignatures::StandIn;
+        self.dialect.target.as_ref().filter(|_| wanted).and_then(|target| stand_in_signatures::stand_in(&target.model))
     }
 
     fn result(&mut self, at: usize, n: usize, result: &ToolResult) {

@@ -104,6 +104,8 @@ pub struct Dialect {
     pub default_output: Option<u64>,
     /// The model's window in tokens, if it is known.
     pub window: Option<u64>,
+    /// The account's project, for a service that wants it named in each request.
+    pub project: Option<String>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
     /// without this, to nobody.
     pub target: Option<Origin>,

@@ -1,5 +1,6 @@
 //! Tool schemas in simpler words: local references written out, and without the keywords that a server does not take.
 
+use crate::wire::refs::Refs;
 use serde_json::{Map, Value, json};
 
 /// How deep references and nested types are followed.
@@ -31,21 +32,19 @@ pub enum Constants {
 
 /// The schema as `rules` want it.
 pub fn simplified(schema: &Value, rules: &Rules) -> Value {
-    let none = Map::new();
-    let defs = ["$defs", "definitions"].iter().find_map(|k| schema.get(*k)?.as_object()).unwrap_or(&none);
-    simplify(schema, defs, DEPTH, rules)
+    simplify(schema, Refs::of(schema), DEPTH, rules)
 }
 
-fn simplify(schema: &Value, defs: &Map<String, Value>, depth: usize, rules: &Rules) -> Value {
+fn simplify(schema: &Value, refs: Refs<'_>, depth: usize, rules: &Rules) -> Value {
     let Value::Object(map) = schema else { return schema.clone() };
     if depth == 0 {
         return json!({});
     }
-    if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
+    if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
         // A reference that leads nowhere constrains nothing.
-        return defs.get(name).map_or_else(|| json!({}), |target| simplify(target, defs, depth - 1, rules));
+        return refs.get(reference).map_or_else(|| json!({}), |target| simplify(target, refs, depth - 1, rules));
     }
-    let inner = |value: &Value| simplify(value, defs, depth - 1, rules);
+    let inner = |value: &Value| simplify(value, refs, depth - 1, rules);
     let mut out = Map::new();
     for (key, value) in map {
         if matches!(key.as_str(), "$defs" | "definitions") || rules.without.contains(&key.as_str()) {
