@@ -266,7 +266,13 @@ fn a_whole_message_is_a_reply_however_it_is_labelled() {
         assert_eq!((r.usage.input, r.usage.cache_read, r.usage.output), (Some(3), Some(2), Some(4)));
     }
     assert!(!reply(body.split_at(300).0).complete, "cut");
-    assert!(!reply(r#"{"id":"x","type":"message","content":"text"}"#).complete);
+    assert!(!reply(r#"{"id":"x","type":"message","content":7}"#).complete);
+}
+
+#[test]
+fn content_may_be_one_text_without_a_list() {
+    let r = reply(r#"{"id":"m","type":"message","role":"assistant","content":"a \"b\"","stop_reason":"end_turn"}"#);
+    assert_eq!((r.message.joined_text().as_str(), r.stop, r.complete), ("a \"b\"", Stop::End, true));
 }
 
 #[test]
