@@ -32,6 +32,8 @@ pub enum Usable {
     Yes,
     /// None of its key variables is set.
     NoKey,
+    /// The provider has refused every key that there is for it.
+    KeysDisabled,
     /// It wants a login that this build cannot make.
     LoginNotBuilt,
     /// It is a server on this machine, and does not answer.
@@ -105,6 +107,7 @@ pub enum Why {
     NoKey,
     /// Where it is, only the user knows.
     NoAddress,
+    KeysDisabled,
     NoServer,
 }
 
@@ -119,6 +122,7 @@ impl Why {
             Self::PaidSkipped => "paid_skipped",
             Self::NoKey => "no_key",
             Self::NoAddress => "no_address",
+            Self::KeysDisabled => "keys_disabled",
             Self::NoServer => "no_server",
         }
     }
@@ -146,6 +150,7 @@ impl fmt::Display for Closed {
                 Endpoint::Variable(name) => write!(f, "{name} is not set"),
                 Endpoint::Url(_) | Endpoint::Loopback => f.write_str("it has no address"),
             },
+            Why::KeysDisabled => write!(f, "it refused every key that there is (pup auth status {})", provider.id),
             Why::NoServer => f.write_str("no model server answers on this machine"),
         }
     }
@@ -262,6 +267,7 @@ impl Link {
         match (terms.usable)(&self.provider) {
             Usable::LoginNotBuilt => Some(Why::LoginNotBuilt),
             Usable::NoKey => Some(Why::NoKey),
+            Usable::KeysDisabled => Some(Why::KeysDisabled),
             Usable::NoServer => Some(Why::NoServer),
             Usable::Yes if matches!(self.provider.endpoint, Endpoint::Variable(_)) => Some(Why::NoAddress),
             Usable::Yes if self.provider.opt_in == Some(OptIn::Required) => Some(Why::OptInMissing),

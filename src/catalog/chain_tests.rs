@@ -32,7 +32,7 @@ impl User {
         Catalog::load(&Places { config: d.into(), state: d.into(), cache: d.into() }, None, &|_| None).unwrap()
     }
 
-    /// This build speaks Chat, Anthropic and Gemini and makes no logins.
+    /// This build speaks Chat and Anthropic and makes no logins.
     fn ask<T>(&self, question: impl FnOnce(&Catalog, &Terms<'_>) -> T) -> T {
         let usable = |p: &Provider| match p.login {
             _ if self.providers.contains(&p.id.as_str()) => Usable::Yes,
@@ -180,8 +180,8 @@ fn a_model_that_calls_no_tools_is_out_and_a_better_one_stands_in_for_a_default()
     let user = User::with(&[]).overlay(overlay);
     assert_eq!(user.open(Workload::Coding), ["best <- acme/best"]);
     assert_eq!(user.said(Workload::Coding, "talker"), ["acme: talker does not call tools"]);
-    let only = r#"{"providers": {"acme": {"wire": "claude-cli", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
-    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol claude-cli is not built yet"]);
+    let only = r#"{"providers": {"acme": {"wire": "codex-cli", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
+    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol codex-cli is not built yet"]);
 }
 
 #[test]

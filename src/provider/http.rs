@@ -2,11 +2,12 @@
 
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
-use crate::auth::Key;
+use crate::auth::{Key, Secret};
 use crate::base::text;
-use crate::model::ProviderError;
+use crate::model::{Class, ProviderError, Scope};
 use crate::wire::quirk::{FailedCalls, failed_calls};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use http::HeaderValue;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -51,14 +52,14 @@ impl Endpoint {
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win), the key, and what it `asked` for.
-    fn headers<'a>(&'a self, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
+    fn headers<'a>(&'a self, key: Option<&Secret>, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
-        let key = self.key.as_ref().map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
-            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
-            KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
-            KeyStyle::ApiKey => ("api-key", key.secret().to_owned()),
-            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.secret().to_owned()),
+        let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
+            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
+            KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::ApiKey => ("api-key", key.expose().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
         let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
         for (name, value) in asked {
@@ -76,13 +77,20 @@ impl Endpoint {
 /// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
 #[derive(Debug)]
 pub struct HttpProvider {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
 }
 
 impl HttpProvider {
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, client: Arc::default() }
+        Self { endpoint: Box::new(endpoint), client: Arc::default() }
+    }
+
+    /// The same provider entered with another key, over the same connections.
+    #[must_use]
+    pub fn with_key(&self, key: Option<Key>) -> Self {
+        let endpoint = Endpoint { key, ..Endpoint::clone(&self.endpoint) };
+        Self { endpoint: Box::new(endpoint), client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -91,12 +99,19 @@ impl HttpProvider {
 
     /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+        let key = match &self.endpoint.key {
+            Some(key) => Some(secret(key).await?),
+            None => None,
+        };
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
         let (segments, sent) = Segments::new(encoded.body.iter().cloned());
         let body = reqwest::Body::wrap(segments);
         let mut request =
             client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in self.endpoint.headers(&encoded.headers) {
+        for (name, value) in self.endpoint.headers(key.as_ref(), &encoded.headers) {
+            let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
+            // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
+            value.set_sensitive(true);
             request = request.header(name, value);
         }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
@@ -116,12 +131,26 @@ impl HttpProvider {
             let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
-        let Endpoint { wire, dialect, timeouts, .. } = &self.endpoint;
+        let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
         let Refusal { status, headers, body } = refusal(response).await;
         if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
             return Ok(Exchange::new(Source::Whole(Some(body.into())), Decoder::new(*wire, dialect), *timeouts));
         }
         Err(wire::classify(*wire, status, &headers, &body))
+    }
+}
+
+/// The key's value. Where the keyring has it, that is asked on a thread of its own: it may wait for a person.
+async fn secret(key: &Key) -> Result<Secret, ProviderError> {
+    if let Some(secret) = key.at_hand() {
+        return Ok(secret.clone());
+    }
+    let asked = key.clone();
+    let found = tokio::task::spawn_blocking(move || asked.secret().cloned()).await;
+    match found {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(failure)) => Err(ProviderError::new(Class::Auth, Scope::Key, failure.message)),
+        Err(_) => Err(ProviderError::new(Class::Auth, Scope::Key, format!("{} could not be fetched", key.label()))),
     }
 }
 
@@ -216,7 +245,7 @@ mod tests {
         };
         let asked = [("anthropic-beta", "two".to_owned()), ("anthropic-beta", "three".to_owned()), ("x-other", "o".to_owned())];
         let want = [("Anthropic-Beta", "one,two,three"), ("anthropic-version", "2030"), ("x-other", "o")];
-        assert_eq!(endpoint.headers(&asked), want.map(|(n, v)| (n, v.to_owned())));
+        assert_eq!(endpoint.headers(None, &asked), want.map(|(n, v)| (n, v.to_owned())));
     }
 
     #[test]
