@@ -6,6 +6,7 @@
 use super::claude::{Claude, Thinks};
 use super::thinking::Thinking;
 use crate::model::Request;
+use crate::wire::definitions;
 use serde_json::Value;
 
 const HEADER: &str = "anthropic-beta";
@@ -17,7 +18,7 @@ pub const EXTENSION: &str = "betas";
 pub fn headers(request: &Request, thinking: &Thinking) -> Vec<(&'static str, String)> {
     let own = request.extensions.get(super::NAME).and_then(|own| own.get(EXTENSION)?.as_array());
     let mut names: Vec<&str> = own.into_iter().flatten().filter_map(Value::as_str).filter(|name| is_token(name)).collect();
-    let between_calls = thinking.is_on() && (!request.tools.is_empty() || !super::tools::whole(request).is_empty());
+    let between_calls = thinking.is_on() && (!request.tools.is_empty() || !definitions::whole(request, super::NAME).is_empty());
     let asks = Claude::of(&request.model).is_some_and(|claude| claude.thinks() == Thinks::Budget && claude.interleaves());
     if between_calls && asks && !names.contains(&INTERLEAVED) {
         names.push(INTERLEAVED);

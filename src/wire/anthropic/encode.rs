@@ -12,6 +12,7 @@ use super::tools;
 use crate::model::{Block, CacheMark, History, Loss, Message, Request, Role, ToolSpec};
 use crate::wire::Encoded;
 use crate::wire::codec::Encode;
+use crate::wire::definitions;
 use crate::wire::json_out::Object;
 use crate::wire::marks::{self, MAX_MARKS, Piece, Spots};
 use crate::wire::prefix::Prefix;
@@ -92,7 +93,7 @@ impl Encoder {
     }
 
     fn head(&mut self, request: &Request, system: usize, losses: &mut Vec<Loss>) -> Bytes {
-        let whole = tools::whole(request);
+        let whole = definitions::whole(request, super::NAME);
         if let Some(head) = &self.head
             && head.model == request.model
             && Arc::ptr_eq(&head.tools, &request.tools)
@@ -106,7 +107,7 @@ impl Encoder {
         let mut spots = Vec::new();
         let mut object = Object::begin(&mut out);
         object.field("model", &request.model);
-        tools::write(&mut object, &request.tools, whole);
+        definitions::write(&mut object, &request.tools, whole, tools::write);
         let kept: Vec<Arc<Message>> = request.messages.iter().take(system).cloned().collect();
         if kept.iter().flat_map(|m| &m.blocks).any(is_prompt) {
             let field = object.key("system");
@@ -132,7 +133,7 @@ impl Encoder {
 
     /// Where marks go, counted from the body's beginning, and their bytes.
     fn marks(&self, request: &Request, system: usize, head_len: usize, losses: &mut Vec<Loss>) -> Vec<Piece> {
-        let whole_tools = tools::whole(request).iter().filter(|t| t.get("cache_control").is_some()).count();
+        let whole_tools = definitions::whole(request, super::NAME).iter().filter(|t| t.get("cache_control").is_some()).count();
         let find = |mark: &CacheMark| match mark.message.checked_sub(system) {
             None => marks::spot(self.head.as_ref()?.spots.get(mark.message)?, mark.block),
             Some(at) => marks::spot(&self.prefix.behind(at)?.spots, mark.block).map(|spot| head_len + spot),

@@ -3,8 +3,8 @@
 use super::betas;
 use super::claude::{Claude, MAX_DEFAULT_OUTPUT, Sampling};
 use super::thinking::{self, Thinking};
-use super::tools;
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
+use crate::wire::definitions;
 use crate::wire::fields::Fields;
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
@@ -60,7 +60,8 @@ pub fn write(o: &mut Object<'_>, request: &Request, dialect: &Dialect, thinking:
 }
 
 /// Fields that only the request itself sets, present or not.
-const RESERVED: &[&str] = &["model", "system", "messages", "max_tokens", "stream", "output_config", tools::EXTENSION, betas::EXTENSION];
+const RESERVED: &[&str] =
+    &["model", "system", "messages", "max_tokens", "stream", "output_config", definitions::EXTENSION, betas::EXTENSION];
 
 /// The effort and the form of the answer, beside what the caller put there itself.
 fn output_config(fields: &mut Fields<'_, '_>, request: &Request, thinking: &Thinking) {
@@ -87,7 +88,7 @@ fn output_config(fields: &mut Fields<'_, '_>, request: &Request, thinking: &Thin
 }
 
 fn tool_choice(fields: &mut Fields<'_, '_>, request: &Request) {
-    if request.tools.is_empty() && tools::whole(request).is_empty() {
+    if request.tools.is_empty() && definitions::whole(request, super::NAME).is_empty() {
         if request.tool_choice != ToolChoice::Auto {
             fields.lose("tool_choice", "there are no tools to choose from");
         }
@@ -186,7 +187,7 @@ fn extensions(fields: &mut Fields<'_, '_>, request: &Request, only: &[&str]) {
             let at = || format!("extensions.{wire}.{name}");
             if wire != super::NAME {
                 fields.lose(at(), "a field of another wire");
-            } else if (matches!(name.as_str(), tools::EXTENSION | betas::EXTENSION) && value.is_array())
+            } else if (matches!(name.as_str(), definitions::EXTENSION | betas::EXTENSION) && value.is_array())
                 || (name == "output_config" && value.is_object())
             {
                 // Written where they belong, beside the request's own.

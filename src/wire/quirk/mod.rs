@@ -1,6 +1,6 @@
 //! How one provider's flavour of a wire differs. One oddity a file; a catalogue names them, and they compose.
 //!
-//! `docs/models.md` lists them all with who has them. Most change what is sent: the codec asks the [`Dialect`] where it
+//! `docs/quirks.md` lists them all with who has them. Most change what is sent: the codec asks the [`Dialect`] where it
 //! writes. Some change what a request is before it is encoded ([`prepare`]), or what a reply is after it is decoded
 //! ([`ReplyFilter`]).
 
@@ -10,6 +10,7 @@ mod bearer_key;
 pub mod bound_output;
 pub mod cache_marks;
 mod cache_prompt;
+pub mod chatgpt_backend;
 pub mod constrained_calls;
 mod effort;
 mod emit;
@@ -41,6 +42,7 @@ mod unsent;
 pub use assistant_after_tools::AfterResults;
 pub use bound_output::Unbounded;
 pub use cache_marks::Marks;
+pub use chatgpt_backend::Backend;
 pub use effort::Effort;
 pub use failed_calls::FailedCalls;
 pub use json_formats::Formats;
@@ -75,6 +77,7 @@ pub struct Dialect {
     pub missing_content: MissingContent,
     pub reasoning_back: ReasoningBack,
     pub calls: Calls,
+    pub backend: Backend,
     pub ids: Ids,
     pub effort: Effort,
     pub sampling: Sampling,
@@ -202,6 +205,7 @@ pub const ALL: &[Quirk] = &[
     failed_calls::QUIRK,
     thoughts_in_total::QUIRK,
     silent_overflow::QUIRK,
+    chatgpt_backend::QUIRK,
     CONSTRAINED_CALLS,
     TEXT_CALLS,
 ];
