@@ -15,8 +15,10 @@ const LONG_S: f64 = 300.0;
 /// An HTTP reply that is no success, or a success whose body is an error.
 pub fn classify(status: u16, headers: &Headers, body: &[u8]) -> ProviderError {
     let facts = Facts::read(body);
-    if let Some(inner) = facts.passed_on() {
-        return anthropic::classify(status, headers, inner.as_bytes());
+    match facts.inner() {
+        Some(Inner::Claude(error)) => return anthropic::classify(status, headers, error.as_bytes()),
+        Some(Inner::Google(error)) => return classify(status, headers, error.as_bytes()),
+        None => {}
     }
     let mut error = shared::http(status, headers, body);
     facts.refine(&mut error, headers);
@@ -26,8 +28,10 @@ pub fn classify(status: u16, headers: &Headers, body: &[u8]) -> ProviderError {
 /// An error inside a reply that began well.
 pub fn in_band(data: &[u8]) -> ProviderError {
     let facts = Facts::read(data);
-    if let Some(inner) = facts.passed_on() {
-        return anthropic::in_band(inner.as_bytes());
+    match facts.inner() {
+        Some(Inner::Claude(error)) => return anthropic::in_band(error.as_bytes()),
+        Some(Inner::Google(error)) => return in_band(error.as_bytes()),
+        None => {}
     }
     let mut error = shared::in_band(data);
     facts.refine(&mut error, &[]);
@@ -36,6 +40,12 @@ pub fn in_band(data: &[u8]) -> ProviderError {
 
 /// The error object of a body, wherever it stands.
 struct Facts(Value);
+
+/// An error that another one passes on.
+enum Inner<'a> {
+    Claude(&'a str),
+    Google(&'a str),
+}
 
 impl Facts {
     fn read(body: &[u8]) -> Self {
@@ -50,11 +60,12 @@ impl Facts {
         self.0.get("message").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Another vendor's whole error, as the text of this one's message.
-    fn passed_on(&self) -> Option<&str> {
+    /// A whole error, as the text of this one's message. It is shorter than the text around it, so this ends.
+    fn inner(&self) -> Option<Inner<'_>> {
         let message = self.message().trim();
         let inner: Value = serde_json::from_str(message).ok()?;
-        inner.get("error").filter(|e| e.is_object()).map(|_| message)
+        let error = inner.get(0).unwrap_or(&inner).get("error").filter(|e| e.is_object())?;
+        Some(if error.get("type").is_some() { Inner::Claude(message) } else { Inner::Google(message) })
     }
 
     fn details(&self) -> impl Iterator<Item = &Value> {
@@ -157,6 +168,17 @@ mod tests {
             ),
         ] {
             assert_eq!(verdict(status, &error), want, "{status} {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_inside_an_errors_message_is_the_one_that_counts() {
+        let inner = json!({"error": info("QUOTA_EXHAUSTED", &json!({"quotaResetDelay": "2h"}))});
+        for inner in [inner.clone(), json!([inner])] {
+            let outer = json!({"code": 429, "message": serde_json::to_string_pretty(&inner).unwrap(), "status": "Too Many Requests"});
+            assert_eq!(verdict(429, &outer), (Class::Quota, Scope::Key, Some(7200.0)));
+            let twice = json!({"message": json!({"error": outer}).to_string()});
+            assert_eq!(verdict(429, &twice), (Class::Quota, Scope::Key, Some(7200.0)));
         }
     }
 
