@@ -28,6 +28,8 @@ mod readme;
 mod recordings;
 mod recordings_anthropic;
 mod recordings_gemini;
+mod recordings_operations;
+mod recordings_responses;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]
