@@ -66,19 +66,19 @@ impl Endpoint {
 /// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
 #[derive(Debug)]
 pub struct HttpProvider {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
 }
 
 impl HttpProvider {
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, client: Arc::default() }
+        Self { endpoint: Box::new(endpoint), client: Arc::default() }
     }
 
     /// The same provider entered with another key, over the same connections.
     #[must_use]
     pub fn with_key(&self, key: Option<Key>) -> Self {
-        Self { endpoint: Endpoint { key, ..self.endpoint.clone() }, client: Arc::clone(&self.client) }
+        Self { endpoint: Box::new(Endpoint { key, ..Endpoint::clone(&self.endpoint) }), client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {

@@ -18,6 +18,7 @@ mod cuts;
 mod demo;
 mod doctor;
 mod faults;
+mod gemini;
 mod interrupt;
 mod journal;
 mod keys;
@@ -27,6 +28,8 @@ mod readme;
 mod recordings;
 mod recordings_anthropic;
 mod recordings_gemini;
+mod recordings_operations;
+mod recordings_responses;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

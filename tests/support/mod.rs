@@ -16,9 +16,11 @@ pub mod need;
 pub mod pty;
 pub mod reply;
 pub mod server;
+pub mod wire;
 
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
 pub use reply::{Cut, Framing, Reply};
 pub use server::{Request, Server};
+pub use wire::{Answer, End, WireServer};
