@@ -11,6 +11,7 @@ mod auth_terms;
 mod auth_way;
 mod config;
 mod debug;
+mod debug_classify;
 mod debug_tool;
 mod debug_wire;
 mod demo;

@@ -4,9 +4,10 @@ use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::oauth::{Bearer, Login};
 use crate::auth::{Access, Key, Secret};
-use crate::base::{net, text};
+use crate::base::{clock, net, text};
 use crate::model::{Class, ProviderError, Scope};
-use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use crate::wire::quirk::{FailedCalls, failed_calls};
+use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
 use http::{HeaderValue, StatusCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -51,31 +52,41 @@ impl Endpoint {
         format!("{base}{path}")
     }
 
-    /// What a request has besides its content: the wire's, the provider's (which win) and the key.
-    fn headers(&self, key: Option<&Secret>) -> Vec<(&str, String)> {
+    /// Who answers, for what its refusals mean, at this moment.
+    fn sender(&self) -> Sender {
+        Sender::new(self.wire, &self.provider).at(clock::unix_ms())
+    }
+
+    /// What a request has besides its content: the wire's, the provider's (which win), the key, and what it `asked` for.
+    fn headers<'a>(&'a self, key: Option<&Secret>, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
         let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
             KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::ApiKey => ("api-key", key.expose().to_owned()),
             KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
-        wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
+        let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
+        asked.iter().for_each(|(name, value)| add(&mut all, name, value));
+        all
     }
 
     /// The same with a login's token, and the headers that belong to it, in the place of a key.
-    fn headers_with<'a>(&'a self, bearer: &'a Bearer) -> Vec<(&'a str, String)> {
-        let mut all = self.headers(None);
-        for (name, value) in &bearer.headers {
-            match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
-                // A list of betas: each side has its own.
-                Some((_, list)) if name.ends_with("-beta") => *list = format!("{list},{value}"),
-                Some((_, slot)) => slot.clone_from(value),
-                None => all.push((name, value.clone())),
-            }
-        }
+    fn headers_with<'a>(&'a self, bearer: &'a Bearer, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
+        let mut all = self.headers(None, asked);
+        bearer.headers.iter().for_each(|(name, value)| add(&mut all, name, value));
         all.push(("authorization", format!("Bearer {}", bearer.token.expose())));
         all
+    }
+}
+
+/// What a provider always sends and what this request needs are both meant: such headers are lists.
+fn add<'a>(all: &mut Vec<(&'a str, String)>, name: &'a str, value: &str) {
+    match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        Some((_, have)) if !have.split(',').any(|item| item.trim() == value) => *have = format!("{have},{value}"),
+        Some(_) => {}
+        None => all.push((name, value.to_owned())),
     }
 }
 
@@ -113,17 +124,17 @@ impl HttpProvider {
             Access::Login(login) => login,
             Access::Key(key) => {
                 let secret = secret(key).await?;
-                return self.exchange(self.request(encoded, self.endpoint.headers(Some(&secret))).await?).await;
+                return self.exchange(self.request(encoded, self.endpoint.headers(Some(&secret), &encoded.headers)).await?).await;
             }
-            Access::Open => return self.exchange(self.request(encoded, self.endpoint.headers(None)).await?).await,
+            Access::Open => return self.exchange(self.request(encoded, self.endpoint.headers(None, &encoded.headers)).await?).await,
         };
         let url = self.endpoint.url(&encoded.path);
         let mut bearer = login.bearer(&url).await?;
-        let mut response = self.request(encoded, self.endpoint.headers_with(&bearer)).await?;
+        let mut response = self.request(encoded, self.endpoint.headers_with(&bearer, &encoded.headers)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             tracing::debug!(provider = self.endpoint.provider, "the token was refused; renewing the login");
             bearer = login.renewed(&bearer, &url).await?;
-            response = self.request(encoded, self.endpoint.headers_with(&bearer)).await?;
+            response = self.request(encoded, self.endpoint.headers_with(&bearer, &encoded.headers)).await?;
         }
         let failed = match self.exchange(response).await {
             Ok(exchange) => return Ok(exchange),
@@ -155,11 +166,16 @@ impl HttpProvider {
     }
 
     async fn exchange(&self, response: reqwest::Response) -> Result<Exchange, ProviderError> {
+        let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
+        let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
         if response.status().is_success() {
-            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
-            return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
+            return Ok(Exchange::new(Source::Http(response), decoder(), *timeouts));
         }
-        Err(refusal(self.endpoint.wire, response).await)
+        let Refusal { status, headers, body } = refusal(response).await;
+        if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
+            return Ok(Exchange::new(Source::Whole(Some(body.into())), decoder(), *timeouts));
+        }
+        Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
     }
 
     async fn request(&self, encoded: &Encoded, headers: Vec<(&str, String)>) -> Result<reqwest::Response, ProviderError> {
@@ -204,8 +220,15 @@ async fn secret(key: &Key) -> Result<Secret, ProviderError> {
     }
 }
 
-/// A reply with an error status, with as much of its body as arrives in time.
-async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
+/// A reply with an error status.
+struct Refusal {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// Reads as much of a refusal's body as arrives in time.
+async fn refusal(mut response: reqwest::Response) -> Refusal {
     let status = response.status().as_u16();
     let headers: Vec<(String, String)> =
         response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
@@ -220,7 +243,7 @@ async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
     };
     // Late or cut: the status and what came of the body still say enough.
     let _ = tokio::time::timeout(ERROR_TIME, read).await;
-    wire::classify(wire, status, &headers, &body)
+    Refusal { status, headers, body }
 }
 
 fn client(endpoint: &Endpoint) -> Result<reqwest::Client, ProviderError> {
@@ -236,4 +259,36 @@ pub(super) fn transport_error(error: &reqwest::Error) -> ProviderError {
     }
     let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
     ProviderError::network(format!("{what}{to}: {}", text::one_line(&net::causes(error), 200)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_wire_provider_and_request_are_one_set() {
+        let no_wait = Timeouts { connect: Duration::ZERO, first_byte: Duration::ZERO, idle: Duration::ZERO };
+        let endpoint = Endpoint {
+            provider: "p".into(),
+            wire: Wire::Anthropic,
+            base_url: "https://p".into(),
+            headers: vec![("Anthropic-Beta".into(), "one,two".into()), ("anthropic-version".into(), "2030".into())],
+            access: Access::Open,
+            dialect: Dialect::default(),
+            timeouts: no_wait,
+        };
+        let asked = [("anthropic-beta", "two".to_owned()), ("anthropic-beta", "three".to_owned()), ("x-other", "o".to_owned())];
+        let want = [("Anthropic-Beta", "one,two,three"), ("anthropic-version", "2030"), ("x-other", "o")];
+        assert_eq!(endpoint.headers(None, &asked), want.map(|(n, v)| (n, v.to_owned())));
+    }
+
+    #[test]
+    fn a_key_is_shown_as_the_wire_or_the_dialect_wants() {
+        let shown = |quirks: &[&str]| {
+            let dialect = Dialect::from_quirks(quirks).unwrap();
+            dialect.key.unwrap_or(Wire::Anthropic.key_style())
+        };
+        assert_eq!(shown(&[]), KeyStyle::XApiKey);
+        assert_eq!((shown(&["api-key-header"]), shown(&["bearer-key"])), (KeyStyle::ApiKey, KeyStyle::Bearer));
+    }
 }

@@ -3,8 +3,9 @@
 use super::grant::Grant;
 use super::trouble::{self, Trouble};
 use crate::base::redact::Redactor;
-use crate::base::{net, text};
+use crate::base::{clock, net, text};
 use crate::catalog::manifest::TokenBody;
+use crate::wire::wait;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde_json::{Map, Value};
@@ -175,7 +176,8 @@ impl Transport {
 pub const NOW: &str = "pup_now_ms";
 
 fn good(raw: &Raw) -> Result<Answer, Trouble> {
-    let now_ms = crate::wire::wait::now_ms(&raw.headers);
+    let ours = clock::unix_ms();
+    let now_ms = wait::Now::new(&raw.headers, Some(ours)).ms().unwrap_or(ours);
     match serde_json::from_slice::<Value>(&raw.body) {
         Ok(json @ Value::Object(_)) => Ok(Answer { json, now_ms }),
         // Google answers a revocation, and some servers a logout, with nothing at all.

@@ -1,6 +1,6 @@
 //! What can go wrong between pup and an authorisation server, and whether a new login is what helps.
 
-use crate::base::text;
+use crate::base::{clock, text};
 use crate::model::{Class, ProviderError, Scope};
 use crate::wire::{classify, wait};
 use serde_json::Value;
@@ -78,7 +78,7 @@ pub fn of_response(status: u16, headers: &[(String, String)], body: &[u8]) -> Tr
         _ if json.is_none() => Kind::Passing,
         _ => Kind::Refused,
     };
-    let own = wait::from_headers(headers).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let own = wait::retry_after(headers, wait::Now::new(headers, Some(clock::unix_ms()))).and_then(|s| Duration::try_from_secs_f64(s).ok());
     let retry_after = (status == 429).then(|| own.unwrap_or(WAIT.0).clamp(WAIT.0, WAIT.1));
     let said = match (said, &json) {
         (Some(said), _) => said,
