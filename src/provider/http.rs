@@ -68,14 +68,18 @@ impl Endpoint {
             KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
         let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
-        asked.iter().for_each(|(name, value)| add(&mut all, name, value));
+        for (name, value) in asked {
+            add(&mut all, name, value);
+        }
         all
     }
 
     /// The same with a login's token, and the headers that belong to it, in the place of a key.
     fn headers_with<'a>(&'a self, bearer: &'a Bearer, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
         let mut all = self.headers(None, asked);
-        bearer.headers.iter().for_each(|(name, value)| add(&mut all, name, value));
+        for (name, value) in &bearer.headers {
+            add(&mut all, name, value);
+        }
         all.push(("authorization", format!("Bearer {}", bearer.token.expose())));
         all
     }
