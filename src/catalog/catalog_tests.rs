@@ -65,7 +65,7 @@ impl Home {
 fn the_built_in_catalogue_loads_and_keeps_its_form() {
     let catalog = Home::new().load().unwrap();
     let tree = Node::parse(include_str!("../../models.json")).unwrap();
-    assert!(check::first_fault(&tree).is_none());
+    assert!(check::first_fault::<File>(&tree).is_none());
     for p in catalog.providers() {
         assert_eq!(p.endpoint == Endpoint::Loopback, p.id == "local");
         assert_eq!(matches!(p.endpoint, Endpoint::Variable(_)), p.id == "azure");

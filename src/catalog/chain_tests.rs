@@ -36,7 +36,7 @@ impl User {
     fn ask<T>(&self, question: impl FnOnce(&Catalog, &Terms<'_>) -> T) -> T {
         let usable = |p: &Provider| match p.login {
             _ if self.providers.contains(&p.id.as_str()) => Usable::Yes,
-            Some(_) => Usable::LoginNotBuilt,
+            Some(_) => Usable::NoLogin,
             None if p.is_local() => Usable::NoServer,
             None if p.api_key_env.is_empty() => Usable::Yes,
             None => Usable::NoKey,
@@ -81,7 +81,7 @@ fn with_nothing_every_link_is_out_and_says_why() {
     assert_eq!(user.said(Workload::Coding, "synthetic-GLM-4.7"), ["synthetic: none of SYN_API_KEY, SYNTHETIC_API_KEY is set"]);
     assert_eq!(
         user.said(Workload::Coding, "claude-code-claude-haiku-4-5-20251001"),
-        ["claude_code: its login is not built yet", "anthropic: ANTHROPIC_API_KEY is not set"]
+        ["claude_code: not logged in: pup auth login claude_code", "anthropic: ANTHROPIC_API_KEY is not set"]
     );
     assert_eq!(
         user.said(Workload::Coding, "chatgpt-gpt-5.2-codex"),
@@ -113,7 +113,7 @@ fn an_anthropic_key_serves_the_claude_code_links_in_their_places() {
     let coding = user.chain(Workload::Coding);
     let haiku = coding.iter().find(|l| l.id == "claude-code-claude-haiku-4-5-20251001").unwrap();
     assert_eq!(haiku.place, Place::Chain(6));
-    assert_eq!(user.said(Workload::Coding, &haiku.id), ["claude_code: its login is not built yet"]);
+    assert_eq!(user.said(Workload::Coding, &haiku.id), ["claude_code: not logged in: pup auth login claude_code"]);
     assert_eq!(user.open(Workload::Coding).last().unwrap(), "claude-sonnet-4-5-20250929 <- anthropic/claude-sonnet-4-5-20250929");
 }
 

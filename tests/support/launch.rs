@@ -255,6 +255,18 @@ impl Running {
         }
     }
 
+    /// Types a line into a stdin that was left open.
+    pub fn type_line(&mut self, text: &str) {
+        let pipe = self.held.as_mut().expect("a stdin that stays open");
+        pipe.write_all(format!("{text}\n").as_bytes()).expect("the program reads its input");
+        pipe.flush().expect("the program reads its input");
+    }
+
+    /// Ends such a stdin.
+    pub fn end_input(&mut self) {
+        self.held = None;
+    }
+
     /// Sends a signal to the program alone, not to its group.
     #[cfg(unix)]
     pub fn signal(&self, signal: rustix::process::Signal) {

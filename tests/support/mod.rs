@@ -8,6 +8,8 @@
 //! assert_eq!(server.finish().len(), 2);
 //! ```
 
+pub mod authority;
+pub mod browser;
 pub mod env;
 pub mod http;
 pub mod invariant;
@@ -18,6 +20,7 @@ pub mod reply;
 pub mod server;
 pub mod wire;
 
+pub use authority::Authority;
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
