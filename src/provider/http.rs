@@ -83,8 +83,7 @@ impl HttpProvider {
     /// The same provider entered with another key, over the same connections.
     #[must_use]
     pub fn with_key(&self, key: Option<Key>) -> Self {
-        let endpoint = Endpoint { key, ..Endpoint::clone(&self.endpoint) };
-        Self { endpoint: Box::new(endpoint), client: Arc::clone(&self.client) }
+        Self { endpoint: Box::new(Endpoint { key, ..Endpoint::clone(&self.endpoint) }), client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {

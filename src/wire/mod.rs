@@ -23,9 +23,12 @@
 
 pub mod anthropic;
 pub mod antigravity;
+#[cfg(test)]
+mod arbitrary;
 mod arguments;
 pub mod classify;
 mod codec;
+mod definitions;
 mod elements;
 pub mod gemini;
 pub mod ids;
@@ -35,6 +38,9 @@ mod lenient;
 pub mod limits;
 pub mod names;
 pub mod openai_chat;
+pub mod openai_embeddings;
+pub mod openai_models;
+pub mod openai_responses;
 mod pieces;
 mod prefix;
 pub mod quirk;
@@ -62,6 +68,9 @@ pub enum Wire {
     /// OpenAI's Chat Completions, and everything that calls itself compatible with it.
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    /// OpenAI's Responses.
+    #[serde(rename = "openai-responses")]
+    OpenaiResponses,
     /// Anthropic's Messages.
     #[serde(rename = "anthropic")]
     Anthropic,
@@ -86,12 +95,13 @@ pub enum KeyStyle {
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 4] = [Self::OpenaiChat, Self::Anthropic, Self::Gemini, Self::Antigravity];
+    pub const ALL: [Self; 5] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Antigravity];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => openai_chat::NAME,
+            Self::OpenaiResponses => openai_responses::NAME,
             Self::Anthropic => anthropic::NAME,
             Self::Gemini => gemini::NAME,
             Self::Antigravity => antigravity::NAME,
@@ -100,7 +110,7 @@ impl Wire {
 
     pub const fn key_style(self) -> KeyStyle {
         match self {
-            Self::OpenaiChat | Self::Antigravity => KeyStyle::Bearer,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Antigravity => KeyStyle::Bearer,
             Self::Anthropic => KeyStyle::XApiKey,
             Self::Gemini => KeyStyle::XGoogApiKey,
         }
@@ -109,7 +119,7 @@ impl Wire {
     /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenaiChat | Self::Gemini | Self::Antigravity => &[],
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini | Self::Antigravity => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
@@ -117,6 +127,7 @@ impl Wire {
     fn encoder(self, dialect: Dialect) -> Box<dyn Encode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),
+            Self::OpenaiResponses => Box::new(openai_responses::Encoder::new(dialect)),
             Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
             Self::Gemini => Box::new(gemini::Encoder::new(dialect)),
             Self::Antigravity => Box::new(antigravity::Encoder::new(dialect)),
@@ -127,6 +138,7 @@ impl Wire {
     fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
             Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),
         }
@@ -241,9 +253,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown wire `openai-chta`; known: openai-chat, anthropic, gemini, antigravity (did you mean `openai-chat`?)"
-        );
+        let known = "openai-chat, openai-responses, anthropic, gemini, antigravity";
+        assert_eq!(error.to_string(), format!("unknown wire `openai-chta`; known: {known} (did you mean `openai-chat`?)"));
     }
 }

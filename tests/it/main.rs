@@ -30,6 +30,8 @@ mod recordings;
 mod recordings_anthropic;
 mod recordings_errors;
 mod recordings_gemini;
+mod recordings_operations;
+mod recordings_responses;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

@@ -76,6 +76,7 @@ impl Vendor {
     const fn of_wire(wire: Wire) -> Self {
         match wire {
             Wire::OpenaiChat => Self::Unknown,
+            Wire::OpenaiResponses => Self::OpenAi,
             Wire::Anthropic => Self::Anthropic,
             Wire::Gemini => Self::Google,
             Wire::Antigravity => Self::Antigravity,

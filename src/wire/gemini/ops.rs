@@ -4,11 +4,11 @@ use super::encode::Encoder;
 use super::path::{self, Method};
 use super::settings::Purpose;
 use super::usage::WireUsage;
-use crate::base::text;
 use crate::model::{EmbedRequest, Embeddings, Listed, ProviderError, Request};
 use crate::wire::classify;
 use crate::wire::json_out::Object;
 use crate::wire::lenient::{Count, Text};
+use crate::wire::pieces;
 use crate::wire::quirk::Dialect;
 use crate::wire::{Encoded, Wire};
 use bytes::Bytes;
@@ -112,14 +112,8 @@ pub fn decode_models(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
     Ok(listed.collect())
 }
 
-/// A body that is something else than it should be, or an error under a good status.
 fn other(body: &[u8], what: &str) -> ProviderError {
-    let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some());
-    if is_error {
-        return classify::in_band_of(Wire::Gemini.into(), body);
-    }
-    let head = text::one_line(&text::strip_controls(&String::from_utf8_lossy(body)), 160);
-    ProviderError::network(format!("the reply is not {what}: {head}"))
+    pieces::other(body, what, |body| classify::in_band_of(Wire::Gemini.into(), body))
 }
 
 #[cfg(test)]
