@@ -28,6 +28,7 @@ mod recordings_anthropic;
 mod recordings_gemini;
 mod recordings_operations;
 mod recordings_responses;
+mod responses;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

@@ -15,10 +15,11 @@ pub mod launch;
 pub mod need;
 pub mod pty;
 pub mod reply;
+pub mod responses;
 pub mod server;
 
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
-pub use reply::{Cut, Framing, Reply};
+pub use reply::{Api, Cut, Framing, Reply};
 pub use server::{Request, Server};

@@ -1,12 +1,13 @@
-//! A scripted OpenAI Chat server on 127.0.0.1 that records each request and fails the test when one breaks an invariant.
+//! A scripted OpenAI server on 127.0.0.1 that records each request and fails the test when one breaks an invariant.
 //!
-//! It answers `POST */chat/completions` from a script (one reply a request) or from a closure over the request; a closure
+//! It answers `POST */chat/completions` and `POST */responses` from a script (one reply a request) or from a closure over the request; a closure
 //! that looks only at [`Request::turn`] gives a retried request the answer that it would have had. `GET */models` lists
 //! one model. Anything else is 404 and recorded under [`Server::others`].
 
 use super::http::{self, BodyWriter, Framing, RawRequest};
 use super::invariant;
-use super::reply::{Ask, Cut, End, Reply};
+use super::reply::{Api, Ask, Cut, End, Reply};
+use super::responses;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
@@ -38,18 +39,31 @@ impl Request {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
+    pub fn api(&self) -> Api {
+        api(&self.path).unwrap_or(Api::Chat)
+    }
+
+    /// Its messages, or its items.
     pub fn messages(&self) -> &[Value] {
-        self.body["messages"].as_array().map_or(&[], Vec::as_slice)
+        let key = match self.api() {
+            Api::Chat => "messages",
+            Api::Responses => "input",
+        };
+        self.body[key].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// How many tool results it holds: where in its task the client stands, whatever was retried on the way.
     pub fn turn(&self) -> usize {
-        self.messages().iter().filter(|m| m["role"] == "tool").count()
+        self.results().len()
     }
 
     /// The texts of its tool results, in order.
     pub fn results(&self) -> Vec<String> {
-        self.messages().iter().filter(|m| m["role"] == "tool").map(|m| text_of(&m["content"])).collect()
+        let text = |m: &Value| match self.api() {
+            Api::Chat => (m["role"] == "tool").then(|| text_of(&m["content"])),
+            Api::Responses => (m["type"] == "function_call_output").then(|| text_of(&m["output"])),
+        };
+        self.messages().iter().filter_map(text).collect()
     }
 
     /// The text of the last message.
@@ -59,7 +73,8 @@ impl Request {
 
     /// The names of the tools that it offers.
     pub fn tools(&self) -> Vec<&str> {
-        self.body["tools"].as_array().into_iter().flatten().filter_map(|t| t["function"]["name"].as_str()).collect()
+        let tools = self.body["tools"].as_array().into_iter().flatten();
+        tools.filter_map(|t| t["function"]["name"].as_str().or(t["name"].as_str())).collect()
     }
 }
 
@@ -69,6 +84,16 @@ pub fn assert_stable_prefix(requests: &[Request]) {
     for pair in requests.windows(2) {
         let broken = invariant::prefix_break(&pair[0].raw, &pair[1].raw);
         assert!(broken.is_none(), "request {} does not continue the one before it: {}", pair[1].number, broken.unwrap_or_default());
+    }
+}
+
+/// What a path asks for, if it asks for an answer.
+fn api(path: &str) -> Option<Api> {
+    let path = path.split('?').next().unwrap_or_default();
+    match () {
+        () if path.ends_with("/chat/completions") => Some(Api::Chat),
+        () if path.ends_with("/responses") => Some(Api::Responses),
+        () => None,
     }
 }
 
@@ -340,7 +365,7 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Resul
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some(raw) = http::read_request(&mut reader)? {
         let last = raw.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let next = if raw.method == "POST" && raw.path.split('?').next().is_some_and(|p| p.ends_with("/chat/completions")) {
+        let next = if raw.method == "POST" && api(&raw.path).is_some() {
             let (request, reply) = take(raw, connection, shared);
             let number = request.number;
             answer(&mut stream, &request, &reply, shared).inspect_err(|_| {
@@ -362,7 +387,7 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Resul
     Ok(())
 }
 
-const NO_ASK: Ask<'static> = Ask { model: MODEL, stream: false, usage: false, turn: 0 };
+const NO_ASK: Ask<'static> = Ask { api: Api::Chat, model: MODEL, stream: false, usage: false, turn: 0 };
 
 fn other(raw: &RawRequest) -> Reply {
     if raw.method == "GET" && raw.path.ends_with("/models") {
@@ -382,7 +407,10 @@ fn take(raw: RawRequest, connection: usize, shared: &Shared) -> (Request, Reply)
         Value::Null
     });
     if !body.is_null() {
-        wrong.extend(invariant::broken(&body));
+        wrong.extend(match api(&raw.path) {
+            Some(Api::Responses) => responses::broken(&body),
+            Some(Api::Chat) | None => invariant::broken(&body),
+        });
     }
     if !raw.header("content-type").is_some_and(|v| v.starts_with("application/json")) {
         wrong.push("its content-type is not application/json".to_owned());
@@ -416,6 +444,7 @@ fn choose(source: &mut Source, request: &Request) -> Result<Reply, String> {
 
 fn answer(stream: &mut TcpStream, request: &Request, reply: &Reply, shared: &Shared) -> io::Result<Next> {
     let ask = Ask {
+        api: request.api(),
         model: request.body["model"].as_str().unwrap_or_default(),
         stream: request.body["stream"] == true,
         usage: request.body["stream_options"]["include_usage"] == true,
@@ -440,7 +469,11 @@ fn send(stream: &mut TcpStream, reply: &Reply, pieces: &[Vec<u8>], content_type:
     }
     let whole = pieces.iter().map(Vec::len).sum();
     let mut body = BodyWriter::begin(stream, reply.status, &headers, reply.framing, whole)?;
-    let mut left = if let End::CutAt(bytes, _) = reply.end { bytes } else { usize::MAX };
+    let mut left = match reply.end {
+        End::CutAt(bytes, _) => bytes,
+        End::CutHalf(_) => whole / 2,
+        End::Whole | End::StallAfter(_) => usize::MAX,
+    };
     for (i, piece) in pieces.iter().enumerate() {
         if reply.end == End::StallAfter(i) {
             break;
@@ -461,8 +494,8 @@ fn send(stream: &mut TcpStream, reply: &Reply, pieces: &[Vec<u8>], content_type:
             let close = reply.close_after || reply.framing == Framing::UntilClose;
             Ok(if close { Next::Close } else { Next::KeepAlive })
         }
-        End::CutAt(_, Cut::Close) => Ok(Next::Close),
-        End::CutAt(_, Cut::Reset) => {
+        End::CutAt(_, Cut::Close) | End::CutHalf(Cut::Close) => Ok(Next::Close),
+        End::CutAt(_, Cut::Reset) | End::CutHalf(Cut::Reset) => {
             reset(stream)?;
             Ok(Next::Abort)
         }
