@@ -1,6 +1,6 @@
 //! From merged entries to a catalogue in which every reference leads somewhere.
 
-use super::format::{self, Billing, Capability, File, Login, ModelEntry, OptIn, Price, ProviderEntry, Quota, Slimmer, WireId};
+use super::format::{self, Billing, Capability, File, Login, ModelEntry, OptIn, Price, ProviderEntry, Quota, Rotation, Slimmer, WireId};
 use super::layers::Layers;
 use super::workload::Workload;
 use crate::base::places::Places;
@@ -47,6 +47,9 @@ pub struct Provider {
     pub slimmer: Option<Slimmer>,
     pub paid: bool,
     pub timeouts: Timeouts,
+    pub rotation: Option<Rotation>,
+    /// Its address was set by a repository: a secret that the user keeps under this id was not meant for it.
+    pub foreign: bool,
 }
 
 impl Provider {
@@ -176,7 +179,9 @@ impl Builder<'_> {
         let Some(api_key_env) = entry.api_key_env else {
             return missing("api_key_env", "name the variables that hold the key, or [] where none is needed");
         };
-        let endpoint = match (entry.base_url, self.override_of(&id)?) {
+        let own_address = self.override_of(&id)?;
+        let foreign = own_address.is_none() && self.layers.project_says(&["providers", &id, "base_url"]);
+        let endpoint = match (entry.base_url, own_address) {
             (_, Some(url)) => Endpoint::Url(url),
             (Some(url), None) => match tidy_url(&url) {
                 Some(url) => Endpoint::Url(url),
@@ -213,6 +218,8 @@ impl Builder<'_> {
             slimmer: entry.slimmer,
             paid: entry.paid.unwrap_or(billing != Billing::Free),
             timeouts,
+            rotation: entry.rotation,
+            foreign,
             id,
         })
     }

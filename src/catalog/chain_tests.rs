@@ -32,7 +32,7 @@ impl User {
         Catalog::load(&Places { config: d.into(), state: d.into(), cache: d.into() }, None, &|_| None).unwrap()
     }
 
-    /// This build speaks Chat and Anthropic and makes no logins.
+    /// A build that speaks the protocols of the vendors' APIs and makes no logins.
     fn ask<T>(&self, question: impl FnOnce(&Catalog, &Terms<'_>) -> T) -> T {
         let usable = |p: &Provider| match p.login {
             _ if self.providers.contains(&p.id.as_str()) => Usable::Yes,
@@ -41,7 +41,7 @@ impl User {
             None if p.api_key_env.is_empty() => Usable::Yes,
             None => Usable::NoKey,
         };
-        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::Anthropic);
+        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::OpenaiResponses | WireId::Anthropic | WireId::Gemini);
         question(&self.catalog(), &Terms { usable: &usable, speaks: &speaks, paid: self.paid })
     }
 
@@ -138,6 +138,7 @@ fn a_key_of_any_provider_is_enough_and_the_best_tier_comes_first() {
     }
     let many = User::with(&["local", "groq", "openai", "zai_api"]).open(Workload::Reasoning);
     let wanted = [
+        "chatgpt-gpt-5.2-codex <- openai/gpt-5.2-codex",
         "zai-glm-4.7-api <- zai_api/glm-4.7",
         "gpt-4.1 <- openai/gpt-4.1",
         "groq-llama-3.3-70b <- groq/llama-3.3-70b-versatile",
@@ -180,8 +181,8 @@ fn a_model_that_calls_no_tools_is_out_and_a_better_one_stands_in_for_a_default()
     let user = User::with(&[]).overlay(overlay);
     assert_eq!(user.open(Workload::Coding), ["best <- acme/best"]);
     assert_eq!(user.said(Workload::Coding, "talker"), ["acme: talker does not call tools"]);
-    let only = r#"{"providers": {"acme": {"wire": "gemini", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
-    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol gemini is not built yet"]);
+    let only = r#"{"providers": {"acme": {"wire": "codex-cli", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
+    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol codex-cli is not built yet"]);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
-use crate::auth::Key;
+use crate::auth::{Key, Secret};
 use crate::base::text;
-use crate::model::ProviderError;
+use crate::model::{Class, ProviderError, Scope};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use http::HeaderValue;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,13 +51,13 @@ impl Endpoint {
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win) and the key.
-    fn headers(&self) -> Vec<(&str, String)> {
+    fn headers(&self, key: Option<&Secret>) -> Vec<(&str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
-        let key = self.key.as_ref().map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
-            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
-            KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
-            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.secret().to_owned()),
+        let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
+            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
+            KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
@@ -65,13 +66,19 @@ impl Endpoint {
 /// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
 #[derive(Debug)]
 pub struct HttpProvider {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
 }
 
 impl HttpProvider {
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, client: Arc::default() }
+        Self { endpoint: Box::new(endpoint), client: Arc::default() }
+    }
+
+    /// The same provider entered with another key, over the same connections.
+    #[must_use]
+    pub fn with_key(&self, key: Option<Key>) -> Self {
+        Self { endpoint: Box::new(Endpoint { key, ..Endpoint::clone(&self.endpoint) }), client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -80,12 +87,19 @@ impl HttpProvider {
 
     /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+        let key = match &self.endpoint.key {
+            Some(key) => Some(secret(key).await?),
+            None => None,
+        };
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
         let (segments, sent) = Segments::new(encoded.body.iter().cloned());
         let body = reqwest::Body::wrap(segments);
         let mut request =
             client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in self.endpoint.headers() {
+        for (name, value) in self.endpoint.headers(key.as_ref()) {
+            let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
+            // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
+            value.set_sensitive(true);
             request = request.header(name, value);
         }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
@@ -106,6 +120,20 @@ impl HttpProvider {
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
         Err(refusal(self.endpoint.wire, response).await)
+    }
+}
+
+/// The key's value. Where the keyring has it, that is asked on a thread of its own: it may wait for a person.
+async fn secret(key: &Key) -> Result<Secret, ProviderError> {
+    if let Some(secret) = key.at_hand() {
+        return Ok(secret.clone());
+    }
+    let asked = key.clone();
+    let found = tokio::task::spawn_blocking(move || asked.secret().cloned()).await;
+    match found {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(failure)) => Err(ProviderError::new(Class::Auth, Scope::Key, failure.message)),
+        Err(_) => Err(ProviderError::new(Class::Auth, Scope::Key, format!("{} could not be fetched", key.label()))),
     }
 }
 

@@ -13,6 +13,7 @@ pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
 pub use scripted::Scripted;
 
+use crate::auth::Key;
 use crate::model::ProviderError;
 use crate::wire::{Dialect, Encoded, Wire};
 
@@ -36,6 +37,14 @@ impl Provider {
         match self {
             Self::Http(p) => p.endpoint().wire,
             Self::Scripted(_) => Wire::OpenaiChat,
+        }
+    }
+
+    /// The key that it is entered with, if it asks for one.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Http(p) => p.endpoint().key.as_ref(),
+            Self::Scripted(_) => None,
         }
     }
 

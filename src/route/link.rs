@@ -3,6 +3,8 @@
 use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::gate::Described;
+use super::rotation::Candidate;
+use crate::auth::{Key, KeyId};
 use crate::catalog::Price;
 use crate::model::aside::Kind;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
@@ -92,6 +94,30 @@ impl Link {
     pub(super) fn identity(&self) -> Identity {
         let Origin { provider, account, model } = self.origin.clone();
         Identity { provider, account, upstream: model }
+    }
+
+    /// Providers like to repeat the key that they refuse.
+    pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
+        if let Some(secret) = self.provider.key().and_then(Key::at_hand).filter(|s| !s.expose().is_empty()) {
+            let masked = secret.masked();
+            error.message = error.message.replace(secret.expose(), &masked);
+            error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
+        }
+        error
+    }
+
+    /// Label of the key in use, if there is one.
+    pub fn account(&self) -> Option<&str> {
+        self.origin.account.as_deref()
+    }
+
+    /// The key in use, as the rotation knows it.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        Some(self.provider.key()?.id(&self.origin.provider))
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { id: self.id.clone(), who: self.identity() }
     }
 
     /// What this usage costs here, in US dollars; none where a price is unknown.

@@ -7,6 +7,7 @@ mod link;
 mod live;
 pub mod plan;
 mod receipt;
+mod rotation;
 mod router;
 mod suspect;
 
@@ -17,5 +18,6 @@ pub use link::Link;
 pub use live::{Live, LiveEvent};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
+pub use rotation::{Mode, Rotation};
 pub use router::{Ask, Operation, Rest, Router};
 pub use suspect::told;

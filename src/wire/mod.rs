@@ -23,6 +23,8 @@
 
 pub mod anthropic;
 pub mod antigravity;
+#[cfg(test)]
+mod arbitrary;
 mod arguments;
 pub mod classify;
 mod codec;

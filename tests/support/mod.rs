@@ -15,11 +15,14 @@ pub mod launch;
 pub mod need;
 pub mod pty;
 pub mod reply;
+pub mod request;
 pub mod responses;
 pub mod server;
+pub mod wire;
 
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
 pub use reply::{Api, Cut, Framing, Reply};
 pub use server::{Request, Server};
+pub use wire::{Answer, End, WireServer};

@@ -143,7 +143,9 @@ fn replies_come_in_the_envelope_and_are_read_out_of_it() {
         StreamEvent::End { stop: Stop::End, reason: None },
     ];
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in &events {
+        all.push(event);
+    }
     let want = Reply { reason: Some("STOP".into()), ..all.finish() };
     let (bytes, losses) = encode_events(Head::default(), &events);
     assert_eq!(losses, []);
@@ -154,7 +156,9 @@ fn replies_come_in_the_envelope_and_are_read_out_of_it() {
         decoder.feed(&bytes, &mut events);
         decoder.finish(&mut events);
         let mut all = Accumulator::default();
-        events.iter().for_each(|e| all.push(e));
+        for event in &events {
+            all.push(event);
+        }
         assert_eq!(all.finish(), want);
     }
 }

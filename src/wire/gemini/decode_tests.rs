@@ -5,6 +5,7 @@ use crate::model::{Accumulator, Block, Reply, ToolCall};
 use crate::wire::{Decoder, Dialect, Wire};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 fn read(body: &[u8]) -> (Reply, Vec<StreamEvent>) {
     let mut decoder = Decoder::new(Wire::Gemini, &Dialect::default());
@@ -12,7 +13,9 @@ fn read(body: &[u8]) -> (Reply, Vec<StreamEvent>) {
     decoder.feed(body, &mut events);
     decoder.finish(&mut events);
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in &events {
+        all.push(event);
+    }
     (all.finish(), events)
 }
 
@@ -25,7 +28,7 @@ fn stream(chunks: &[Value], finish: &str) -> Vec<u8> {
             candidate["finishReason"] = finish.into();
         }
         let chunk = json!({"candidates": [candidate], "modelVersion": "gemini-x", "responseId": "r1"});
-        out.push_str(&format!("data: {chunk}\r\n\r\n"));
+        write!(out, "data: {chunk}\r\n\r\n").unwrap();
     }
     out.into_bytes()
 }
@@ -82,7 +85,7 @@ fn claudes_signature_comes_last_and_covers_all_of_its_thinking() {
         json!([{"text": "", "thought": true, "thoughtSignature": "PROOF"}]),
         json!([{"functionCall": {"id": "toolu_vrtx_1", "name": "f", "args": {}}}]),
     ] {
-        body.push_str(&format!("data: {}\n\n", chunk(parts)));
+        write!(body, "data: {}\n\n", chunk(parts)).unwrap();
     }
     body.push_str("data: {\"response\":{\"candidates\":[{\"finishReason\":\"OTHER\"}],\"usageMetadata\":{\"promptTokenCount\":3}}}\n\n");
     let (reply, _) = read(body.as_bytes());

@@ -11,7 +11,6 @@ mod encode;
 mod error;
 mod family;
 mod finish;
-mod merge;
 mod message;
 mod ops;
 mod partial;

@@ -254,7 +254,8 @@ impl Reader {
         let signature = text_of(&part, "thoughtSignature", "thought_signature");
         let field = |camel: &str, snake: &str| part.get(camel).or_else(|| part.get(snake)).map(|raw| fields(&format!("{at}.{camel}"), raw));
         let block = if let Some(text) = text_of(&part, "text", "text") {
-            return Ok(self.text(role, text, signature, part.get("thought").is_some_and(|t| t.get() == "true")));
+            self.text(role, text, signature, part.get("thought").is_some_and(|t| t.get() == "true"));
+            return Ok(());
         } else if part.contains_key("functionCall") || part.contains_key("function_call") {
             if role != Role::Assistant {
                 return Err(shape(at, "calls only of the model"));
@@ -296,7 +297,9 @@ impl Reader {
         let mut args_raw = call.args.map(|args| parts::given_args(args.get())).unwrap_or_default();
         if let Some(pieces) = &call.partial {
             let mut all = partial::PartialArgs::default();
-            pieces.iter().for_each(|piece| all.take(piece));
+            for piece in pieces {
+                all.take(piece);
+            }
             args_raw = all.finish(partial::Whole::Yes);
         }
         if args_raw == "{}" {
@@ -353,3 +356,7 @@ fn file(file: &Fields<'_>) -> Option<Block> {
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "law_tests.rs"]
+mod law;

@@ -222,18 +222,20 @@ impl Prose {
 
     /// The item's proof: it belongs to the last part, or stands alone.
     pub fn prove(&mut self, proof: &str, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
-        let ix = self.parts.last().map(|p| p.ix).unwrap_or_else(|| {
+        let ix = if let Some(part) = self.parts.last() {
+            part.ix
+        } else {
             let ix = blocks.start(BlockKind::Thinking, out);
             self.parts.push(Part { slot: Slot::Summary(0), ix, text: String::new(), ended: false });
             ix
-        });
+        };
         delta(ix, Delta::Signature { text: proof.to_owned() }, out);
     }
 
     /// Nothing more comes. What was held back is all there is.
-    pub fn close(&mut self, notes: Option<String>, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
+    pub fn close(&mut self, notes: Option<&str>, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
         for (slot, text) in self.held.take().into_iter().flatten() {
-            self.grow(slot, &text, notes.clone(), blocks, out);
+            self.grow(slot, &text, notes.map(str::to_owned), blocks, out);
         }
         self.end_parts(out);
         out.extend(self.notes.iter().map(|(ix, _)| StreamEvent::BlockEnd { ix: *ix }));

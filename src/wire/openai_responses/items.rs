@@ -277,7 +277,7 @@ impl Items {
             let Some(item) = self.items.get_mut(n).filter(|item| !item.done) else { continue };
             item.done = true;
             match &mut item.body {
-                Body::Prose(prose) => prose.close(notes, &mut self.blocks, out),
+                Body::Prose(prose) => prose.close(notes.as_deref(), &mut self.blocks, out),
                 Body::Call(call) => {
                     self.call_broken |= call.ix.is_none();
                     call.close(out);
