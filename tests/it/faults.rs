@@ -169,7 +169,9 @@ fn a_server_that_comes_up_late_is_waited_for() {
 
 #[test]
 fn a_final_refusal_at_any_turn_ends_the_run_with_its_own_code_and_no_retry() {
-    let refusals: [(u16, &str, &str, i32, &str, &str); 9] = [
+    /// Status, code and message, and what becomes of them: exit code, cause and class.
+    type Refusal<'a> = (u16, &'a str, &'a str, i32, &'a str, &'a str);
+    let refusals: [Refusal<'_>; 9] = [
         (400, "invalid_request_error", "messages[3] is not to my taste", 9, "rejected", "bad_request"),
         (400, "context_length_exceeded", "maximum context length is 8192 tokens", 7, "limit", "context_too_long"),
         (400, "content_policy_violation", "not that", 9, "rejected", "content_filter"),
@@ -181,7 +183,7 @@ fn a_final_refusal_at_any_turn_ends_the_run_with_its_own_code_and_no_retry() {
         (429, "insufficient_quota", "You exceeded your current quota, check your plan and billing details", 5, "exhausted", "billing"),
     ];
     let turns: Vec<_> = refusals.iter().flat_map(|r| [0, 2, 3].map(|turn| (turn, r))).collect();
-    let name = |(api, (turn, r)): &(Api, &(usize, &(u16, &str, &str, i32, &str, &str)))| format!("{api:?}: {} {} at turn {turn}", r.0, r.1);
+    let name = |(api, (turn, r)): &(Api, &(usize, &Refusal<'_>))| format!("{api:?}: {} {} at turn {turn}", r.0, r.1);
     task::each(4, &task::on_all(&turns), name, |(api, (turn, (status, kind, message, code, cause, class)))| {
         let env = TestEnv::new();
         let mut replies = task::replies();

@@ -119,7 +119,7 @@ impl ReplyDecoder {
 
     /// Pieces of items, and what says nothing that their end does not.
     fn growth(&mut self, kind: &str, event: &Event<'_>, out: &mut Vec<StreamEvent>) -> Read {
-        let (at, reply) = (at(event), self.id.clone().unwrap_or_default());
+        let (at, reply) = (at(event), self.id.as_deref().unwrap_or_default());
         let (content, summary) = (event.content_index.0.unwrap_or(0), event.summary_index.0.unwrap_or(0));
         let (family, what) = kind.rsplit_once('.').unwrap_or_default();
         let slot = match family {
@@ -138,7 +138,7 @@ impl ReplyDecoder {
             _ => return Read::No,
         };
         match what {
-            "delta" => self.items.grow(at, slot, event.delta.get().unwrap_or_default(), &reply, out),
+            "delta" => self.items.grow(at, slot, event.delta.get().unwrap_or_default(), reply, out),
             "done" => {
                 let whole = match slot {
                     Slot::Text(_) | Slot::Summary(_) | Slot::Thought(_) => &event.text,
@@ -148,7 +148,7 @@ impl ReplyDecoder {
                 };
                 // An empty one is either that, or a server that leaves it to the item's end.
                 if let Some(whole) = whole.get() {
-                    self.items.complete_part(at, slot, whole, &reply, out);
+                    self.items.complete_part(at, slot, whole, reply, out);
                 }
             }
             _ => return Read::No,

@@ -99,6 +99,10 @@ impl Prose {
         self.parts.is_empty() && self.held.as_ref().is_none_or(Vec::is_empty)
     }
 
+    pub fn has(&self, slot: Slot) -> bool {
+        self.parts.iter().any(|part| part.slot == slot)
+    }
+
     pub fn hold(&mut self) {
         self.held.get_or_insert_default();
     }
@@ -201,7 +205,6 @@ impl Prose {
 
     /// The slot, or one like it that no other part has.
     fn free(&self, slot: Slot) -> Slot {
-        let taken = |slot: Slot| self.parts.iter().any(|p| p.slot == slot);
         let next = |slot| match slot {
             Slot::Text(n) => Slot::Text(n + 1),
             Slot::Refusal(n) => Slot::Refusal(n + 1),
@@ -210,7 +213,7 @@ impl Prose {
             Slot::Arguments | Slot::Input => slot,
         };
         let mut free = slot;
-        while taken(free) && next(free) != free {
+        while self.has(free) && next(free) != free {
             free = next(free);
         }
         free
