@@ -3,10 +3,10 @@
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::{Key, Secret};
-use crate::base::text;
+use crate::base::{clock, text};
 use crate::model::{Class, ProviderError, Scope};
 use crate::wire::quirk::{FailedCalls, failed_calls};
-use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
 use http::HeaderValue;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -49,6 +49,11 @@ impl Endpoint {
         let version = path.split('/').nth(1).filter(|v| v.starts_with("v1"));
         let base = version.and_then(|v| base.strip_suffix(v)?.strip_suffix('/')).unwrap_or(base);
         format!("{base}{path}")
+    }
+
+    /// Who answers, for what its refusals mean, at this moment.
+    fn sender(&self) -> Sender {
+        Sender::new(self.wire, &self.provider).at(clock::unix_ms())
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win), the key, and what it `asked` for.
@@ -127,7 +132,7 @@ impl HttpProvider {
             }
         };
         if response.status().is_success() {
-            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
+            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect).sent_by(self.endpoint.sender());
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
         let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
@@ -135,7 +140,7 @@ impl HttpProvider {
         if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
             return Ok(Exchange::new(Source::Whole(Some(body.into())), Decoder::new(*wire, dialect), *timeouts));
         }
-        Err(wire::classify(*wire, status, &headers, &body))
+        Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
     }
 }
 

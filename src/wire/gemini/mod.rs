@@ -27,7 +27,6 @@ mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::classify;
 pub use family::{Family, Maker};
 pub use message::NO_SIGNATURE;
 pub use ops::{MODELS_PATH, decode_count, decode_embed, decode_models, encode_count, encode_embed};

@@ -10,7 +10,7 @@ use super::finish::{self, Finish};
 use super::open_calls::OpenCalls;
 use super::usage::{self, WireUsage};
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
-use crate::wire::classify;
+use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
 use crate::wire::pieces::{self, unknown};
@@ -44,6 +44,7 @@ pub struct ReplyDecoder {
     content: bool,
     /// How many chunks could be read.
     chunks: usize,
+    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
     failed_calls: FailedCalls,
@@ -59,6 +60,10 @@ enum Prose {
 impl Decode for ReplyDecoder {
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.calls.names = ToolNames::of(tools);
+    }
+
+    fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
@@ -175,7 +180,7 @@ impl ReplyDecoder {
     /// The reply broke off with an error; unless that shows a whole call, and the dialect takes it.
     fn refused(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
         let call = (self.failed_calls == FailedCalls::Call).then(|| failed_calls::read(raw)).flatten();
-        let Some(FailedCall { name, args }) = call else { return self.fail(classify::in_band(raw), out) };
+        let Some(FailedCall { name, args }) = call else { return self.fail(classify::in_band_of(self.sender, raw), out) };
         self.start(None, None, out);
         self.close_prose(out);
         let reply = self.id.clone().unwrap_or_default();
