@@ -138,7 +138,8 @@ impl HttpProvider {
         let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
         let Refusal { status, headers, body } = refusal(response).await;
         if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
-            return Ok(Exchange::new(Source::Whole(Some(body.into())), Decoder::new(*wire, dialect), *timeouts));
+            let decoder = Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
+            return Ok(Exchange::new(Source::Whole(Some(body.into())), decoder, *timeouts));
         }
         Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
     }

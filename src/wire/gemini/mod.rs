@@ -18,7 +18,7 @@ mod parts;
 mod path;
 mod reply;
 mod request;
-pub mod schema;
+mod schema;
 mod settings;
 mod shape;
 mod thinking;
