@@ -3,9 +3,9 @@
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::{Key, Secret};
-use crate::base::text;
+use crate::base::{clock, text};
 use crate::model::{Class, ProviderError, Scope};
-use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
 use http::HeaderValue;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -48,6 +48,11 @@ impl Endpoint {
         let version = path.split('/').nth(1).filter(|v| v.starts_with("v1"));
         let base = version.and_then(|v| base.strip_suffix(v)?.strip_suffix('/')).unwrap_or(base);
         format!("{base}{path}")
+    }
+
+    /// Who answers, for what its refusals mean, at this moment.
+    fn sender(&self) -> Sender {
+        Sender::new(self.wire, &self.provider).at(clock::unix_ms())
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win) and the key.
@@ -116,10 +121,10 @@ impl HttpProvider {
             }
         };
         if response.status().is_success() {
-            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
+            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect).sent_by(self.endpoint.sender());
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
-        Err(refusal(self.endpoint.wire, response).await)
+        Err(refusal(self.endpoint.sender(), response).await)
     }
 }
 
@@ -138,7 +143,7 @@ async fn secret(key: &Key) -> Result<Secret, ProviderError> {
 }
 
 /// A reply with an error status, with as much of its body as arrives in time.
-async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
+async fn refusal(sender: Sender, mut response: reqwest::Response) -> ProviderError {
     let status = response.status().as_u16();
     let headers: Vec<(String, String)> =
         response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
@@ -153,7 +158,7 @@ async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
     };
     // Late or cut: the status and what came of the body still say enough.
     let _ = tokio::time::timeout(ERROR_TIME, read).await;
-    wire::classify(wire, status, &headers, &body)
+    wire::classify(sender, status, &headers, &body)
 }
 
 /// Makes the client. Plain HTTP needs no certificates, and loading them costs more than a whole local turn.

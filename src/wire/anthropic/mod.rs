@@ -25,7 +25,6 @@ mod usage;
 pub use count::{COUNT_PATH, CountError, decode_count, encode_count, encode_count_reply};
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::{classify, in_band};
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 

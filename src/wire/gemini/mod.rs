@@ -27,7 +27,6 @@ mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::classify;
 pub use ops::{MODELS_PATH, decode_count, decode_embed, decode_models, encode_count, encode_embed};
 pub use reply::{Envelope, Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;

@@ -5,11 +5,12 @@ use super::path::{self, Method};
 use super::settings::Purpose;
 use super::usage::WireUsage;
 use crate::model::{EmbedRequest, Embeddings, Listed, ProviderError, Request};
-use crate::wire::Encoded;
+use crate::wire::classify;
 use crate::wire::json_out::Object;
 use crate::wire::lenient::{Count, Text};
 use crate::wire::pieces;
 use crate::wire::quirk::Dialect;
+use crate::wire::{Encoded, Wire};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -112,7 +113,7 @@ pub fn decode_models(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
 }
 
 fn other(body: &[u8], what: &str) -> ProviderError {
-    pieces::other(body, what, super::error::in_band)
+    pieces::other(body, what, |b| classify::in_band_of(Wire::Gemini.into(), b))
 }
 
 #[cfg(test)]

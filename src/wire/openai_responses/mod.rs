@@ -24,7 +24,6 @@ mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::classify;
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 
