@@ -32,7 +32,6 @@ pub struct ReplyDecoder {
     last: Option<(u64, Vec<u8>)>,
     /// How many events could be read.
     events: usize,
-    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
