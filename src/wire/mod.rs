@@ -30,25 +30,30 @@ pub mod classify;
 mod codec;
 mod definitions;
 mod elements;
+mod fields;
 pub mod gemini;
 pub mod ids;
 mod in_order;
 mod json_out;
 mod lenient;
+pub mod limits;
+mod marks;
 pub mod names;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
 mod pieces;
+mod placement;
 mod prefix;
 pub mod quirk;
 mod refs;
 mod rope;
 mod sniff;
 pub mod sse;
-pub mod wait;
+mod wait;
 
+pub use classify::Sender;
 pub use codec::Encoded;
 pub use ids::Ids;
 pub use quirk::{Dialect, UnknownQuirk};
@@ -87,6 +92,8 @@ pub enum KeyStyle {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `api-key: KEY`.
+    ApiKey,
     /// `x-goog-api-key: KEY`.
     XGoogApiKey,
 }
@@ -133,9 +140,9 @@ impl Wire {
     }
 
     /// A decoder for the reply to a request in this dialect.
-    fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
+    fn decoder(self, dialect: &Dialect) -> Box<dyn Decode> {
         match self {
-            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::new(dialect)),
             Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
             Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),
@@ -204,7 +211,14 @@ pub struct Decoder {
 impl Decoder {
     /// `dialect` is that of the request.
     pub fn new(wire: Wire, dialect: &Dialect) -> Self {
-        Self { body: sniff::Body::default(), codec: wire.decoder(dialect) }
+        Self { body: sniff::Body::default(), codec: wire.decoder(dialect) }.sent_by(Sender::from(wire))
+    }
+
+    /// Tells whose reply this is, for the errors in it.
+    #[must_use]
+    pub fn sent_by(mut self, sender: Sender) -> Self {
+        self.codec.sent_by(sender);
+        self
     }
 
     /// Tells the tools of the request, so that names that had to be shortened come back whole.
@@ -227,15 +241,10 @@ impl Decoder {
     }
 }
 
-/// Reads a provider's refusal: status (200 for one inside a good reply), headers and body, in that wire's shapes.
-/// The body decides before the status does.
-pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
-    match wire {
-        Wire::OpenaiChat => classify::http(status, headers, body),
-        Wire::OpenaiResponses => openai_responses::classify(status, headers, body),
-        Wire::Anthropic => anthropic::classify(status, headers, body),
-        Wire::Gemini | Wire::Antigravity => gemini::classify(status, headers, body),
-    }
+/// Reads a provider's refusal: status (200 for one inside a good reply), headers and body. The body decides before the
+/// status does. A bare [`Wire`] is a sender of whom nothing else is known.
+pub fn classify(sender: impl Into<Sender>, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
+    classify::http(sender.into(), status, headers, body)
 }
 
 #[cfg(test)]

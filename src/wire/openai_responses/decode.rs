@@ -11,6 +11,7 @@ use super::shape::{Event, Response};
 use super::usage::WireUsage;
 use super::{error, finish};
 use crate::model::{ProviderError, Stop, StreamEvent, ToolSpec, Usage};
+use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
 use crate::wire::pieces::{self, Found, unknown};
@@ -25,6 +26,8 @@ pub struct ReplyDecoder {
     started: bool,
     items: Items,
     usage: Usage,
+    /// Who answers, for what an error inside the reply means.
+    sender: Sender,
     /// The last event with a number, and its bytes: the same once more is a copy.
     last: Option<(u64, Vec<u8>)>,
     /// How many events could be read.
@@ -36,6 +39,10 @@ pub struct ReplyDecoder {
 impl Decode for ReplyDecoder {
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.items.names = ToolNames::of(tools);
+    }
+
+    fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
@@ -107,7 +114,7 @@ impl ReplyDecoder {
                 self.events += 1;
                 return self.terminal(kind, event.response, out);
             }
-            "error" => return self.fail(error::in_band(raw), out),
+            "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
             "" => return self.unnamed(event, raw, out),
             kind => self.growth(kind, event, out),
         };
@@ -167,7 +174,7 @@ impl ReplyDecoder {
                 Ok(Err(_)) | Err(_) => self.unreadable(raw, out),
             }
         } else if event.error.is_some() || event.detail.get().is_some() {
-            self.fail(error::in_band(raw), out);
+            self.fail(classify::in_band_of(self.sender, raw), out);
         } else {
             unknown(raw, out);
         }
@@ -230,7 +237,7 @@ impl ReplyDecoder {
             _ => finish::COMPLETED,
         };
         match status {
-            "failed" => self.fail(error::failed(error), out),
+            "failed" => self.fail(error::failed(self.sender, error), out),
             "cancelled" => self.fail(error::cancelled(), out),
             finish::INCOMPLETE => {
                 let word = reason.map_or_else(|| status.to_owned(), |reason| format!("{status}:{reason}"));

@@ -25,7 +25,6 @@ mod written;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::classify;
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 
