@@ -5,7 +5,7 @@
 //! chain stands a tail: every other provider that the user has credentials for, best tier first, and a server on this
 //! machine last, so that one key of any provider is enough for every workload.
 
-use super::build::{Catalog, LOCAL, Model, Provider};
+use super::build::{Catalog, Endpoint, LOCAL, Model, Provider};
 use super::format::{Capability, OptIn, WireId};
 use super::link::Link;
 use super::workload::Workload;
@@ -105,6 +105,8 @@ pub enum Why {
     OptInMissing,
     PaidSkipped,
     NoKey,
+    /// Where it is, only the user knows.
+    NoAddress,
     KeysDisabled,
     NoServer,
 }
@@ -119,6 +121,7 @@ impl Why {
             Self::OptInMissing => "opt_in_missing",
             Self::PaidSkipped => "paid_skipped",
             Self::NoKey => "no_key",
+            Self::NoAddress => "no_address",
             Self::KeysDisabled => "keys_disabled",
             Self::NoServer => "no_server",
         }
@@ -142,6 +145,10 @@ impl fmt::Display for Closed {
             Why::NoKey => match provider.api_key_env.as_slice() {
                 [one] => write!(f, "{one} is not set"),
                 names => write!(f, "none of {} is set", names.join(", ")),
+            },
+            Why::NoAddress => match &provider.endpoint {
+                Endpoint::Variable(name) => write!(f, "{name} is not set"),
+                Endpoint::Url(_) | Endpoint::Loopback => f.write_str("it has no address"),
             },
             Why::KeysDisabled => write!(f, "it refused every key that there is (pup auth status {})", provider.id),
             Why::NoServer => f.write_str("no model server answers on this machine"),
@@ -262,6 +269,7 @@ impl Link {
             Usable::NoKey => Some(Why::NoKey),
             Usable::KeysDisabled => Some(Why::KeysDisabled),
             Usable::NoServer => Some(Why::NoServer),
+            Usable::Yes if matches!(self.provider.endpoint, Endpoint::Variable(_)) => Some(Why::NoAddress),
             Usable::Yes if self.provider.opt_in == Some(OptIn::Required) => Some(Why::OptInMissing),
             Usable::Yes if paid && terms.paid == Paid::Skipped => Some(Why::PaidSkipped),
             Usable::Yes => None,

@@ -59,7 +59,7 @@ pub fn run(command: &ModelsCommand, out: &mut dyn Write) -> Result<(), Failure> 
 fn local_answers(app: &App) -> Result<bool, Failure> {
     let endpoint = app.catalog.providers().iter().find(|p| p.is_local()).map(|p| &p.endpoint);
     match endpoint {
-        None => Ok(false),
+        None | Some(Endpoint::Variable(_)) => Ok(false),
         Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(url, Software::Unknown)).map(|found| found.is_some()),
         Some(Endpoint::Loopback) => select::on_this_machine(local::find()).map(|found| !found.is_empty()),
     }
@@ -75,7 +75,13 @@ fn list(app: &App, means: &Means<'_>, only: Option<&str>, json: bool, out: &mut 
     }
     for provider in app.catalog.providers().iter().filter(|p| wanted(p)) {
         let way = app.catalog.on(provider, "");
-        let state = means.why_closed(&way).map_or_else(|| format!("{}: ready", provider.id), |why| Closed { way, why }.to_string());
+        let state = match (means.why_closed(&way), &provider.endpoint) {
+            (Some(why), _) => Closed { way, why }.to_string(),
+            (None, Endpoint::Url(url)) if provider.api_key_env.is_empty() => {
+                format!("{}: needs no key, if it answers at {url}", provider.id)
+            }
+            (None, _) => format!("{}: ready", provider.id),
+        };
         print::line(out, &state)?;
         let models = app.catalog.models().iter().filter(|m| m.provider == provider.id);
         let row = |m: &Arc<Model>| {

@@ -123,6 +123,7 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     let found = match &provider.endpoint {
         catalog::Endpoint::Url(url) => on_this_machine(local::probe(url, Software::Unknown))?,
         catalog::Endpoint::Loopback => on_this_machine(local::find())?.into_iter().next(),
+        catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
     };
     let Some((server, model)) = found.and_then(|s| s.models.first().cloned().map(|m| (s, m))) else { return Ok(None) };
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
@@ -131,10 +132,14 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
 /// Makes a link usable: address, key, dialect; once for each key. `id` is our name of the model, whoever serves it.
 fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
     let access = keys.access(&chosen.provider)?;
-    let catalog::Endpoint::Url(url) = &chosen.provider.endpoint else {
-        return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
+    let url = match &chosen.provider.endpoint {
+        catalog::Endpoint::Url(url) => url,
+        catalog::Endpoint::Variable(name) => return Err(no_address(&chosen.provider.id, name)),
+        catalog::Endpoint::Loopback => {
+            return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
+        }
     };
-    let endpoint = endpoint(app, chosen, url, None)?;
+    let endpoint = endpoint(app, chosen, url, dialect(chosen, &[])?)?;
     let first = HttpProvider::new(endpoint);
     Ok(access.iter().map(|access| link(chosen, id, first.with_key(access.key().cloned()))).collect())
 }
@@ -148,6 +153,7 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
             vec![server.unwrap_or_else(|| Server { base_url: url.clone(), software: Software::Unknown, models: Vec::new() })]
         }
         catalog::Endpoint::Loopback => on_this_machine(local::find())?,
+        catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
     };
     let known = servers.iter().find(|s| wanted.is_empty() && !s.models.is_empty() || s.models.iter().any(|m| m == wanted));
     if let Some(server) = known {
@@ -172,25 +178,34 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
 const START_LOCAL: &str = "start Ollama (port 11434), llama.cpp's llama-server (8080) or LM Studio (1234), or name a server: PUP_LOCAL_BASE_URL=http://127.0.0.1:PORT/v1";
 
 fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link, Failure> {
-    // Small models write calls as text. A server that can hold them to a schema is asked to; from any other the calls
-    // are read out of the text, beside the wire's own field.
-    let calls = if server.software.constrains() { Calls::Constrained } else { Calls::Text };
-    tracing::debug!(server = server.base_url, software = server.software.name(), ?calls, "local server");
-    let endpoint = endpoint(app, chosen, &server.base_url, Some(calls))?;
+    tracing::debug!(server = server.base_url, software = server.software.name(), "local server");
+    let known = server.software.provider().and_then(|id| app.catalog.provider(id));
+    let mut dialect = dialect(chosen, known.map_or(&[], |software| &software.quirks))?;
+    // Small models write calls as text: they are read out of it, beside the wire's own field.
+    if dialect.calls == Calls::Native {
+        dialect.calls = Calls::Text;
+    }
+    let endpoint = endpoint(app, chosen, &server.base_url, dialect)?;
     Ok(link(chosen, &chosen.id(), HttpProvider::new(endpoint)))
 }
 
-/// Everything about reaching it but the key.
-fn endpoint(app: &App, chosen: &catalog::Link, url: &str, calls: Option<Calls>) -> Result<Endpoint, Failure> {
-    let provider = &chosen.provider;
-    let mut dialect = Dialect::from_quirks(&provider.quirks).map_err(|e| {
-        Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it")
+/// How a link is spoken to: in its provider's way, which wins over what is `known` of the software.
+pub(super) fn dialect(link: &catalog::Link, known: &[String]) -> Result<Dialect, Failure> {
+    let quirks: Vec<&String> = known.iter().chain(&link.provider.quirks).collect();
+    let dialect = Dialect::from_quirks(&quirks).map_err(|e| {
+        Failure::config(format!("models.json: providers.{}.quirks: {e}", link.provider.id)).hint("remove the name, or correct it")
     })?;
-    // A catalogue that says how this model is asked wins over what was found out.
-    if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
-        dialect.calls = calls;
-    }
-    dialect.default_output = chosen.max_output();
+    Ok(Dialect { default_output: link.max_output(), window: link.context(), ..dialect })
+}
+
+fn no_address(provider: &str, variable: &str) -> Failure {
+    Failure::config(format!("{provider} has no address: {variable} is not set"))
+        .hint(format!("export {variable}=https://..., up to the path that the protocol adds, or give it a `base_url` in models.json"))
+}
+
+/// Everything about reaching it but the key.
+fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> Result<Endpoint, Failure> {
+    let provider = &chosen.provider;
     let (http, own) = (&app.settings.http, provider.timeouts);
     Ok(Endpoint {
         provider: provider.id.clone(),

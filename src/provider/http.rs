@@ -5,6 +5,7 @@ use super::exchange::{Exchange, Source};
 use crate::auth::{Key, Secret};
 use crate::base::{clock, text};
 use crate::model::{Class, ProviderError, Scope};
+use crate::wire::quirk::{FailedCalls, failed_calls};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
 use http::HeaderValue;
 use std::sync::{Arc, OnceLock};
@@ -55,16 +56,26 @@ impl Endpoint {
         Sender::new(self.wire, &self.provider).at(clock::unix_ms())
     }
 
-    /// What a request has besides its content: the wire's, the provider's (which win) and the key.
-    fn headers(&self, key: Option<&Secret>) -> Vec<(&str, String)> {
+    /// What a request has besides its content: the wire's, the provider's (which win), the key, and what it `asked` for.
+    fn headers<'a>(&'a self, key: Option<&Secret>, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
         let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
             KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::ApiKey => ("api-key", key.expose().to_owned()),
             KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
-        wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
+        let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
+        for (name, value) in asked {
+            match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+                // What a provider always sends and what this request needs are both meant: such headers are lists.
+                Some((_, have)) if !have.split(',').any(|item| item.trim() == value) => *have = format!("{have},{value}"),
+                Some(_) => {}
+                None => all.push((name, value.clone())),
+            }
+        }
+        all
     }
 }
 
@@ -101,7 +112,7 @@ impl HttpProvider {
         let body = reqwest::Body::wrap(segments);
         let mut request =
             client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in self.endpoint.headers(key.as_ref()) {
+        for (name, value) in self.endpoint.headers(key.as_ref(), &encoded.headers) {
             let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
             // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
             value.set_sensitive(true);
@@ -124,7 +135,13 @@ impl HttpProvider {
             let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect).sent_by(self.endpoint.sender());
             return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
-        Err(refusal(self.endpoint.sender(), response).await)
+        let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
+        let Refusal { status, headers, body } = refusal(response).await;
+        if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
+            let decoder = Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
+            return Ok(Exchange::new(Source::Whole(Some(body.into())), decoder, *timeouts));
+        }
+        Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
     }
 }
 
@@ -142,8 +159,15 @@ async fn secret(key: &Key) -> Result<Secret, ProviderError> {
     }
 }
 
-/// A reply with an error status, with as much of its body as arrives in time.
-async fn refusal(sender: Sender, mut response: reqwest::Response) -> ProviderError {
+/// A reply with an error status.
+struct Refusal {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// Reads as much of a refusal's body as arrives in time.
+async fn refusal(mut response: reqwest::Response) -> Refusal {
     let status = response.status().as_u16();
     let headers: Vec<(String, String)> =
         response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
@@ -158,7 +182,7 @@ async fn refusal(sender: Sender, mut response: reqwest::Response) -> ProviderErr
     };
     // Late or cut: the status and what came of the body still say enough.
     let _ = tokio::time::timeout(ERROR_TIME, read).await;
-    wire::classify(sender, status, &headers, &body)
+    Refusal { status, headers, body }
 }
 
 /// Makes the client. Plain HTTP needs no certificates, and loading them costs more than a whole local turn.
@@ -210,7 +234,34 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::*;
+
+    #[test]
+    fn headers_of_wire_provider_and_request_are_one_set() {
+        let no_wait = Timeouts { connect: Duration::ZERO, first_byte: Duration::ZERO, idle: Duration::ZERO };
+        let endpoint = Endpoint {
+            provider: "p".into(),
+            wire: Wire::Anthropic,
+            base_url: "https://p".into(),
+            headers: vec![("Anthropic-Beta".into(), "one,two".into()), ("anthropic-version".into(), "2030".into())],
+            key: None,
+            dialect: Dialect::default(),
+            timeouts: no_wait,
+        };
+        let asked = [("anthropic-beta", "two".to_owned()), ("anthropic-beta", "three".to_owned()), ("x-other", "o".to_owned())];
+        let want = [("Anthropic-Beta", "one,two,three"), ("anthropic-version", "2030"), ("x-other", "o")];
+        assert_eq!(endpoint.headers(None, &asked), want.map(|(n, v)| (n, v.to_owned())));
+    }
+
+    #[test]
+    fn a_key_is_shown_as_the_wire_or_the_dialect_wants() {
+        let shown = |quirks: &[&str]| {
+            let dialect = Dialect::from_quirks(quirks).unwrap();
+            dialect.key.unwrap_or(Wire::Anthropic.key_style())
+        };
+        assert_eq!(shown(&[]), KeyStyle::XApiKey);
+        assert_eq!((shown(&["api-key-header"]), shown(&["bearer-key"])), (KeyStyle::ApiKey, KeyStyle::Bearer));
+    }
 
     #[test]
     fn loopback_is_told_by_the_host_not_by_the_text() {

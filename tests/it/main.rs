@@ -25,6 +25,7 @@ mod journal;
 mod keys;
 mod kills;
 mod models;
+mod quirks;
 mod readme;
 mod recordings;
 mod recordings_anthropic;

@@ -26,11 +26,12 @@ pub struct ReplyDecoder {
     started: bool,
     items: Items,
     usage: Usage,
+    /// Who answers, for what an error inside the reply means.
+    sender: Sender,
     /// The last event with a number, and its bytes: the same once more is a copy.
     last: Option<(u64, Vec<u8>)>,
     /// How many events could be read.
     events: usize,
-    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }

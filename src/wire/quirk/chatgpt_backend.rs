@@ -4,13 +4,22 @@
 //! does not know gets 400 `Unsupported parameter`. The field `instructions` has to be there. Which efforts it takes differs
 //! from model to model.
 
-use super::{Backend, Dialect};
+use super::Quirk;
 
-pub const NAME: &str = "chatgpt-backend";
-
-pub(super) fn apply(dialect: &mut Dialect) {
-    dialect.backend = Backend::Chatgpt;
+/// Whose Responses they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    #[default]
+    Api,
+    /// Those of a ChatGPT login.
+    Chatgpt,
 }
+
+pub(super) const QUIRK: Quirk = Quirk {
+    name: "chatgpt-backend",
+    what: "speaks Responses as a ChatGPT login takes them: nothing stored, always streamed, fewer fields",
+    apply: |dialect| dialect.backend = Backend::Chatgpt,
+};
 
 /// The fields of a caller's own that it takes, besides those that pup sets.
 pub const FIELDS: &[&str] = &["include", "prompt_cache_key", "reasoning", "text", "tools", "tool_choice", "parallel_tool_calls"];
