@@ -17,6 +17,7 @@ mod cli_smoke;
 mod cuts;
 mod demo;
 mod doctor;
+mod every_pair;
 mod faults;
 mod interrupt;
 mod journal;
@@ -26,6 +27,7 @@ mod readme;
 mod recordings;
 mod recordings_anthropic;
 mod resume;
+mod rules;
 mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]

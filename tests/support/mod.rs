@@ -9,12 +9,14 @@
 //! ```
 
 pub mod env;
+pub mod generate;
 pub mod http;
 pub mod invariant;
 pub mod launch;
 pub mod need;
 pub mod pty;
 pub mod reply;
+pub mod rules;
 pub mod server;
 
 pub use env::TestEnv;
