@@ -218,11 +218,14 @@ impl Builder<'_> {
     }
 
     fn override_of(&self, id: &str) -> Result<Option<String>, Failure> {
-        let name = match id {
+        let own = match id {
             LOCAL => "PUP_LOCAL_BASE_URL".to_owned(),
             id => format!("{}_BASE_URL", id.to_ascii_uppercase().replace(['-', '.'], "_")),
         };
-        let Some(value) = (self.env)(&name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()) else { return Ok(None) };
+        // Google's own clients read another name.
+        let names = std::iter::once(own).chain((id == "gemini").then(|| "GOOGLE_GEMINI_BASE_URL".to_owned()));
+        let set = |name: String| (self.env)(&name).map(|v| (name, v.trim().to_owned())).filter(|(_, v)| !v.is_empty());
+        let Some((name, value)) = names.into_iter().find_map(set) else { return Ok(None) };
         let Some(url) = tidy_url(&value) else {
             return Err(Failure::config(format!("{name} is not an http or https address: {value:?}"))
                 .hint(format!("e.g. {name}=http://127.0.0.1:8080/v1")));

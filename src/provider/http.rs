@@ -56,6 +56,7 @@ impl Endpoint {
         let key = self.key.as_ref().map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
             KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
             KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.secret().to_owned()),
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }

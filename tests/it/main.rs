@@ -26,6 +26,7 @@ mod models;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_gemini;
 mod resume;
 mod rules;
 mod run;

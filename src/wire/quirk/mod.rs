@@ -36,6 +36,8 @@ pub struct Dialect {
     pub key: Option<KeyStyle>,
     /// The bound of the output, in tokens, for a wire that requires one where the request sets none.
     pub default_output: Option<u64>,
+    /// The account's project, for a service that wants it named in each request.
+    pub project: Option<String>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
     /// without this, to nobody.
     pub target: Option<Origin>,

@@ -1,0 +1,240 @@
+//! A call in progress: carries out what the plan decides and hands the reply's events up as they come.
+
+use super::link::Link;
+use super::plan::{Plan, Step};
+use super::receipt::Exhausted;
+use super::router::{Operation, Router};
+use super::suspect;
+use crate::base::clock::{self, Moment};
+use crate::base::id;
+use crate::model::aside::{self, Kind};
+use crate::model::{Delta, Origin, ProviderError, StreamEvent};
+use crate::provider::Exchange;
+use crate::session::{Attempt, Outcome, Quarantine};
+use crate::wire::quirk::ReplyFilter;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What happens while a question is answered, in order.
+#[derive(Debug)]
+pub enum LiveEvent {
+    /// An attempt failed.
+    Failed {
+        attempt: Attempt,
+        error: ProviderError,
+    },
+    /// The whole reply is there; the last event of a call that succeeded.
+    Answered {
+        attempt: Attempt,
+        origin: Origin,
+    },
+    /// Pieces of the conversation were refused; it goes on without them. The asker's own copy has to lose them as well.
+    Quarantined(Quarantine),
+    /// What the conversation holds and this link cannot take: it is passed over, or where no link can, it gets a line in
+    /// the place of each such piece. Told once in a session.
+    Gated {
+        link: String,
+        lacks: Vec<Kind>,
+        passed_over: bool,
+    },
+    /// The next attempt is due in this time.
+    Waiting {
+        pause: Duration,
+        link: String,
+    },
+    Event(StreamEvent),
+    /// What this attempt had shown is void; nothing of it will be repeated or continued.
+    Discarded {
+        chars: usize,
+    },
+    /// The last event of a call that failed on every link.
+    GaveUp(Exhausted),
+}
+
+/// A call in progress.
+#[derive(Debug)]
+pub struct Live<'r> {
+    router: &'r Router,
+    operation: Operation,
+    plan: Plan,
+    open: Option<Open<'r>>,
+    queue: VecDeque<LiveEvent>,
+    /// The wait that the plan asks for has been announced.
+    announced: bool,
+    /// The link that is asked again at once, without what it refused.
+    again: Option<usize>,
+    /// How often in this call something was left out.
+    rounds: u32,
+    over: bool,
+}
+
+/// The attempt that is being read.
+#[derive(Debug)]
+struct Open<'r> {
+    ix: usize,
+    link: &'r Link,
+    exchange: Exchange,
+    filter: ReplyFilter,
+    began: Moment,
+    /// Characters of text handed out so far.
+    shown: usize,
+    committed: bool,
+    ended: bool,
+}
+
+impl<'r> Live<'r> {
+    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, told: Vec<LiveEvent>) -> Self {
+        Self { router, operation, plan, open: None, queue: told.into(), announced: false, again: None, rounds: 0, over: false }
+    }
+
+    /// The next event; none once the call is over: after `Answered` or `GaveUp`.
+    pub async fn next(&mut self) -> Option<LiveEvent> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return Some(event);
+            }
+            if self.over {
+                return None;
+            }
+            if self.open.is_some() {
+                self.read().await;
+                continue;
+            }
+            if let Some(link) = self.again.take() {
+                self.attempt(link).await;
+                continue;
+            }
+            match self.plan.next(self.router.clock.now()) {
+                Step::Try { link } => {
+                    self.announced = false;
+                    self.attempt(link).await;
+                }
+                Step::Wait { until, link } => {
+                    let pause = until.since(self.router.clock.now());
+                    if !std::mem::replace(&mut self.announced, true) {
+                        let link = self.router.links().get(link).map(|l| l.id.clone()).unwrap_or_default();
+                        return Some(LiveEvent::Waiting { pause, link });
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                Step::GiveUp(report) => {
+                    self.over = true;
+                    return Some(LiveEvent::GaveUp(report));
+                }
+            }
+        }
+    }
+
+    /// Sends the request over a link.
+    async fn attempt(&mut self, ix: usize) {
+        let Some(link) = self.router.links().get(ix) else { return };
+        let began = self.router.clock.now();
+        let Operation::Generate(request) = &mut self.operation;
+        request.model.clone_from(&link.origin.model);
+        let (encoded, filter) = link.encode(request);
+        for loss in &encoded.losses {
+            tracing::debug!(link = link.id, at = loss.at, what = loss.what, "not carried by this wire");
+        }
+        tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
+        match self.in_time(link.provider.send(&encoded)).await.and_then(|sent| sent) {
+            Ok(exchange) => self.open = Some(Open { ix, link, exchange, filter, began, shown: 0, committed: false, ended: false }),
+            Err(error) if link.relax(&error) => Box::pin(self.attempt(ix)).await,
+            Err(error) => self.failed(ix, link, began, error),
+        }
+    }
+
+    /// Reads the open attempt up to its next event.
+    async fn read(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        let event = match self.in_time(open.exchange.next()).await {
+            Ok(event) => event,
+            Err(error) => Some(StreamEvent::Error { error }),
+        };
+        match event {
+            Some(StreamEvent::Error { error }) => self.broke(&open, error),
+            None if open.ended => {
+                let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
+                self.over = true;
+                self.router.cooldowns().clear(&open.link.identity());
+                let Operation::Generate(request) = &self.operation;
+                open.link.took(request.messages.len());
+                self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
+            }
+            None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
+            Some(event) => {
+                let mut out = Vec::new();
+                open.filter.push(event, &mut out);
+                for event in out {
+                    open.committed |= event.is_content();
+                    open.ended |= matches!(event, StreamEvent::End { .. });
+                    if let StreamEvent::Delta { delta: Delta::Text { text }, .. } = &event {
+                        open.shown += text.chars().count();
+                    }
+                    self.queue.push_back(LiveEvent::Event(event));
+                }
+                self.open = Some(open);
+            }
+        }
+    }
+
+    /// The open attempt failed in the middle: what it showed is void.
+    fn broke(&mut self, open: &Open<'_>, mut error: ProviderError) {
+        error.committed = open.committed;
+        if open.committed {
+            self.queue.push_back(LiveEvent::Discarded { chars: open.shown });
+        }
+        self.failed(open.ix, open.link, open.began, error);
+    }
+
+    fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError) {
+        let now = self.router.clock.now();
+        let mut attempt = record(link, Outcome::Failed(error.class), began, now);
+        attempt.status = error.status;
+        attempt.scope = Some(error.scope);
+        attempt.retry_after_s = error.retry_after_s;
+        let quarantine = self.quarantine(link, &error);
+        if quarantine.is_none() {
+            self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+        }
+        self.queue.push_back(LiveEvent::Failed { attempt, error });
+        if let Some(quarantine) = quarantine {
+            self.again = Some(ix);
+            self.queue.push_back(LiveEvent::Quarantined(quarantine));
+        }
+    }
+
+    /// Leaves out of the request what this refusal is about, if that can be told. The link is as good as before.
+    fn quarantine(&mut self, link: &Link, error: &ProviderError) -> Option<Quarantine> {
+        let Operation::Generate(request) = &mut self.operation;
+        let record = suspect::Record { accepted: link.accepted(), rounds: self.rounds };
+        let quarantine = suspect::suspects(&request.messages, error, &link.origin, record)?;
+        request.messages = aside::set_aside(&request.messages, &|p| quarantine.pieces.contains(p), &quarantine.why);
+        self.rounds += 1;
+        Some(quarantine)
+    }
+
+    /// Runs a future up to the call's deadline.
+    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, ProviderError> {
+        let Some(deadline) = self.plan.deadline() else { return Ok(future.await) };
+        let left = deadline.since(self.router.clock.now());
+        let late = |_| ProviderError::timeout("the deadline of this call passed");
+        tokio::time::timeout(left, future).await.map_err(late)
+    }
+}
+
+fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt {
+    Attempt {
+        model: link.id.clone(),
+        provider: link.provider.id().to_owned(),
+        outcome,
+        status: None,
+        scope: None,
+        latency_ms: clock::millis(now.since(began)),
+        retry_after_s: None,
+    }
+}
+
+/// Spreads the retries of processes that failed together. Any cheap source will do.
+fn jitter() -> f64 {
+    u32::from_str_radix(&id::fresh(4), 16).map_or(0.5, |n| f64::from(n) / 65535.0)
+}
