@@ -68,6 +68,11 @@ fn array(event: &[u8], json: &str, on: &mut impl FnMut(Found<'_>)) {
     on(Found::Json { event, text: json });
 }
 
+/// Why a streamed reply is none if a tool call began in its middle: nobody knows which tool was meant.
+pub fn headless() -> ProviderError {
+    ProviderError::network("a tool call came without its name: the part of the stream that had it is missing")
+}
+
 /// Why a body that ended without a terminal event is no reply. `what` it should have been, and how many events were read.
 pub fn cut(nature: &Nature<'_>, what: &str, events: usize) -> ProviderError {
     let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);

@@ -23,6 +23,7 @@ mod interrupt;
 mod journal;
 mod kills;
 mod models;
+mod plug_grid;
 mod readme;
 mod recordings;
 mod recordings_anthropic;

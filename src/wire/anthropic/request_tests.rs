@@ -107,7 +107,7 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
     let mut conversation = false;
     let on = thinks(request);
     // A turn in progress that did not think is no reason to send other bytes of the past.
-    let kept = on || request.reasoning_effort.is_some() && !forced(request) && in_progress(request);
+    let sent = on || request.reasoning_effort.is_some() && !forced(request) && in_progress(request);
     for (at, message) in request.messages.iter().enumerate() {
         let late = message.role == Role::System && conversation;
         conversation |= message.role != Role::System;
@@ -142,7 +142,7 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                     Block::Text { text: "[An image stood here.]".into() }
                 }
                 (Role::Assistant, Block::Thinking { signature, .. }) => {
-                    if !home || signature.is_none() || !kept || last.is_none_or(|last| last < n) {
+                    if !home || signature.is_none() || !sent || last.is_none_or(|last| last < n) {
                         lose();
                         continue;
                     }
@@ -453,7 +453,7 @@ fn request() -> impl Strategy<Value = Request> {
             let system = system.into_iter().map(|blocks| Message::new(Role::System, blocks));
             let results = Message::results(vec![ToolResult::text("a", "r", false)]);
             let unthought = Message { origin: Some(home()), ..Message::new(Role::Assistant, vec![said_call()]) };
-            let end = if open { vec![Message::user("next"), unthought, results] } else { vec![Message::assistant("done"), Message::user("last")] };
+            let end = if open { vec![Message::user("next"), unthought, results] } else { vec![Message::user("next"), Message::assistant("done"), Message::user("last")] };
             let messages: History = system.chain([Message::user("first")]).chain(messages).chain(end).collect();
             let cache_marks = mark.map(|(message, block, long)| CacheMark { message, block, long }).into_iter().collect();
             Request { messages, cache_marks, ..settings }

@@ -203,7 +203,9 @@ fn turn(request: &Request, target: Option<&Origin>) -> Turn {
     let run = || newest().skip(behind).take_while(|m| m.role == Role::Assistant).filter(|m| sent(m));
     let Some(first) = run().last() else { return Turn::Open };
     let finished = behind > 0 && !run().any(|m| m.calls().next().is_some());
-    if finished || home(first) && first.blocks.first().is_some_and(signed) {
+    // What is not sent begins nothing.
+    let begins = first.blocks.iter().find(|b| signed(b) || stands(b, home(first)));
+    if finished || home(first) && begins.is_some_and(signed) {
         return Turn::Open;
     }
     Turn::Unthought { later: run().any(|m| home(m) && m.blocks.iter().any(signed)) }

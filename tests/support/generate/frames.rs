@@ -11,6 +11,8 @@ pub fn stream(wire: Wire, blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     match wire {
         Wire::OpenaiChat => chat(blocks, marks),
         Wire::Anthropic => anthropic(blocks, marks),
+        Wire::Gemini => gemini(blocks, marks, |chunk| chunk),
+        Wire::Antigravity => gemini(blocks, marks, |chunk| format!(r#"{{"response":{chunk},"traceId":"t"}}"#)),
     }
 }
 
@@ -104,6 +106,44 @@ fn anthropic(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     let stop = if calls { "tool_use" } else { "end_turn" };
     event(&mut out, json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null}, "usage": {"output_tokens": 9}}));
     event(&mut out, json!({"type": "message_stop"}));
+    out.into_bytes()
+}
+
+/// Google's chunks. A call comes whole, its arguments an object, often without an id.
+fn gemini(blocks: &[Block], marks: &mut Marks, wrap: impl Fn(String) -> String) -> Vec<u8> {
+    let mut out = String::new();
+    let id = marks.next('S');
+    let mut chunk = |parts: &[String], finish: &str, beside: &str| {
+        let parts = parts.join(",");
+        let content =
+            format!(r#"{{"candidates":[{{"content":{{"role":"model","parts":[{parts}]}},"index":0{finish}}}],"responseId":"{id}"{beside}}}"#);
+        out.push_str(&format!("data: {}\r\n\r\n", wrap(content)));
+    };
+    let proof = |signature: &Option<String>| signature.as_ref().map(|s| format!(r#","thoughtSignature":"{s}""#)).unwrap_or_default();
+    let mut calls = Vec::new();
+    for block in blocks {
+        match block {
+            Block::Text { text } => halves(text).into_iter().for_each(|t| chunk(&[json!({"text": t}).to_string()], "", "")),
+            Block::Thinking { redacted: true, .. } => {}
+            Block::Thinking { text, signature, .. } => {
+                chunk(&[format!(r#"{{"text":{},"thought":true{}}}"#, json!(text), proof(signature))], "", "");
+            }
+            Block::ToolCall(ToolCall { id, name, args_raw, signature }) => {
+                // A line of the stream holds it whole.
+                let args_raw = args_raw.replace(['\r', '\n'], " ");
+                let id = if id.contains("toolu") { format!(r#""id":{},"#, json!(id)) } else { String::new() };
+                calls.push(format!(r#"{{"functionCall":{{{id}"name":{},"args":{args_raw}}}{}}}"#, json!(name), proof(signature)));
+            }
+            Block::Opaque { raw, .. } => chunk(&[raw.clone()], "", ""),
+            _ => {}
+        }
+    }
+    if !calls.is_empty() {
+        chunk(&calls, "", "");
+    }
+    let last = format!(r#"{{"text":"","thoughtSignature":"Cs{}AA"}}"#, marks.next('S'));
+    let usage = r#","modelVersion":"m","usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":5,"totalTokenCount":8}"#;
+    chunk(&[last], r#","finishReason":"STOP""#, usage);
     out.into_bytes()
 }
 

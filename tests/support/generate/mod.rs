@@ -17,12 +17,12 @@ use code_pup::model::{
     Accumulator, Block, BlockKind, Delta, ImageSource, Message, Part, Reply, Request, ResponseFormat, Role, Stop, StreamEvent, ToolCall,
     ToolChoice, ToolResult, ToolSpec, Usage,
 };
-use code_pup::wire::{Decoder, Wire, anthropic, openai_chat};
+use code_pup::wire::{Decoder, Wire, anthropic, antigravity, gemini, openai_chat};
 use parties::Party;
 use plan::{BlockPlan, CallPlan, How, Media, Order, PartPlan, Plan, Proof, Settings, StepPlan, UserBlock};
 use serde_json::json;
 use std::sync::Arc;
-use words::Marks;
+use words::{ArgsForm, Marks};
 
 /// A conversation and how it is asked to go on.
 #[derive(Debug, Clone)]
@@ -209,12 +209,17 @@ impl Teller<'_> {
         let cast: Vec<&Party> = self.plan.cast.iter().map(|ix| &self.parties[ix.index(self.parties.len())]).collect();
         let party = cast[step.party.index(cast.len())];
         let mut blocks: Vec<Block> = step.blocks.iter().flat_map(|block| self.block(block, party.wire)).collect();
-        if party.wire == Wire::OpenaiChat {
-            // What Chat Completions hang on a message is one block.
-            let mut first = true;
-            blocks.retain(|b| !matches!(b, Block::Opaque { .. }) || std::mem::take(&mut first));
+        match party.wire {
+            Wire::OpenaiChat => {
+                // What Chat Completions hang on a message is one block.
+                let mut first = true;
+                blocks.retain(|b| !matches!(b, Block::Opaque { .. }) || std::mem::take(&mut first));
+            }
+            // A reply that thinks begins with that.
+            Wire::Anthropic => blocks.sort_by_key(|b| !matches!(b, Block::Thinking { .. })),
+            Wire::Gemini | Wire::Antigravity => {}
         }
-        let calls: Vec<Block> = step.calls.iter().enumerate().map(|(n, call)| Block::ToolCall(self.call(call, n, step.how))).collect();
+        let calls: Vec<Block> = step.calls.iter().enumerate().map(|(n, call)| Block::ToolCall(self.call(call, n, step.how, party.wire))).collect();
         let at = if step.calls_first { blocks.len().saturating_sub(1) } else { blocks.len() };
         blocks.splice(at..at, calls);
         let says = |b: &Block| match b {
@@ -286,20 +291,31 @@ impl Teller<'_> {
                         {"type": "web_search_result", "url": "https://example.com/", "title": mark(), "encrypted_content": mark(), "page_age": null}]}),
                 ]
             }
+            Wire::Gemini | Wire::Antigravity => vec![
+                json!({"executableCode": {"language": "PYTHON", "code": mark()}}),
+                json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": mark()}}),
+            ],
         };
-        raws.into_iter().map(|raw| Block::Opaque { wire: wire.as_str().to_owned(), raw: raw.to_string() }).collect()
+        // What Antigravity wraps is Gemini's.
+        let of = if wire == Wire::Antigravity { Wire::Gemini } else { wire };
+        raws.into_iter().map(|raw| Block::Opaque { wire: of.as_str().to_owned(), raw: raw.to_string() }).collect()
     }
 
-    fn call(&mut self, plan: &CallPlan, n: usize, how: How) -> ToolCall {
+    fn call(&mut self, plan: &CallPlan, n: usize, how: How, wire: Wire) -> ToolCall {
         self.serial += 1;
+        let google = matches!(wire, Wire::Gemini | Wire::Antigravity);
+        // Google's frames hold nothing but objects.
+        let only_objects = how != How::Neutral && google;
+        let args = if only_objects && !plan.args.is_object() { ArgsForm::Plain } else { plan.args };
         let offered = (!plan.unknown && !self.tools.is_empty()).then(|| self.tools[plan.name.index(self.tools.len())].name.clone());
         // The server's half writes names as its wire has them, and only those of offered tools are mapped back.
         let other = || if how == How::Writer { "gone".to_owned() } else { tools::NAMES[plan.name.index(tools::NAMES.len())].to_owned() };
         ToolCall {
             id: plan.id.id(self.serial, n),
             name: offered.unwrap_or_else(other),
-            args_raw: plan.args.write(&mut self.marks),
-            signature: plan.signed.then(|| format!("Ct{}Aa", self.marks.next('S'))),
+            args_raw: args.write(&mut self.marks),
+            // Google signs the first call of each step.
+            signature: (plan.signed || google && n == 0).then(|| format!("Ct{}Aa", self.marks.next('S'))),
         }
     }
 
@@ -333,7 +349,7 @@ impl Teller<'_> {
         let same = got.len() == want.len()
             && got.iter().zip(&want).all(|(g, w)| {
                 let named = g.0 == w.0 || !self.tools.iter().any(|t| t.name == w.0);
-                named && (g.1 == w.1 || no_args(&g.1) && no_args(&w.1))
+                named && same_args(&g.1, &w.1)
             });
         if !same {
             return Err(format!("the calls became {got:?}, were {want:?}, {}", context()));
@@ -342,8 +358,11 @@ impl Teller<'_> {
     }
 }
 
-fn no_args(raw: &str) -> bool {
-    matches!(raw.trim(), "" | "{}" | "null")
+/// The same to the letter, or the same object.
+fn same_args(got: &str, want: &str) -> bool {
+    let none = |raw: &str| matches!(raw.trim(), "" | "{}" | "null");
+    let value = |raw: &str| serde_json::from_str::<serde_json::Value>(raw).ok();
+    got == want || none(got) && none(want) || value(got).is_some_and(|v| v.is_object() && Some(v) == value(want))
 }
 
 /// The blocks as a stream of the wire's server half.
@@ -378,6 +397,8 @@ fn write(wire: Wire, blocks: &[Block]) -> Vec<u8> {
     match wire {
         Wire::OpenaiChat => openai_chat::encode_events(openai_chat::Head::default(), &events).0,
         Wire::Anthropic => anthropic::encode_events(anthropic::Head::default(), &events).0,
+        Wire::Gemini => gemini::encode_events(gemini::Head::default(), &events).0,
+        Wire::Antigravity => antigravity::encode_events(gemini::Head::default(), &events).0,
     }
 }
 

@@ -23,6 +23,7 @@ fn of(wire: Wire) -> Vec<Party> {
         let origin = Origin { provider: provider.to_owned(), account: account.map(str::to_owned), model: model.to_owned() };
         Party { wire, api, dialect: dialect.to_target(origin.clone()), origin }
     };
+    let project = || Dialect { project: Some("p-1".to_owned()), ..Dialect::default() };
     let quirks = |names: &[&str]| Dialect::from_quirks(names).unwrap();
     match wire {
         Wire::OpenaiChat => vec![
@@ -34,6 +35,14 @@ fn of(wire: Wire) -> Vec<Party> {
             party(Api::Anthropic, "anthropic", Some("work"), "claude-sonnet-4-5", Dialect::default()),
             party(Api::Anthropic, "anthropic", Some("home"), "claude-sonnet-4-5", Dialect::default()),
             party(Api::Anthropic, "anthropic", Some("work"), "claude-opus-4-6", Dialect::default()),
+        ],
+        Wire::Gemini => vec![
+            party(Api::Gemini, "gemini", None, "gemini-2.5-pro", Dialect::default()),
+            party(Api::Gemini, "gemini", None, "gemini-3-pro-preview", Dialect::default()),
+        ],
+        Wire::Antigravity => vec![
+            party(Api::Antigravity, "antigravity", Some("me"), "gemini-3-pro-high", project()),
+            party(Api::Antigravity, "antigravity", Some("me"), "claude-sonnet-4-5", project()),
         ],
     }
 }

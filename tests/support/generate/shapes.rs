@@ -262,7 +262,10 @@ pub fn all(wires: &[code_pup::wire::Wire]) -> Vec<String> {
     ];
     let mut shapes: Vec<String> = fixed.iter().map(|s| (*s).to_owned()).collect();
     for from in wires {
-        shapes.push(format!("opaque block of {from}"));
+        // What Antigravity wraps is Gemini's.
+        if from.as_str() != "antigravity" {
+            shapes.push(format!("opaque block of {from}"));
+        }
         // Signed reasoning on Chat Completions is among what a message has beside its text.
         if from.as_str() != "openai-chat" {
             shapes.push(format!("signed thinking of {from}"));

@@ -141,7 +141,7 @@ fn settings(c: &mut Check, at: &str, config: Option<&Value>, model: &str) {
         }
         if model.contains("claude") {
             let (budget, most) = (thinking["thinkingBudget"].as_u64(), config["maxOutputTokens"].as_u64());
-            c.rule(budget.is_none_or(|b| most.is_some_and(|m| m > b)), &sub(&at, "thinkingBudget"), "is not below maxOutputTokens");
+            c.rule(budget.is_none_or(|b| b == 0 || most.is_some_and(|m| m > b)), &sub(&at, "thinkingBudget"), "is not below maxOutputTokens");
         }
     }
 }
