@@ -6,7 +6,9 @@ pub mod clock;
 pub mod digest;
 pub mod failure;
 pub mod id;
+pub mod lock;
 pub mod nearest;
+pub mod net;
 pub mod places;
 #[cfg(test)]
 #[path = "published_tests.rs"]

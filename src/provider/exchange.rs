@@ -28,6 +28,8 @@ pub struct Exchange {
 #[derive(Debug)]
 pub(super) enum Source {
     Http(reqwest::Response),
+    /// A body that was read already.
+    Whole(Option<Bytes>),
     Script(VecDeque<super::scripted::Piece>),
 }
 
@@ -93,6 +95,7 @@ impl Source {
     async fn chunk(&mut self) -> Result<Option<Bytes>, ProviderError> {
         match self {
             Self::Http(response) => response.chunk().await.map_err(|e| super::http::transport_error(&e)),
+            Self::Whole(body) => Ok(body.take()),
             Self::Script(pieces) => super::scripted::next(pieces).await,
         }
     }

@@ -13,6 +13,7 @@ pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
 pub use scripted::Scripted;
 
+use crate::auth::Access;
 use crate::model::ProviderError;
 use crate::wire::{Dialect, Encoded, Wire};
 
@@ -36,6 +37,14 @@ impl Provider {
         match self {
             Self::Http(p) => p.endpoint().wire,
             Self::Scripted(_) => Wire::OpenaiChat,
+        }
+    }
+
+    /// How it is entered.
+    pub fn access(&self) -> &Access {
+        match self {
+            Self::Http(p) => &p.endpoint().access,
+            Self::Scripted(_) => &Access::Open,
         }
     }
 

@@ -3,12 +3,15 @@
 use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::gate::Described;
+use super::rotation::Candidate;
+use crate::auth::KeyId;
 use crate::catalog::Price;
 use crate::model::aside::Kind;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
 use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
 use crate::wire::{Encoded, Encoder};
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One way to a model: a provider and the name under which it knows the model.
@@ -69,12 +72,12 @@ impl Link {
     /// The request in this link's own words, and how its reply is to be read back.
     pub(super) fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
         let Speech { dialect, encoder, described, .. } = &mut *self.speech();
-        let mut request = quirk::prepare(dialect, request);
+        let mut asked = Cow::Borrowed(request);
         if !self.lacks.is_empty() {
-            let shown = described.of(&request.messages, &self.lacks);
-            request.to_mut().messages = shown;
+            asked.to_mut().messages = described.of(&request.messages, &self.lacks);
         }
-        (encoder.encode(&request), ReplyFilter::of(dialect, &request))
+        let encoded = encoder.encode(&quirk::prepare(self.provider.wire(), dialect, &asked));
+        (encoded, ReplyFilter::of(dialect, &asked))
     }
 
     /// A server that cannot hold a reply to a schema is asked without one from now on. Whether that is news.
@@ -94,8 +97,75 @@ impl Link {
         Identity { provider, account, upstream: model }
     }
 
+    /// Providers like to repeat the key that they refuse.
+    pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
+        if let Some(secret) = self.provider.access().at_hand().filter(|s| !s.expose().is_empty()) {
+            let masked = secret.masked();
+            error.message = error.message.replace(secret.expose(), &masked);
+            error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
+        }
+        error
+    }
+
+    /// Label of the key in use, if there is one.
+    pub fn account(&self) -> Option<&str> {
+        self.origin.account.as_deref()
+    }
+
+    /// The key in use, as the rotation knows it.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        self.provider.access().id(&self.origin.provider)
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { id: self.id.clone(), who: self.identity() }
+    }
+
     /// What this usage costs here, in US dollars; none where a price is unknown.
     pub fn cost_usd(&self, usage: &Usage) -> Option<f64> {
         cost_usd(self.price.as_ref(), usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Access;
+    use crate::model::{BlockKind, Delta, Message, Stop, StreamEvent, ToolSpec};
+    use crate::provider::{Endpoint, HttpProvider, Timeouts};
+    use crate::wire::Wire;
+    use std::time::Duration;
+
+    fn link(quirks: &[&str]) -> Link {
+        let wait = Duration::from_secs(1);
+        let endpoint = Endpoint {
+            provider: "p".into(),
+            wire: Wire::OpenaiChat,
+            base_url: "http://127.0.0.1:9".into(),
+            headers: Vec::new(),
+            access: Access::Open,
+            dialect: Dialect::from_quirks(quirks).unwrap(),
+            timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
+        };
+        Link::new("p/m".into(), "m".into(), Provider::Http(HttpProvider::new(endpoint)), None, None)
+    }
+
+    #[test]
+    fn a_reply_is_read_back_in_the_words_of_the_request_that_was_asked() {
+        let tool = ToolSpec { name: "look".into(), description: String::new(), parameters: serde_json::json!({"type": "object"}) };
+        let request = Request { messages: [Message::user("hi")].into_iter().collect(), tools: vec![tool].into(), ..Request::default() };
+        for lacks in [vec![], vec![Kind::Image]] {
+            let (encoded, mut filter) = link(&["constrained-calls"]).lacking(lacks).encode(&request);
+            assert!(String::from_utf8(encoded.to_vec()).unwrap().contains("json_schema"));
+            let mut out = Vec::new();
+            for event in [
+                StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text },
+                StreamEvent::Delta { ix: 0, delta: Delta::Text { text: r#"{"tool": "look", "arguments": {}}"#.into() } },
+                StreamEvent::End { stop: Stop::End, reason: None },
+            ] {
+                filter.push(event, &mut out);
+            }
+            assert!(out.iter().any(|e| matches!(e, StreamEvent::BlockStart { kind: BlockKind::ToolCall { .. }, .. })), "{out:?}");
+        }
     }
 }

@@ -57,6 +57,8 @@ pub struct Live<'r> {
     router: &'r Router,
     operation: Operation,
     plan: Plan,
+    /// The plan's links as those of the router.
+    order: Vec<usize>,
     open: Option<Open<'r>>,
     queue: VecDeque<LiveEvent>,
     /// The wait that the plan asks for has been announced.
@@ -83,8 +85,8 @@ struct Open<'r> {
 }
 
 impl<'r> Live<'r> {
-    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, told: Vec<LiveEvent>) -> Self {
-        Self { router, operation, plan, open: None, queue: told.into(), announced: false, again: None, rounds: 0, over: false }
+    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, order: Vec<usize>, told: Vec<LiveEvent>) -> Self {
+        Self { router, operation, plan, order, open: None, queue: told.into(), announced: false, again: None, rounds: 0, over: false }
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -112,7 +114,7 @@ impl<'r> Live<'r> {
                 Step::Wait { until, link } => {
                     let pause = until.since(self.router.clock.now());
                     if !std::mem::replace(&mut self.announced, true) {
-                        let link = self.router.links().get(link).map(|l| l.id.clone()).unwrap_or_default();
+                        let link = self.link(link).map(|l| l.id.clone()).unwrap_or_default();
                         return Some(LiveEvent::Waiting { pause, link });
                     }
                     tokio::time::sleep(pause).await;
@@ -125,9 +127,14 @@ impl<'r> Live<'r> {
         }
     }
 
+    /// A link of the plan.
+    fn link(&self, ix: usize) -> Option<&'r Link> {
+        self.router.links().get(*self.order.get(ix)?)
+    }
+
     /// Sends the request over a link.
     async fn attempt(&mut self, ix: usize) {
-        let Some(link) = self.router.links().get(ix) else { return };
+        let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
         let Operation::Generate(request) = &mut self.operation;
         request.model.clone_from(&link.origin.model);
@@ -155,7 +162,7 @@ impl<'r> Live<'r> {
             None if open.ended => {
                 let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
                 self.over = true;
-                self.router.cooldowns().clear(&open.link.identity());
+                self.router.answered(open.link);
                 let Operation::Generate(request) = &self.operation;
                 open.link.took(request.messages.len());
                 self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
@@ -165,6 +172,10 @@ impl<'r> Live<'r> {
                 let mut out = Vec::new();
                 open.filter.push(event, &mut out);
                 for event in out {
+                    // A filter may find that the end is none.
+                    if let StreamEvent::Error { error } = event {
+                        return self.broke(&open, error);
+                    }
                     open.committed |= event.is_content();
                     open.ended |= matches!(event, StreamEvent::End { .. });
                     if let StreamEvent::Delta { delta: Delta::Text { text }, .. } = &event {
@@ -187,6 +198,7 @@ impl<'r> Live<'r> {
     }
 
     fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError) {
+        let error = link.hush(error);
         let now = self.router.clock.now();
         let mut attempt = record(link, Outcome::Failed(error.class), began, now);
         attempt.status = error.status;
@@ -195,6 +207,7 @@ impl<'r> Live<'r> {
         let quarantine = self.quarantine(link, &error);
         if quarantine.is_none() {
             self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+            self.router.failed(link, &error, now);
         }
         self.queue.push_back(LiveEvent::Failed { attempt, error });
         if let Some(quarantine) = quarantine {
@@ -226,6 +239,7 @@ fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt 
     Attempt {
         model: link.id.clone(),
         provider: link.provider.id().to_owned(),
+        account: link.origin.account.clone(),
         outcome,
         status: None,
         scope: None,

@@ -7,6 +7,7 @@ mod link;
 mod live;
 pub mod plan;
 mod receipt;
+mod rotation;
 mod router;
 mod suspect;
 
@@ -15,7 +16,8 @@ pub use cooldown::{Cooldowns, Identity};
 pub use gate::lacking;
 pub use link::Link;
 pub use live::{Live, LiveEvent};
-pub use plan::{Plan, Rules};
+pub use plan::{Plan, Rules, Verdict, verdict};
 pub use receipt::Exhausted;
+pub use rotation::{Mode, Rotation};
 pub use router::{Ask, Operation, Rest, Router};
 pub use suspect::told;

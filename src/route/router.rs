@@ -1,11 +1,12 @@
 //! The door itself: the links of a session, what is known of their failures, and how a call over them is begun.
 
-use super::cooldown::{Cooldowns, Ready};
+use super::cooldown::{Cooldowns, Identity, Ready};
 use super::gate::{self, Holdings};
 use super::link::Link;
 use super::live::{Live, LiveEvent};
 use super::plan::{Plan, Rules};
-use crate::base::clock::Clock;
+use super::rotation::{Candidate, Rotation};
+use crate::base::clock::{Clock, Moment};
 use crate::model::aside::Kind;
 use crate::model::{ProviderError, Request};
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ pub struct Router {
     rules: Rules,
     pub(super) clock: Clock,
     cooldowns: Mutex<Cooldowns>,
+    rotation: Rotation,
     gates: Mutex<Gates>,
 }
 
@@ -54,17 +56,28 @@ pub struct Ask {
 }
 
 impl Router {
-    pub fn new(links: Vec<Link>, rules: Rules) -> Self {
-        Self { links, rules, clock: Clock::system(), cooldowns: Mutex::default(), gates: Mutex::default() }
+    pub fn new(links: Vec<Link>, rules: Rules, rotation: Rotation) -> Self {
+        let (cooldowns, gates) = (Mutex::default(), Mutex::default());
+        let router = Self { links, rules, clock: Clock::system(), cooldowns, rotation, gates };
+        router.recall();
+        router
     }
 
     pub fn links(&self) -> &[Link] {
         &self.links
     }
 
-    /// From now on these links are used. What is known of links that failed stays.
+    /// From now on these links are used. What is known of links that failed stays; of keys, what the rotation remembers: one
+    /// may have been replaced meanwhile.
     pub fn set_links(&mut self, links: Vec<Link>) {
         self.links = links;
+        self.rotation.look_again();
+        self.recall();
+    }
+
+    /// Takes up what is remembered of the keys.
+    fn recall(&self) {
+        self.rotation.recall(self.links.iter(), &mut self.cooldowns(), self.clock.now());
     }
 
     /// Each link with the time until it may be tried.
@@ -89,12 +102,31 @@ impl Router {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let candidates: Vec<Candidate> = self.links.iter().map(Link::candidate).collect();
         let Operation::Generate(request) = &ask.operation;
+        let order = self.rotation.order(&candidates, &request.messages);
         let (able, told) = self.gate(request);
-        let links = self.links.iter().map(|l| (l.id.clone(), l.identity()));
+        let links = order.iter().filter_map(|ix| candidates.get(*ix)).map(|c| (c.name(&candidates), c.who.clone()));
         let mut plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
+        let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
         plan.prefer(&able);
-        Live::new(self, ask.operation, plan, told)
+        Live::new(self, ask.operation, plan, order, told)
+    }
+
+    /// An attempt over this link was answered.
+    pub(super) fn answered(&self, link: &Link) {
+        self.cooldowns().clear(&link.identity());
+        let several = self.links.iter().any(|l| l.origin.provider == link.origin.provider && l.origin.account != link.origin.account);
+        self.rotation.answered(link, several);
+    }
+
+    /// An attempt over this link failed, which the plan has taken in.
+    pub(super) fn failed(&self, link: &Link, error: &ProviderError, now: Moment) {
+        let who: Identity = link.identity();
+        let held = self.cooldowns().held(&who, error, now);
+        if let Some(held) = held {
+            self.rotation.failed(link, error, held);
+        }
     }
 
     /// Which links can take what this request holds, and what is to be said of the others.

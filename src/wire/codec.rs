@@ -1,5 +1,6 @@
 //! What a codec is to the rest of `wire`: requests to bodies, pieces of a reply to events.
 
+use super::classify::Sender;
 use super::sniff::{Nature, Piece};
 use crate::model::{Loss, Request, StreamEvent, ToolSpec};
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use std::fmt::Debug;
 pub struct Encoded {
     /// What is added to the provider's base URL, with the query if there is one: `/chat/completions`.
     pub path: Cow<'static, str>,
+    /// Headers that this request needs besides those of its wire and provider.
+    pub headers: Vec<(&'static str, String)>,
     /// The concatenation of the segments is the body. Cheap to clone: segments are shared with the encoder.
     pub body: Vec<Bytes>,
     /// What was left out or changed. An encoder names the losses of a message once, with the call that first encoded it.
@@ -41,6 +44,9 @@ pub trait Encode: Debug + Send {
 pub trait Decode: Debug + Send {
     /// The tools of the request.
     fn expect_tools(&mut self, tools: &[ToolSpec]);
+
+    /// Whose reply it is: what an error in it means may depend on that.
+    fn sent_by(&mut self, _sender: Sender) {}
 
     /// The next piece of the body.
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>);

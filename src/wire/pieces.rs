@@ -73,9 +73,19 @@ pub fn headless() -> ProviderError {
     ProviderError::network("a tool call came without its name: the part of the stream that had it is missing")
 }
 
+/// A body's beginning, for a message.
+fn show(body: &[u8]) -> String {
+    text::one_line(&text::strip_controls(&String::from_utf8_lossy(body.get(..2000).unwrap_or(body))), 160)
+}
+
+/// Why a whole body is not what was asked for: an error under a good status, which `read` reads, or something else.
+pub fn other(body: &[u8], what: &str, read: impl FnOnce(&[u8]) -> ProviderError) -> ProviderError {
+    let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some_and(|e| !e.is_null()));
+    if is_error { read(body) } else { ProviderError::network(format!("the reply is not {what}: {}", show(body))) }
+}
+
 /// Why a body that ended without a terminal event is no reply. `what` it should have been, and how many events were read.
 pub fn cut(nature: &Nature<'_>, what: &str, events: usize) -> ProviderError {
-    let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);
     ProviderError::network(match nature {
         _ if events > 0 => format!("the stream ended before its terminal event, after {events} event(s)"),
         Nature::Empty => "the server closed the connection without an answer".to_owned(),

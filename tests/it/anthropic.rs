@@ -1,138 +1,26 @@
 //! `pup run` against a server that speaks Messages: the codec's own server half, a task of four replies, and what can go
 //! wrong on the way. Each effect happens once.
 
-use crate::support::TestEnv;
-use crate::support::http::{self, BodyWriter, Framing, RawRequest};
-use crate::task::{self, FINAL, TURNS};
-use code_pup::model::{BlockKind, Delta, Request, Stop, StreamEvent, Usage};
+use crate::support::http::RawRequest;
+use crate::support::{Answer, Cut, End, Launch, Outcome, TestEnv, WireServer};
+use crate::task::{self, TURNS};
+use code_pup::model::Request;
 use code_pup::wire::anthropic::{Head, decode_request, encode_events};
 use serde_json::{Value, json};
-use std::collections::HashSet;
-use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 
-/// What the server sends for one request.
-#[derive(Clone)]
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// The connection is cut behind this many bytes.
-    cut: Option<usize>,
-}
-
-/// A server that answers by how many tool results a request holds, and keeps what it was asked. It ends with the test.
-struct Server {
-    port: u16,
-    seen: Arc<Mutex<Vec<RawRequest>>>,
-}
-
-impl Server {
-    fn new(mut answer: impl FnMut(usize) -> Answer + Send + 'static) -> Self {
-        Self::asked(move |body| answer(results(body)))
-    }
-
-    /// One that answers by the whole request.
-    fn asked(answer: impl FnMut(&[u8]) -> Answer + Send + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&seen), Arc::new(Mutex::new(answer)));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    while let Ok(Some(request)) = http::read_request(&mut reader) {
-                        let reply = (answer.lock().unwrap())(&request.body);
-                        kept.lock().unwrap().push(request);
-                        if send(&stream, &reply).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-        });
-        Self { port, seen }
-    }
-
-    fn requests(&self) -> Vec<RawRequest> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-fn send(mut stream: &TcpStream, reply: &Answer) -> std::io::Result<()> {
-    let Some(cut) = reply.cut else {
-        let mut body = BodyWriter::begin(&mut stream, reply.status, &reply.headers, Framing::Chunked, reply.body.len())?;
-        body.piece(&reply.body)?;
-        return body.end();
-    };
-    let mut body = BodyWriter::begin(&mut stream, reply.status, &reply.headers, Framing::Length, reply.body.len())?;
-    body.piece(&reply.body[..cut])?;
-    stream.flush()?;
-    stream.shutdown(Shutdown::Both)
-}
-
-fn results(body: &[u8]) -> usize {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+fn turn(request: &RawRequest) -> usize {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let blocks = body["messages"].as_array().into_iter().flatten().filter_map(|m| m["content"].as_array()).flatten();
     blocks.filter(|b| b["type"] == "tool_result").count()
 }
 
-/// The task's replies: thinking and text before some of the calls.
+/// The task's replies as this wire's server writes them.
 fn replies() -> [Vec<u8>; TURNS] {
-    let text = |ix, text: &str| {
-        let halves = text.split_at(text.len() / 2);
-        let piece = |t: &str| StreamEvent::Delta { ix, delta: Delta::Text { text: t.into() } };
-        vec![StreamEvent::BlockStart { ix, kind: BlockKind::Text }, piece(halves.0), piece(halves.1), StreamEvent::BlockEnd { ix }]
-    };
-    let thinking = |proof: &str| {
-        let delta = |delta| StreamEvent::Delta { ix: 0, delta };
-        vec![
-            StreamEvent::BlockStart { ix: 0, kind: BlockKind::Thinking },
-            delta(Delta::Thinking { text: "what first?".into() }),
-            delta(Delta::Signature { text: proof.into() }),
-            StreamEvent::BlockEnd { ix: 0 },
-        ]
-    };
-    let call = |ix, id: &str, name: &str, args: &Value| {
-        let (id, name, text) = (id.to_owned(), name.to_owned(), args.to_string());
-        vec![
-            StreamEvent::BlockStart { ix, kind: BlockKind::ToolCall { id, name } },
-            StreamEvent::Delta { ix, delta: Delta::Args { text } },
-            StreamEvent::BlockEnd { ix },
-        ]
-    };
-    let create = json!({"path": "notes.txt", "content": "one line\nsecond line\n"});
-    let log = json!({"command": "echo ran >> log.txt; wc -l < log.txt"});
-    let replace = json!({"path": "notes.txt", "replacements": [{"old_str": "one line", "new_str": "two lines"}]});
-    let turns = [
-        [thinking("Proof+/1="), call(1, "toolu_1", "create_file", &create)].concat(),
-        [text(0, "Now the log."), call(1, "toolu_2", "shell", &log)].concat(),
-        call(0, "toolu_3", "replace_in_file", &replace),
-        text(0, FINAL),
-    ];
-    let mut n = 0;
-    turns.map(|blocks| {
-        n += 1;
-        let usage = StreamEvent::Usage { usage: Usage { input: Some(100), cache_read: Some(7), output: Some(20), ..Usage::default() } };
-        let stop = if n == TURNS { Stop::End } else { Stop::ToolUse };
-        let end = [usage, StreamEvent::End { stop, reason: None }];
-        let events: Vec<StreamEvent> = blocks.into_iter().chain(end).collect();
-        encode_events(Head { id: format!("msg_{n}"), model: "mock-model".into() }, &events).0
-    })
+    task::events().map(|events| encode_events(Head::default(), &events).0)
 }
 
-fn good(body: Vec<u8>) -> Answer {
-    Answer { status: 200, headers: vec![("content-type".into(), "text/event-stream".into())], body, cut: None }
-}
-
-fn refused(status: u16, kind: &str, header: Option<(&str, &str)>) -> Answer {
-    let body = json!({"type": "error", "error": {"type": kind, "message": "as scripted"}}).to_string().into_bytes();
-    let headers =
-        header.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).chain([("content-type".to_owned(), "application/json".to_owned())]);
-    Answer { status, headers: headers.collect(), body, cut: None }
+fn refused(status: u16, kind: &str) -> Answer {
+    Answer::json(status, json!({"type": "error", "error": {"type": kind, "message": "as scripted"}}).to_string())
 }
 
 /// The stream with something put before its last two events, or instead of them.
@@ -149,27 +37,27 @@ enum Rest {
     Gone,
 }
 
-fn run(server: &Server, env: &TestEnv) -> crate::support::Outcome {
+fn launch(server: &WireServer, env: &TestEnv) -> Launch {
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--model", "anthropic/mock-model", "keep the notes"]);
-    launch.env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port)).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run()
+    launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret")
 }
 
-#[track_caller]
-fn assert_finished(env: &TestEnv, out: &crate::support::Outcome) -> Value {
-    let result = out.json();
-    assert_eq!((out.code, &result["text"]), (Some(0), &json!(FINAL)), "{}", out.report());
-    assert_eq!((&result["turns"], &result["tool_calls"]), (&json!(TURNS), &json!(TURNS - 1)), "{}", out.report());
-    assert_eq!((env.read("notes.txt").as_str(), env.read("log.txt").as_str()), ("two lines\nsecond line\n", "ran\n"), "{}", out.report());
-    result
+fn run(server: &WireServer, env: &TestEnv) -> Outcome {
+    launch(server, env).run()
+}
+
+/// A body without the marks for the prompt cache, which move from turn to turn.
+fn unmarked(body: &[u8]) -> String {
+    String::from_utf8(body.to_vec()).unwrap().replace(r#","cache_control":{"type":"ephemeral"}"#, "")
 }
 
 #[test]
 fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
     let env = TestEnv::new();
     let all = replies();
-    let server = Server::new(move |turn| good(all[turn].clone()));
+    let server = WireServer::new(turn, move |turn| Answer::stream(all[turn].clone()));
     let out = run(&server, &env);
-    let result = assert_finished(&env, &out);
+    let result = task::assert_done(&env, &out);
     assert_eq!((&result["usage"]["input"], &result["usage"]["cache_read"]), (&json!(100 * TURNS), &json!(7 * TURNS)), "{}", out.report());
     let requests = server.requests();
     assert_eq!(requests.len(), TURNS);
@@ -179,37 +67,69 @@ fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
         assert_eq!((request.header("anthropic-version"), request.header("authorization")), (Some("2023-06-01"), None));
     }
     let asked: Vec<Request> = requests.iter().map(|r| decode_request(&r.body).unwrap()).collect();
+    let unmarked: Vec<String> = requests.iter().map(|r| unmarked(&r.body)).collect();
+    for request in &asked {
+        let marks: Vec<usize> = request.cache_marks.iter().map(|mark| mark.message).collect();
+        assert!(marks.len() <= 4 && marks[0] == 0 && marks.ends_with(&[request.messages.len() - 1]), "{marks:?}");
+    }
     for (n, pair) in asked.windows(2).enumerate() {
+        let newest = pair[0].messages.len() - 1;
+        assert!(pair[1].cache_marks.iter().any(|mark| mark.message == newest), "what request {n} stored is looked for");
         let (earlier, later): (Vec<_>, Vec<_>) = (pair[0].messages.iter().collect(), pair[1].messages.iter().collect());
         assert_eq!(later[..earlier.len()], earlier[..], "request {n} is the beginning of the next");
         // Everything up to the end of the last message, which was still open.
-        let common = requests[n].body.windows(3).rposition(|w| w == b"}]}").unwrap();
-        let end = String::from_utf8_lossy(&requests[n].body).rfind("}]}],\"max_tokens\"").unwrap_or(common);
-        assert_eq!(requests[n].body[..end], requests[n + 1].body[..end], "byte for byte");
+        let end = unmarked[n].rfind("}]}],\"max_tokens\"").unwrap();
+        assert_eq!(unmarked[n][..end], unmarked[n + 1][..end], "byte for byte, but for the marks");
     }
     let thought = String::from_utf8(requests[TURNS - 1].body.clone()).unwrap();
     assert!(thought.contains(r#"{"type":"thinking","thinking":"what first?","signature":"Proof+/1="}"#), "{thought}");
 }
 
 #[test]
+fn signed_thinking_keeps_its_key_and_never_goes_to_another() {
+    let env = TestEnv::new();
+    let all = replies();
+    let mut limited = false;
+    let server = WireServer::new(turn, move |turn| {
+        let refuse = turn == 2 && !std::mem::replace(&mut limited, turn == 2);
+        if refuse { refused(429, "rate_limit_error").header("retry-after", "600") } else { Answer::stream(all[turn].clone()) }
+    });
+    // Each call would take another key, if the first reply did not bind the rest to the one that made it.
+    let keys = "the-first-key-0001,the-second-key-002,the-third-key-0003";
+    let out = launch(&server, &env).env("ANTHROPIC_API_KEY", keys).env("PUP_AUTH_ROTATION", "round_robin").run();
+    task::assert_done(&env, &out);
+    let requests = server.requests();
+    let used: Vec<&str> = requests.iter().map(|r| r.header("x-api-key").unwrap()).collect();
+    assert_eq!(used[..4], ["the-first-key-0001", "the-first-key-0001", "the-first-key-0001", "the-second-key-002"], "{used:?}");
+    for request in &requests[1..] {
+        let home = request.header("x-api-key") == Some("the-first-key-0001");
+        assert_eq!(String::from_utf8_lossy(&request.body).contains("Proof+/1="), home, "{used:?}");
+    }
+    assert!(!used[4..].contains(&"the-first-key-0001"), "it is cooling: {used:?}");
+}
+
+#[test]
 fn after_every_fault_at_every_turn_the_task_is_finished_once() {
-    type Spoil = fn(Vec<u8>) -> Answer;
+    type Spoil = fn(Answer) -> Answer;
     let faults: [(&str, &str, Spoil); 9] = [
-        ("429", "rate_limit", |_| refused(429, "rate_limit_error", Some(("retry-after", "0.2")))),
-        ("500", "server", |_| refused(500, "api_error", None)),
-        ("529", "overloaded", |_| refused(529, "overloaded_error", None)),
-        ("overloaded in the stream", "overloaded", |b| {
+        ("429", "rate_limit", |_| refused(429, "rate_limit_error").header("retry-after", "0.2")),
+        ("500", "server", |_| refused(500, "api_error")),
+        ("529", "overloaded", |_| refused(529, "overloaded_error")),
+        ("overloaded in the stream", "overloaded", |a| {
             let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
-            good(before_the_end(&b, error, Rest::Gone))
+            Answer::stream(before_the_end(&a.body, error, Rest::Gone))
         }),
-        ("no end", "network", |b| good(before_the_end(&b, "", Rest::Gone))),
-        ("a second answer inside", "network", |b| {
+        ("no end", "network", |a| Answer::stream(before_the_end(&a.body, "", Rest::Gone))),
+        ("a second answer inside", "network", |a| {
             let other = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_other\",\"content\":[]}}\n\n";
-            good(before_the_end(&b, other, Rest::Kept))
+            Answer::stream(before_the_end(&a.body, other, Rest::Kept))
         }),
-        ("cut in the middle", "network", |b| Answer { cut: Some(b.len() / 2), ..good(b) }),
-        ("cut at once", "network", |b| Answer { cut: Some(0), ..good(b) }),
-        ("a web page", "network", |_| good(b"<html><title>Sign in</title></html>".to_vec())),
+        ("cut in the middle", "network", |a| {
+            let half = a.body.len() / 2;
+            a.end(End::CutAt(half, Cut::Close))
+        }),
+        ("cut at once", "network", |a| a.end(End::CutAt(0, Cut::Reset))),
+        ("a web page", "network", |_| Answer::stream(b"<html><title>Sign in</title></html>".to_vec())),
     ];
     task::each(
         6,
@@ -217,11 +137,9 @@ fn after_every_fault_at_every_turn_the_task_is_finished_once() {
         |f| f.0.to_owned(),
         |(_, class, spoil)| {
             let env = TestEnv::new();
-            let (all, spoil) = (replies(), *spoil);
-            let mut spoilt = HashSet::new();
-            let server = Server::new(move |turn| if spoilt.insert(turn) { spoil(all[turn].clone()) } else { good(all[turn].clone()) });
+            let server = WireServer::once_spoilt(turn, replies().map(Answer::stream).to_vec(), *spoil);
             let out = run(&server, &env);
-            let result = assert_finished(&env, &out);
+            let result = task::assert_done(&env, &out);
             assert_eq!(task::attempts(&result), [*class, "ok"].repeat(TURNS), "{}", out.report());
             for pair in server.requests().chunks(2) {
                 assert!(pair[0].body == pair[1].body, "a retried request changed");
@@ -259,26 +177,25 @@ fn what_only_looks_like_a_fault_costs_no_attempt() {
         |(_, odd)| {
             let env = TestEnv::new();
             let (all, odd) = (replies(), *odd);
-            let server = Server::new(move |turn| good(odd(all[turn].clone())));
+            let server = WireServer::new(turn, move |turn| Answer::stream(odd(all[turn].clone())));
             let out = run(&server, &env);
-            let result = assert_finished(&env, &out);
+            let result = task::assert_done(&env, &out);
             assert_eq!(task::attempts(&result), vec!["ok"; TURNS], "{}", out.report());
         },
     );
 }
 
 /// A server that refuses signatures from its second turn on, in the vendor's words.
-fn refusing_signatures() -> Server {
+fn refusing_signatures() -> WireServer {
     let all = replies();
-    Server::asked(move |body| {
-        let turn = results(body);
-        if turn > 0 && String::from_utf8_lossy(body).contains("\"signature\":") {
+    WireServer::asked(move |request| {
+        let turn = turn(request);
+        if turn > 0 && String::from_utf8_lossy(&request.body).contains("\"signature\":") {
             let error =
                 json!({"type": "invalid_request_error", "message": "messages.1.content.0: Invalid `signature` in `thinking` block"});
-            let body = json!({"type": "error", "error": error}).to_string().into_bytes();
-            return Answer { status: 400, ..good(body) };
+            return Answer::json(400, json!({"type": "error", "error": error}).to_string());
         }
-        good(all[turn].clone())
+        Answer::stream(all[turn].clone())
     })
 }
 
@@ -287,7 +204,7 @@ fn a_refused_signature_is_left_out_for_good_and_told() {
     let env = TestEnv::new();
     let server = refusing_signatures();
     let out = run(&server, &env);
-    let result = assert_finished(&env, &out);
+    let result = task::assert_done(&env, &out);
     assert_eq!(task::attempts(&result), ["ok", "bad_request", "ok", "ok", "ok"], "{}", out.report());
     let told = "a signature of reasoning of this conversation will not be sent any more: anthropic refused it";
     assert!(result["notes"][0].as_str().unwrap().starts_with(told), "{}", out.report());
@@ -299,12 +216,11 @@ fn a_refused_signature_is_left_out_for_good_and_told() {
     }
     // The journal keeps what was said, and a resumed session leaves out the same and sends the same bytes before its prompt.
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--resume", "last", "--model", "anthropic/mock-model", "and now?"]);
-    let key = ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port));
-    launch.env(key.0, key.1).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0);
+    launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0);
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
-    let (before, after) = (&requests[4].body, &requests[5].body);
-    let messages = before.windows(13).rposition(|w| w == b"],\"max_tokens").unwrap();
+    let (before, after) = (unmarked(&requests[4].body), unmarked(&requests[5].body));
+    let messages = before.rfind("],\"max_tokens").unwrap();
     assert!(before[..messages - 2] == after[..messages - 2], "the bytes of the messages changed on resume");
 }
 
@@ -319,7 +235,7 @@ fn final_refusals_end_with_their_own_code_and_no_retry() {
         (429, "rate_limit_error", 5, "exhausted"),
     ] {
         let env = TestEnv::new();
-        let server = Server::new(move |_| refused(status, kind, None));
+        let server = WireServer::new(turn, move |_| refused(status, kind));
         let out = run(&server, &env).expect_code(code);
         assert_eq!((out.json()["cause"].as_str(), server.requests().len()), (Some(cause), 1), "{}", out.report());
     }
@@ -331,7 +247,7 @@ fn debug_decode_and_encode_speak_it() {
     let body = replies()[0].clone();
     let out = env.pup().args(["debug", "decode", "--wire", "anthropic"]).input(body).run().expect_code(0);
     let got = out.json();
-    assert_eq!((&got["thinking"], &got["stop"], &got["complete"]), (&json!("what first?"), &json!("tool_use"), &json!(true)));
+    assert_eq!((&got["thinking"], &got["stop"], &got["complete"]), (&json!(task::THOUGHT), &json!("tool_use"), &json!(true)));
     assert_eq!((&got["tool_calls"][0]["id"], &got["tool_calls"][0]["arguments"]["path"]), (&json!("toolu_1"), &json!("notes.txt")));
     assert_eq!(got["usage"], json!({"input": 100, "cache_read": 7, "cache_write": null, "output": 20, "reasoning": null}));
     let request = r#"{"model":"m","messages":[{"role":"system","blocks":[{"type":"text","text":"s"}]},{"role":"user","blocks":[{"type":"text","text":"hi"}]}],"stream":true}"#;

@@ -123,7 +123,8 @@ fn refused(wire: Wire, x: &Exchange) {
     assert!(want["message"].as_str().unwrap().starts_with(got.message.trim_end_matches('.')), "{name}: {got}");
     let near = |a: f64, b: f64| (a - b).abs() < 1e-5;
     assert!(
-        got.retry_after_s.zip(want["retry_after_s"].as_f64()).is_none_or(|(a, b)| near(a, b)) && got.retry_after_s.is_some() == want["retry_after_s"].is_f64(),
+        got.retry_after_s.zip(want["retry_after_s"].as_f64()).is_none_or(|(a, b)| near(a, b))
+            && got.retry_after_s.is_some() == want["retry_after_s"].is_f64(),
         "{name}: {:?}",
         got.retry_after_s
     );

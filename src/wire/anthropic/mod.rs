@@ -6,6 +6,7 @@
 //! goes back unchanged, to its own origin alone. Tool names are shortened as on the first wire, so that a tool has one
 //! name wherever it goes.
 
+mod betas;
 mod block;
 mod claude;
 mod count;
@@ -25,7 +26,6 @@ mod usage;
 pub use count::{COUNT_PATH, CountError, decode_count, encode_count, encode_count_reply};
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::{classify, in_band};
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-pub use gemini::{ReplyDecoder, classify, decode_count};
+pub use gemini::{ReplyDecoder, decode_count};
 
 /// The wire's name.
 pub const NAME: &str = "antigravity";
@@ -53,7 +53,8 @@ impl Encode for Encoder {
         let mut object = Object::resume(&mut tail);
         let id = request_id(&session, request, &inner);
         let project = self.inner.dialect().project.as_deref();
-        let fields = [("project", project), ("userAgent", Some(USER_AGENT)), ("requestType", Some("agent")), ("requestId", Some(id.as_str()))];
+        let fields =
+            [("project", project), ("userAgent", Some(USER_AGENT)), ("requestType", Some("agent")), ("requestId", Some(id.as_str()))];
         for (name, value) in fields {
             if !own.contains_key(name) {
                 object.maybe(name, value.as_ref());
@@ -71,7 +72,7 @@ impl Encode for Encoder {
         body.extend(inner);
         body.push(Bytes::from(tail));
         let path = if request.stream { "/v1internal:streamGenerateContent?alt=sse" } else { "/v1internal:generateContent" };
-        Encoded { path: path.into(), body, losses }
+        Encoded { path: path.into(), headers: Vec::new(), body, losses }
     }
 }
 
@@ -103,16 +104,13 @@ pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
     if !request.tools.is_empty() {
         losses.push(Loss::new("tools", "the service counts no tools"));
     }
-    let bare = Request {
-        model: request.model.clone(),
-        messages: request.messages.iter().skip(system).cloned().collect(),
-        ..Request::default()
-    };
+    let bare =
+        Request { model: request.model.clone(), messages: request.messages.iter().skip(system).cloned().collect(), ..Request::default() };
     let inner = gemini::Encoder::at(Door::Antigravity, dialect.clone()).body(&bare, Purpose::Count, &[], &mut losses);
     let mut body = vec![Bytes::from(format!(r#"{{"request":{{"model":{},"#, json!(format!("models/{}", model(request)))))];
     body.extend(inner.into_iter().enumerate().map(|(n, segment)| if n == 0 { segment.slice(1..) } else { segment }));
     body.push(Bytes::from_static(b"}"));
-    Encoded { path: "/v1internal:countTokens".into(), body, losses }
+    Encoded { path: "/v1internal:countTokens".into(), headers: Vec::new(), body, losses }
 }
 
 /// The server's half of requests. What of the envelope is not modelled is kept as an extension.

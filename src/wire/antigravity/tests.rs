@@ -1,13 +1,16 @@
 //! The envelope: what stands in it, who sees what, and that both directions agree.
 
 use super::*;
-use crate::model::{Accumulator, Block, BlockKind, Delta, History, Message, Origin, Stop, ToolCall, ToolChoice, ToolResult, ToolSpec, Usage};
+use crate::model::{
+    Accumulator, Block, BlockKind, Delta, History, Message, Origin, Stop, ToolCall, ToolChoice, ToolResult, ToolSpec, Usage,
+};
 use crate::wire::{Decoder, Wire};
 
 fn ask(model: &str) -> Request {
     let parameters = json!({"type": "object", "properties": {"a": {"type": "string", "minLength": 1}}});
     let tools = [("f", parameters), ("now", json!({"type": "object"}))];
-    let tools: Vec<ToolSpec> = tools.into_iter().map(|(name, parameters)| ToolSpec { name: name.into(), description: String::new(), parameters }).collect();
+    let tools: Vec<ToolSpec> =
+        tools.into_iter().map(|(name, parameters)| ToolSpec { name: name.into(), description: String::new(), parameters }).collect();
     let call = Block::ToolCall(ToolCall { id: "foreign".into(), name: "f".into(), args_raw: "{}".into(), signature: None });
     let messages: History = [
         Message::system("s"),
@@ -33,10 +36,17 @@ fn the_envelope_has_the_account_and_says_who_asks() {
     assert_eq!(encoded.path, "/v1internal:streamGenerateContent?alt=sse");
     let keys: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["model", "request", "project", "userAgent", "requestType", "requestId"]);
-    assert_eq!((&body["model"], &body["project"], &body["userAgent"], &body["requestType"]), (&json!("gemini-3-flash"), &json!("proj-1"), &json!("pup"), &json!("agent")));
+    assert_eq!(
+        (&body["model"], &body["project"], &body["userAgent"], &body["requestType"]),
+        (&json!("gemini-3-flash"), &json!("proj-1"), &json!("pup"), &json!("agent"))
+    );
     let inner: Vec<&str> = body["request"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(inner, ["systemInstruction", "tools", "contents", "sessionId"]);
-    assert_eq!(body["request"]["tools"][0]["functionDeclarations"][0]["parameters"], json!({"type": "object", "properties": {"a": {"type": "string"}}}), "the stricter schema");
+    assert_eq!(
+        body["request"]["tools"][0]["functionDeclarations"][0]["parameters"],
+        json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+        "the stricter schema"
+    );
     assert!(!String::from_utf8(encoded.to_vec()).unwrap().contains("foreign"));
 }
 
@@ -67,7 +77,10 @@ fn claude_is_asked_as_the_service_can_pass_it_on() {
     let (encoded, body) = encoded(&request);
     let inner = &body["request"];
     assert_eq!(inner["toolConfig"], json!({"functionCallingConfig": {"mode": "VALIDATED"}}));
-    assert_eq!(inner["generationConfig"], json!({"maxOutputTokens": 64_000, "temperature": 1.0, "thinkingConfig": {"includeThoughts": true, "thinkingBudget": 8192}}));
+    assert_eq!(
+        inner["generationConfig"],
+        json!({"maxOutputTokens": 64_000, "temperature": 1.0, "thinkingConfig": {"includeThoughts": true, "thinkingBudget": 8192}})
+    );
     assert!(inner["tools"][0]["functionDeclarations"][1]["parameters"]["properties"]["_placeholder"].is_object());
     assert!(!inner.to_string().contains("thoughtSignature"), "no stand-in for a signature");
     assert_eq!(encoded.losses.iter().map(|l| l.at.as_str()).collect::<Vec<_>>(), ["tools[0].parameters", "temperature"]);
@@ -79,7 +92,11 @@ fn claude_is_asked_as_the_service_can_pass_it_on() {
     let messages = [Message::user("u"), said, Message::results(vec![ToolResult::text("toolu_vrtx_1", "r", false)])].into_iter().collect();
     let body = Encoder::new(Dialect::default().to_target(home)).encode(&Request { messages, ..request }).to_vec();
     let body = String::from_utf8(body).unwrap();
-    for part in [r#"{"text":"t","thought":true,"thoughtSignature":"P+/="}"#, r#""functionCall":{"id":"toolu_vrtx_1","name":"f""#, r#""functionResponse":{"id":"toolu_vrtx_1","name":"f""#] {
+    for part in [
+        r#"{"text":"t","thought":true,"thoughtSignature":"P+/="}"#,
+        r#""functionCall":{"id":"toolu_vrtx_1","name":"f""#,
+        r#""functionResponse":{"id":"toolu_vrtx_1","name":"f""#,
+    ] {
         assert!(body.contains(part), "{part} in {body}");
     }
 }
@@ -93,13 +110,22 @@ fn what_is_encoded_is_decoded_again() {
         let (encoded, _) = encoded(&request);
         let got = decode_request(&encoded.path, &encoded.to_vec()).unwrap();
         assert_eq!(got.extensions, request.extensions);
-        assert_eq!((&got.model, got.stream, got.max_output, &got.reasoning_effort, &got.tool_choice), (&request.model, true, Some(30_000), &request.reasoning_effort, &ToolChoice::Auto));
+        assert_eq!(
+            (&got.model, got.stream, got.max_output, &got.reasoning_effort, &got.tool_choice),
+            (&request.model, true, Some(30_000), &request.reasoning_effort, &ToolChoice::Auto)
+        );
         assert_eq!(got.messages.iter().map(|m| m.role).collect::<Vec<_>>(), request.messages.iter().map(|m| m.role).collect::<Vec<_>>());
     }
     let chosen = decode_request("/v1internal:generateContent", br#"{"model":"m","request":{"contents":[{"parts":[{"text":"x"}]}],"session_id":"s","toolConfig":{"functionCallingConfig":{"mode":"VALIDATED","allowedFunctionNames":["a"]}}},"user_prompt_id":"p"}"#).unwrap();
     assert_eq!((chosen.stream, &chosen.extensions[NAME]), (false, json!({"sessionId": "s", "user_prompt_id": "p"}).as_object().unwrap()));
     assert!(chosen.extensions["gemini"]["toolConfig"].is_object(), "more than the mode is kept");
-    for (body, says) in [("{}", "request: expected"), (r#"{"request":{}}"#, "model: expected"), (r#"{"model":"m","request":{}}"#, "contents: expected"), ("[]", "the body"), ("{", "not valid JSON")] {
+    for (body, says) in [
+        ("{}", "request: expected"),
+        (r#"{"request":{}}"#, "model: expected"),
+        (r#"{"model":"m","request":{}}"#, "contents: expected"),
+        ("[]", "the body"),
+        ("{", "not valid JSON"),
+    ] {
         let error = decode_request("/v1internal:generateContent", body.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(says), "{body}: {error}");
     }
@@ -117,7 +143,9 @@ fn replies_come_in_the_envelope_and_are_read_out_of_it() {
         StreamEvent::End { stop: Stop::End, reason: None },
     ];
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in &events {
+        all.push(event);
+    }
     let want = Reply { reason: Some("STOP".into()), ..all.finish() };
     let (bytes, losses) = encode_events(Head::default(), &events);
     assert_eq!(losses, []);
@@ -128,15 +156,23 @@ fn replies_come_in_the_envelope_and_are_read_out_of_it() {
         decoder.feed(&bytes, &mut events);
         decoder.finish(&mut events);
         let mut all = Accumulator::default();
-        events.iter().for_each(|e| all.push(e));
+        for event in &events {
+            all.push(event);
+        }
         assert_eq!(all.finish(), want);
     }
 }
 
 #[test]
 fn a_count_is_asked_for_with_the_conversation_alone() {
-    let encoded = encode_count(&Dialect::default(), &Request { messages: [Message::system("s"), Message::user("u")].into_iter().collect(), ..ask("models/m") });
+    let encoded = encode_count(
+        &Dialect::default(),
+        &Request { messages: [Message::system("s"), Message::user("u")].into_iter().collect(), ..ask("models/m") },
+    );
     assert_eq!(encoded.path, "/v1internal:countTokens");
-    assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), r#"{"request":{"model":"models/m","contents":[{"role":"user","parts":[{"text":"u"}]}]}}"#);
+    assert_eq!(
+        String::from_utf8(encoded.to_vec()).unwrap(),
+        r#"{"request":{"model":"models/m","contents":[{"role":"user","parts":[{"text":"u"}]}]}}"#
+    );
     assert_eq!(encoded.losses.iter().map(|l| l.at.as_str()).collect::<Vec<_>>(), ["messages[0]", "tools"]);
 }

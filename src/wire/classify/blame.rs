@@ -17,6 +17,7 @@ const UNSUPPORTED: Item = Item::Image { why: ImageFault::Unsupported };
 /// Codes and types that say it all.
 const CODES: &[(&str, Item)] = &[
     ("invalid_encrypted_content", INVALID),
+    ("thinking_signature_invalid", INVALID),
     ("invalid_image", UNREADABLE),
     ("invalid_base64_image", UNREADABLE),
     ("image_parse_error", UNREADABLE),
@@ -151,6 +152,11 @@ const BEFORE_IDS: [&str; 9] = [
     "item with id ",
     "tool call id was ",
 ];
+
+/// Whether one of these codes alone says that an item of the history is refused.
+pub fn is_coded(words: &[String]) -> bool {
+    CODES.iter().any(|(code, _)| words.iter().any(|w| w == code))
+}
 
 /// The item that a refusal is about.
 ///

@@ -3,11 +3,12 @@
 //! The end is a finish reason, acted on only when the body ends: older models write one into every chunk, and counts come
 //! behind it. Without one the reply was cut. A prompt that is blocked has no candidates, and is an error.
 
+use super::finish;
 use super::parts::{Maker, Parts, Read};
 use super::shape::{Candidate, Chunk, Feedback};
 use super::usage::WireUsage;
-use super::{error, finish};
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
+use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::{self, ToolNames};
 use crate::wire::pieces::{self, Found, unknown};
@@ -27,8 +28,11 @@ pub struct ReplyDecoder {
     finish: Option<String>,
     finish_message: Option<String>,
     blocked: Option<ProviderError>,
+    /// The last chunk, if a call began in it. The same one again is an event sent twice, for calls often have no ids.
+    called: String,
     /// How many chunks could be read.
     chunks: usize,
+    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -36,6 +40,10 @@ pub struct ReplyDecoder {
 impl Decode for ReplyDecoder {
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.parts.names = ToolNames::fitted(tools, names::letter_first);
+    }
+
+    fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
@@ -66,7 +74,7 @@ impl Decode for ReplyDecoder {
             // A tool turn has no word of its own here; behind Google's door Claude's ends with `OTHER`. Only a call that
             // could be run makes one of an end; a bad call is answered, never run.
             finish::Finish::Stop(Stop::End | Stop::Unknown) if self.parts.runnable => Stop::ToolUse,
-            finish::Finish::Stop(Stop::Unknown) if self.parts.has_calls() => Stop::ToolUse,
+            finish::Finish::Stop(Stop::Unknown) if self.parts.calls() > 0 => Stop::ToolUse,
             finish::Finish::Stop(stop) => stop,
             finish::Finish::BadCall | finish::Finish::Unsigned => Stop::Error,
         };
@@ -81,7 +89,9 @@ impl ReplyDecoder {
                 Ok(chunk) => self.chunk(chunk, inner.get(), out),
                 Err(_) => unknown(json.as_bytes(), out),
             },
-            Ok(chunk) if event == b"error" && chunk.candidates.is_none() => self.fail(error::in_band(json.as_bytes()), out),
+            Ok(chunk) if event == b"error" && chunk.candidates.is_none() => {
+                self.fail(classify::in_band_of(self.sender, json.as_bytes()), out);
+            }
             Ok(chunk) => self.chunk(chunk, json, out),
             Err(_) => unknown(json.as_bytes(), out),
         }
@@ -89,12 +99,16 @@ impl ReplyDecoder {
 
     fn chunk(&mut self, chunk: Chunk<'_>, raw: &str, out: &mut Vec<StreamEvent>) {
         if chunk.error.is_some() {
-            return self.fail(error::in_band(raw.as_bytes()), out);
+            return self.fail(classify::in_band_of(self.sender, raw.as_bytes()), out);
         }
         if chunk.candidates.is_none() && chunk.prompt_feedback.is_none() && chunk.usage.is_none() && chunk.id.0.is_none() {
             return unknown(raw.as_bytes(), out);
         }
         self.chunks += 1;
+        if self.called == raw {
+            return;
+        }
+        let calls = self.parts.calls();
         self.start(chunk.id.into_owned(), chunk.model.into_owned(), out);
         for candidate in chunk.candidates.into_iter().flatten() {
             // One answer is asked for; what a server adds to it is not part of the reply.
@@ -106,6 +120,10 @@ impl ReplyDecoder {
             self.blocked = Some(blocked);
         }
         self.usage(chunk.usage, out);
+        self.called.clear();
+        if self.parts.calls() > calls {
+            self.called.push_str(raw);
+        }
     }
 
     fn start(&mut self, id: Option<String>, model: Option<String>, out: &mut Vec<StreamEvent>) {

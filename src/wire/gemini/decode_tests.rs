@@ -5,6 +5,7 @@ use crate::model::{Accumulator, Block, Reply, ToolCall};
 use crate::wire::{Decoder, Dialect, Wire};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 fn read(body: &[u8]) -> (Reply, Vec<StreamEvent>) {
     let mut decoder = Decoder::new(Wire::Gemini, &Dialect::default());
@@ -12,7 +13,9 @@ fn read(body: &[u8]) -> (Reply, Vec<StreamEvent>) {
     decoder.feed(body, &mut events);
     decoder.finish(&mut events);
     let mut all = Accumulator::default();
-    events.iter().for_each(|e| all.push(e));
+    for event in &events {
+        all.push(event);
+    }
     (all.finish(), events)
 }
 
@@ -25,7 +28,7 @@ fn stream(chunks: &[Value], finish: &str) -> Vec<u8> {
             candidate["finishReason"] = finish.into();
         }
         let chunk = json!({"candidates": [candidate], "modelVersion": "gemini-x", "responseId": "r1"});
-        out.push_str(&format!("data: {chunk}\r\n\r\n"));
+        write!(out, "data: {chunk}\r\n\r\n").unwrap();
     }
     out.into_bytes()
 }
@@ -65,7 +68,10 @@ fn a_signature_stays_on_exactly_the_part_that_it_came_on() {
         raw(r#"{"text":"","thoughtSignature":"S2"}"#),
     ];
     assert_eq!(got, want);
-    let signed_thought = blocks(&[json!([{"text": "a", "thought": true}]), json!([{"text": "b", "thought": true, "thoughtSignature": "S"}, {"text": "c", "thought": true}])]);
+    let signed_thought = blocks(&[
+        json!([{"text": "a", "thought": true}]),
+        json!([{"text": "b", "thought": true, "thoughtSignature": "S"}, {"text": "c", "thought": true}]),
+    ]);
     assert_eq!(signed_thought, [thought("a", None), thought("b", Some("S")), thought("c", None)]);
 }
 
@@ -79,7 +85,7 @@ fn claudes_signature_comes_last_and_covers_all_of_its_thinking() {
         json!([{"text": "", "thought": true, "thoughtSignature": "PROOF"}]),
         json!([{"functionCall": {"id": "toolu_vrtx_1", "name": "f", "args": {}}}]),
     ] {
-        body.push_str(&format!("data: {}\n\n", chunk(parts)));
+        write!(body, "data: {}\n\n", chunk(parts)).unwrap();
     }
     body.push_str("data: {\"response\":{\"candidates\":[{\"finishReason\":\"OTHER\"}],\"usageMetadata\":{\"promptTokenCount\":3}}}\n\n");
     let (reply, _) = read(body.as_bytes());
@@ -91,8 +97,11 @@ fn claudes_signature_comes_last_and_covers_all_of_its_thinking() {
 #[test]
 fn ids_that_are_missing_are_made_and_always_the_same() {
     let call = |args: Value| json!({"functionCall": {"name": "f", "args": args}});
-    let chunks = [json!([call(json!({"k": 1})), call(json!({"k": 1}))]), json!([call(json!(null)), {"functionCall": {"name": "g", "id": "given"}}])];
-    let ids = |chunks: &[Value]| blocks(chunks).iter().filter_map(|b| if let Block::ToolCall(c) = b { Some(c.id.clone()) } else { None }).collect::<Vec<_>>();
+    let chunks =
+        [json!([call(json!({"k": 1})), call(json!({"k": 1}))]), json!([call(json!(null)), {"functionCall": {"name": "g", "id": "given"}}])];
+    let ids = |chunks: &[Value]| {
+        blocks(chunks).iter().filter_map(|b| if let Block::ToolCall(c) = b { Some(c.id.clone()) } else { None }).collect::<Vec<_>>()
+    };
     let first = ids(&chunks);
     assert_eq!(first, ids(&chunks), "the same bytes give the same ids");
     assert!(first[..3].iter().all(|id| id.starts_with("gcall_") && id.len() <= 40) && first[3] == "given", "{first:?}");
@@ -117,7 +126,14 @@ fn calls_in_every_form() {
     let got = blocks(&[twice.clone(), twice, other]);
     assert_eq!(got.len(), 2);
     assert!(matches!(&got[1], Block::ToolCall(c) if c.id.starts_with("gcall_") && c.args_raw == r#"{"a":2}"#));
-    let names = blocks(&[json!([{"functionCall": {"name": "default_api.read_file", "args": {}}}, {"functionCall": {"args": {"x": 1}}}, {"functionCall": {}}])]);
+    // Without an id, only the whole event again is the same one.
+    let bare = json!([{"functionCall": {"name": "f", "args": {"a": 1}}}]);
+    let again = stream(std::slice::from_ref(&bare), "");
+    let body = [again.clone(), again, stream(&[json!([{"text": "x"}]), bare], "STOP")].concat();
+    assert_eq!(read(&body).0.message.calls().count(), 2);
+    let names = blocks(&[
+        json!([{"functionCall": {"name": "default_api.read_file", "args": {}}}, {"functionCall": {"args": {"x": 1}}}, {"functionCall": {}}]),
+    ]);
     let names: Vec<_> = names.iter().map(|b| if let Block::ToolCall(c) = b { c.name.as_str() } else { "" }).collect();
     assert_eq!(names, ["read_file", "unknown"]);
 }
@@ -129,7 +145,12 @@ fn shortened_names_come_back_whole() {
     let mut decoder = Decoder::new(Wire::Gemini, &Dialect::default()).with_tools(std::slice::from_ref(&tool));
     let mut events = Vec::new();
     decoder.feed(&stream(&[json!([{"functionCall": {"name": wire, "args": {}}}])], "STOP"), &mut events);
-    assert!(events.iter().any(|e| matches!(e, StreamEvent::BlockStart { kind: crate::model::BlockKind::ToolCall { name, .. }, .. } if name == "9lives")), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, StreamEvent::BlockStart { kind: crate::model::BlockKind::ToolCall { name, .. }, .. } if name == "9lives")),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -144,7 +165,10 @@ fn arguments_that_come_in_pieces_are_put_together_and_cut_ones_are_never_whole()
     let open = json!([{"functionCall": {"name": "f", "willContinue": true}, "thoughtSignature": "S"}]);
     let whole = [open.clone(), piece("$.a", "rm -rf /tmp", true), piece("$.a", "/x", false), json!([{"functionCall": {}}])];
     let got = blocks(&whole);
-    assert!(matches!(got.as_slice(), [Block::ToolCall(c)] if c.args_raw == r#"{"a":"rm -rf /tmp/x"}"# && c.signature.as_deref() == Some("S")), "{got:?}");
+    assert!(
+        matches!(got.as_slice(), [Block::ToolCall(c)] if c.args_raw == r#"{"a":"rm -rf /tmp/x"}"# && c.signature.as_deref() == Some("S")),
+        "{got:?}"
+    );
     // Ended without its end mark, and pushed aside by the next call.
     let next = json!([{"functionCall": {"name": "g", "args": {}}}]);
     for cut in [vec![open.clone(), piece("$.a", "rm -rf /", true)], vec![open.clone(), piece("$.a", "x", false), next]] {
@@ -177,7 +201,11 @@ fn finish_reasons_are_understood_or_are_failures() {
         let (reply, _) = read(&stream(&[json!([{"text": "x"}])], word));
         assert_eq!((reply.complete, reply.stop, reply.reason.as_deref()), (true, stop, Some(word)));
     }
-    for (word, class) in [("MALFORMED_FUNCTION_CALL", Class::Server), ("UNEXPECTED_TOOL_CALL", Class::Server), ("MISSING_THOUGHT_SIGNATURE", Class::BadRequest)] {
+    for (word, class) in [
+        ("MALFORMED_FUNCTION_CALL", Class::Server),
+        ("UNEXPECTED_TOOL_CALL", Class::Server),
+        ("MISSING_THOUGHT_SIGNATURE", Class::BadRequest),
+    ] {
         let body = format!(r#"{{"candidates":[{{"content":{{}},"finishReason":"{word}","finishMessage":"print(default_api.f("}}]}}"#);
         let error = read(body.as_bytes()).0.error.unwrap();
         assert_eq!((error.class, error.scope, error.code.as_deref()), (class, Scope::Request, Some(word)));
@@ -200,7 +228,11 @@ fn a_blocked_prompt_is_an_error_of_its_own() {
         r#"{"response":{"candidates":[],"promptFeedback":{"blockReason":"PROHIBITED_CONTENT","blockReasonMessage":"no"}}}"#,
     ] {
         let error = read(body.as_bytes()).0.error.unwrap();
-        assert_eq!((error.class, error.scope, error.code.as_deref()), (Class::ContentFilter, Scope::Request, Some("PROHIBITED_CONTENT")), "{body}");
+        assert_eq!(
+            (error.class, error.scope, error.code.as_deref()),
+            (Class::ContentFilter, Scope::Request, Some("PROHIBITED_CONTENT")),
+            "{body}"
+        );
     }
     let rated = r#"{"promptFeedback":{"safetyRatings":[]},"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}"#;
     assert!(read(rated.as_bytes()).0.complete);
@@ -210,7 +242,15 @@ fn a_blocked_prompt_is_an_error_of_its_own() {
 fn errors_inside_a_good_status_are_errors() {
     let busy = r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#;
     let started = String::from_utf8(stream(&[json!([{"text": "x"}])], "")).unwrap();
-    for body in [busy.to_owned(), format!("[{busy}]"), format!("data: {busy}\n\n"), format!("{started}data: {busy}\n\n"), format!("{started}{busy}\n"), format!("{started}event: error\ndata: {busy}\n\n"), format!("[{{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"x\"}}]}}}}]}}\n,\n{busy}]")] {
+    for body in [
+        busy.to_owned(),
+        format!("[{busy}]"),
+        format!("data: {busy}\n\n"),
+        format!("{started}data: {busy}\n\n"),
+        format!("{started}{busy}\n"),
+        format!("{started}event: error\ndata: {busy}\n\n"),
+        format!("[{{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"x\"}}]}}}}]}}\n,\n{busy}]"),
+    ] {
         let (reply, _) = read(body.as_bytes());
         let error = reply.error.unwrap();
         assert_eq!((error.class, error.scope, reply.complete), (Class::Overloaded, Scope::Model, false), "{body}");
@@ -241,7 +281,10 @@ fn what_has_no_end_or_is_something_else_is_no_reply() {
         (b"<html><title>Sign in</title></html>", "Sign in"),
         (br#"{"status":"ok"}"#, "not a generated content"),
         (br#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}"#, "before its terminal event"),
-        (br#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#, "before its terminal event"),
+        (
+            br#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#,
+            "before its terminal event",
+        ),
         (b"[", "not a generated content"),
         (b"data: [DONE]\n\n", "before its terminal event"),
     ] {
@@ -269,15 +312,28 @@ fn odd_streams_are_read_as_what_they_mean() {
     assert_eq!(good(&format!("data: [{a},{b}]\n\n")), ("ab".into(), 0));
     // A second answer, null fields, unknown parts, other spellings.
     assert_eq!(good(r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP","index":0},{"content":{"parts":[{"text":"b"}]},"index":1}]}"#).0, "a");
-    assert_eq!(good(r#"{"error":null,"candidates":[{"content":null,"finishReason":null},{"content":{"parts":null},"finishReason":"STOP"}],"promptFeedback":null,"usageMetadata":null}"#), (String::new(), 0));
-    assert_eq!(good(r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"executableCode":{"code":"1"}},{"newThing":{}},{},{"text":null}]},"finish_reason":"STOP","groundingMetadata":{}}],"model_version":"m"}"#), ("a".into(), 0));
+    assert_eq!(
+        good(
+            r#"{"error":null,"candidates":[{"content":null,"finishReason":null},{"content":{"parts":null},"finishReason":"STOP"}],"promptFeedback":null,"usageMetadata":null}"#
+        ),
+        (String::new(), 0)
+    );
+    assert_eq!(
+        good(
+            r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"executableCode":{"code":"1"}},{"newThing":{}},{},{"text":null}]},"finish_reason":"STOP","groundingMetadata":{}}],"model_version":"m"}"#
+        ),
+        ("a".into(), 0)
+    );
     assert_eq!(good(r#"{"candidates":[{"content":{"parts":[7,{"text":"a"}]},"finishReason":1}]}"#), ("a".into(), 1));
 }
 
 #[test]
 fn parts_that_only_this_wire_knows_are_kept_without_their_line_breaks() {
     let body = "{\"candidates\":[{\"content\":{\"parts\":[{\n \"inlineData\": {\"mimeType\": \"image/png\",\n\"data\": \"QQ==\"}, \"thoughtSignature\": \"S\"}]},\"finishReason\":\"STOP\"}]}";
-    assert_eq!(read(body.as_bytes()).0.message.blocks, [raw(r#"{"inlineData":{"mimeType":"image/png","data":"QQ=="},"thoughtSignature":"S"}"#)]);
+    assert_eq!(
+        read(body.as_bytes()).0.message.blocks,
+        [raw(r#"{"inlineData":{"mimeType":"image/png","data":"QQ=="},"thoughtSignature":"S"}"#)]
+    );
 }
 
 proptest! {

@@ -51,7 +51,11 @@ fn a_turn_with_everything_is_compact_and_in_a_fixed_order() {
     let request = Request {
         tools: vec![tool("f"), ToolSpec { parameters: json!({"type": "object"}), ..tool("now") }].into(),
         tool_choice: ToolChoice::Tool("f".into()),
-        response_format: Some(ResponseFormat::JsonSchema { name: String::new(), schema: json!({"type": "object", "properties": {"a": {"const": "x"}}}), strict: None }),
+        response_format: Some(ResponseFormat::JsonSchema {
+            name: String::new(),
+            schema: json!({"type": "object", "properties": {"a": {"const": "x"}}}),
+            strict: None,
+        }),
         max_output: Some(9),
         temperature: Some(0.5),
         top_p: Some(0.9),
@@ -63,7 +67,14 @@ fn a_turn_with_everything_is_compact_and_in_a_fixed_order() {
             "gemini-3-flash",
             vec![
                 Message::system("s"),
-                Message::new(Role::User, vec![said("u"), Block::Image { source: png() }, Block::Image { source: ImageSource::Url { url: "https://x/y.webp?z".into() } }]),
+                Message::new(
+                    Role::User,
+                    vec![
+                        said("u"),
+                        Block::Image { source: png() },
+                        Block::Image { source: ImageSource::Url { url: "https://x/y.webp?z".into() } },
+                    ],
+                ),
                 from("other", vec![said("t"), call("a", "f"), call("b", "f")]),
                 Message::results(vec![ToolResult::text("a", "1", false), ToolResult::text("b", "no", true)]),
                 Message::user("next"),
@@ -71,7 +82,10 @@ fn a_turn_with_everything_is_compact_and_in_a_fixed_order() {
         )
     };
     let encoded = crate::wire::Encoder::new(Wire::Gemini, Dialect::default()).encode(&request);
-    assert_eq!((encoded.path.as_ref(), encoded.losses.as_slice()), ("/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse", &[][..]));
+    assert_eq!(
+        (encoded.path.as_ref(), encoded.losses.as_slice()),
+        ("/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse", &[][..])
+    );
     assert_eq!(
         String::from_utf8(encoded.to_vec()).unwrap(),
         concat!(
@@ -97,12 +111,21 @@ fn each_call_gets_one_answer_in_its_order_and_nothing_else_stands_among_them() {
             Message::user("u"),
             Message::new(Role::Assistant, vec![call("a", "f"), call("b", "g"), call("c", "f")]),
             Message::results(vec![ToolResult::text("c", "3", false), shot("b")]),
-            Message::results(vec![ToolResult::text("zzz", "lost", false), ToolResult::text("a", "1", false), ToolResult::text("a", "again", false)]),
+            Message::results(vec![
+                ToolResult::text("zzz", "lost", false),
+                ToolResult::text("a", "1", false),
+                ToolResult::text("a", "again", false),
+            ]),
             Message::user("go on"),
         ],
     );
     let all = contents(&Dialect::default(), &request);
-    let answers: Vec<String> = all[2]["parts"].as_array().unwrap().iter().map(|p| format!("{}={}", p["functionResponse"]["name"], p["functionResponse"]["response"]["output"])).collect();
+    let answers: Vec<String> = all[2]["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| format!("{}={}", p["functionResponse"]["name"], p["functionResponse"]["response"]["output"]))
+        .collect();
     assert_eq!(answers, [r#""f"="1""#, r#""g"="[The result is shown in the next message.]""#, r#""f"="3""#]);
     let behind = json!({"role": "user", "parts": [
         {"text": "Images in the result of g:"}, serde_json::from_str::<Value>(PNG).unwrap(),
@@ -112,7 +135,10 @@ fn each_call_gets_one_answer_in_its_order_and_nothing_else_stands_among_them() {
     let losses = body(&Dialect::default(), &request).1;
     assert_eq!(losses, ["messages[3].blocks[0]", "messages[3].blocks[2]"]);
     // A call that nobody answered gets an error, also where another message follows at once.
-    let open = ask("m", vec![Message::user("u"), Message::new(Role::Assistant, vec![call("a", "f")]), Message::assistant("done"), Message::user("x")]);
+    let open = ask(
+        "m",
+        vec![Message::user("u"), Message::new(Role::Assistant, vec![call("a", "f")]), Message::assistant("done"), Message::user("x")],
+    );
     let all = contents(&Dialect::default(), &open);
     assert!(all[2]["parts"][0]["functionResponse"]["response"]["error"].as_str().unwrap().contains("interrupted"), "{all:?}");
     assert_eq!(body(&Dialect::default(), &open).1, ["messages[1]"]);
@@ -121,18 +147,23 @@ fn each_call_gets_one_answer_in_its_order_and_nothing_else_stands_among_them() {
 #[test]
 fn signatures_go_home_byte_for_byte_and_nothing_foreign_does() {
     let history = |model: &str| {
-        let signed = |id: &str, signature: Option<&str>| Block::ToolCall(ToolCall { id: id.into(), name: "f".into(), args_raw: "{}".into(), signature: signature.map(str::to_owned) });
+        let signed = |id: &str, signature: Option<&str>| {
+            Block::ToolCall(ToolCall { id: id.into(), name: "f".into(), args_raw: "{}".into(), signature: signature.map(str::to_owned) })
+        };
         vec![
             Message::user("u"),
-            from(model, vec![
-                Block::Thinking { text: "secret".into(), signature: Some("TH+/=".into()), redacted: false },
-                said("said"),
-                Block::Opaque { wire: "gemini".into(), raw: super::super::parts::mark("TX+/=") },
-                signed("given-1", Some("CA+/=")),
-                signed("gcall_0123", None),
-                Block::Opaque { wire: "gemini".into(), raw: r#"{"executableCode":{"n":1.50}}"#.into() },
-                Block::Opaque { wire: "openai-chat".into(), raw: r#"{"reasoning_details":["other"]}"#.into() },
-            ]),
+            from(
+                model,
+                vec![
+                    Block::Thinking { text: "secret".into(), signature: Some("TH+/=".into()), redacted: false },
+                    said("said"),
+                    Block::Opaque { wire: "gemini".into(), raw: super::super::parts::mark("TX+/=") },
+                    signed("given-1", Some("CA+/=")),
+                    signed("gcall_0123", None),
+                    Block::Opaque { wire: "gemini".into(), raw: r#"{"executableCode":{"n":1.50}}"#.into() },
+                    Block::Opaque { wire: "openai-chat".into(), raw: r#"{"reasoning_details":["other"]}"#.into() },
+                ],
+            ),
             Message::results(vec![ToolResult::text("given-1", "1", false), ToolResult::text("gcall_0123", "2", false)]),
             from(model, vec![Block::Opaque { wire: "gemini".into(), raw: r#"{"text":"","thoughtSignature":"EN+/="}"#.into() }]),
             Message::user("v"),
@@ -168,13 +199,27 @@ fn signatures_go_home_byte_for_byte_and_nothing_foreign_does() {
 fn only_models_of_version_three_get_the_stand_in_once_a_step() {
     let step = |n: usize, model: &str| {
         let ids = [format!("{n}a"), format!("{n}b")];
-        [from(model, ids.iter().map(|id| call(id, "f")).collect()), Message::results(ids.iter().map(|id| ToolResult::text(id, "r", false)).collect())]
+        [
+            from(model, ids.iter().map(|id| call(id, "f")).collect()),
+            Message::results(ids.iter().map(|id| ToolResult::text(id, "r", false)).collect()),
+        ]
     };
     let count = |target: &str, made_by: &str| {
         let messages = [vec![Message::user("u")], step(0, made_by).to_vec(), step(1, made_by).to_vec()].concat();
-        body(&Dialect::default().to_target(origin(target)), &ask(target, messages)).0.matches(r#""thoughtSignature":"skip_thought_signature_validator""#).count()
+        body(&Dialect::default().to_target(origin(target)), &ask(target, messages))
+            .0
+            .matches(r#""thoughtSignature":"skip_thought_signature_validator""#)
+            .count()
     };
-    for (target, steps) in [("gemini-3-pro-preview", 2), ("gemini-3.5-flash", 2), ("gemini-pro-latest", 2), ("gemini-2.5-pro", 0), ("gemini-2.0-flash", 0), ("claude-sonnet-4-5", 0), ("gemma-4-31b-it", 0)] {
+    for (target, steps) in [
+        ("gemini-3-pro-preview", 2),
+        ("gemini-3.5-flash", 2),
+        ("gemini-pro-latest", 2),
+        ("gemini-2.5-pro", 0),
+        ("gemini-2.0-flash", 0),
+        ("claude-sonnet-4-5", 0),
+        ("gemma-4-31b-it", 0),
+    ] {
         assert_eq!(count(target, "gpt-5"), steps, "{target}");
         assert_eq!(count(target, target), steps, "{target}, its own history without signatures");
     }
@@ -182,7 +227,11 @@ fn only_models_of_version_three_get_the_stand_in_once_a_step() {
 
 #[test]
 fn what_the_wire_cannot_carry_is_named_and_the_model_told() {
-    let document = |media_type: &str, name: Option<&str>| Block::Document { media_type: media_type.into(), data: "QQ==".into(), name: name.map(str::to_owned) };
+    let document = |media_type: &str, name: Option<&str>| Block::Document {
+        media_type: media_type.into(),
+        data: "QQ==".into(),
+        name: name.map(str::to_owned),
+    };
     let request = Request {
         parallel_tool_calls: Some(false),
         temperature: Some(3.0),
@@ -198,32 +247,65 @@ fn what_the_wire_cannot_carry_is_named_and_the_model_told() {
             "gemini-2.0-flash",
             vec![
                 Message::assistant("first"),
-                Message::new(Role::User, vec![
-                    document("application/pdf", Some("a.pdf")),
-                    document("application/zip", None),
-                    Block::Image { source: ImageSource::Inline { media_type: "image/gif".into(), data: "QQ==".into() } },
-                    said(" "),
-                ]),
+                Message::new(
+                    Role::User,
+                    vec![
+                        document("application/pdf", Some("a.pdf")),
+                        document("application/zip", None),
+                        Block::Image { source: ImageSource::Inline { media_type: "image/gif".into(), data: "QQ==".into() } },
+                        said(" "),
+                    ],
+                ),
                 Message::system("late"),
             ],
         )
     };
     let (got, losses) = body(&Dialect::default(), &request);
-    assert!(got.contains(r#""contents":[{"role":"user","parts":[{"text":"[The conversation begins with the assistant.]"}]},{"role":"model""#), "{got}");
-    for part in [r#"{"inlineData":{"mimeType":"application/pdf","data":"QQ=="}}"#, "application/zip", "image/gif stood here", r#"{"text":"late"}"#, r#""stopSequences":["a","b","c","d","e"]"#, r#""temperature":2.0"#] {
+    assert!(
+        got.contains(r#""contents":[{"role":"user","parts":[{"text":"[The conversation begins with the assistant.]"}]},{"role":"model""#),
+        "{got}"
+    );
+    for part in [
+        r#"{"inlineData":{"mimeType":"application/pdf","data":"QQ=="}}"#,
+        "application/zip",
+        "image/gif stood here",
+        r#"{"text":"late"}"#,
+        r#""stopSequences":["a","b","c","d","e"]"#,
+        r#""temperature":2.0"#,
+    ] {
         assert!(got.contains(part), "{part} in {got}");
     }
     assert!(!got.contains("responseMimeType") && !got.contains("thinkingConfig") && !got.contains("topP"), "{got}");
     let want = [
-        "tools[0].parameters", "messages[0]", "messages[1].blocks[0]", "messages[1].blocks[1]", "messages[1].blocks[2]", "messages[1].blocks[3]", "messages[2].blocks[0]",
-        "parallel_tool_calls", "reasoning_effort", "temperature", "top_p", "seed", "n", "stop", "stop", "response_format", "metadata.k",
+        "tools[0].parameters",
+        "messages[0]",
+        "messages[1].blocks[0]",
+        "messages[1].blocks[1]",
+        "messages[1].blocks[2]",
+        "messages[1].blocks[3]",
+        "messages[2].blocks[0]",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "temperature",
+        "top_p",
+        "seed",
+        "n",
+        "stop",
+        "stop",
+        "response_format",
+        "metadata.k",
     ];
     assert_eq!(losses, want);
 }
 
 #[test]
 fn extensions_are_merged_and_never_override() {
-    let mut request = Request { temperature: Some(0.0), tools: vec![tool("f")].into(), tool_choice: ToolChoice::Required, ..ask("m", vec![Message::user("u")]) };
+    let mut request = Request {
+        temperature: Some(0.0),
+        tools: vec![tool("f")].into(),
+        tool_choice: ToolChoice::Required,
+        ..ask("m", vec![Message::user("u")])
+    };
     let own = json!({
         "safetySettings": [{"category": "C"}], "contents": [], "tools": [{"googleSearch": {}}], "generationConfig": {"temperature": 2, "topK": 5, "thinkingConfig": {"thinkingBudget": -1}},
         "toolConfig": {"functionCallingConfig": {"mode": "NONE", "streamFunctionCallArguments": true}, "retrievalConfig": {}},
@@ -233,10 +315,18 @@ fn extensions_are_merged_and_never_override() {
     let (got, mut losses) = body(&Dialect::default(), &request);
     let value: Value = serde_json::from_str(&got).unwrap();
     assert_eq!(value["generationConfig"], json!({"temperature": 0.0, "topK": 5, "thinkingConfig": {"thinkingBudget": -1}}));
-    assert_eq!(value["toolConfig"], json!({"functionCallingConfig": {"mode": "ANY", "streamFunctionCallArguments": true}, "retrievalConfig": {}}));
+    assert_eq!(
+        value["toolConfig"],
+        json!({"functionCallingConfig": {"mode": "ANY", "streamFunctionCallArguments": true}, "retrievalConfig": {}})
+    );
     assert_eq!((&value["tools"][1], &value["safetySettings"]), (&json!({"googleSearch": {}}), &json!([{"category": "C"}])));
     losses.sort();
-    let want = ["extensions.antigravity.project", "extensions.gemini.contents", "extensions.gemini.generationConfig.temperature", "extensions.gemini.toolConfig.functionCallingConfig.mode"];
+    let want = [
+        "extensions.antigravity.project",
+        "extensions.gemini.contents",
+        "extensions.gemini.generationConfig.temperature",
+        "extensions.gemini.toolConfig.functionCallingConfig.mode",
+    ];
     assert_eq!(losses, want);
 }
 
@@ -303,7 +393,9 @@ fn check(contents: &[Value]) {
         assert!(!parts.is_empty() && (content["role"] == "user" || content["role"] == "model"));
         if calls > 0 {
             let next = &contents[n + 1]["parts"];
-            let names = |parts: &Value, key: &str| parts.as_array().unwrap().iter().filter(|p| !p[key].is_null()).map(|p| p[key]["name"].clone()).collect::<Vec<_>>();
+            let names = |parts: &Value, key: &str| {
+                parts.as_array().unwrap().iter().filter(|p| !p[key].is_null()).map(|p| p[key]["name"].clone()).collect::<Vec<_>>()
+            };
             assert_eq!(names(&content["parts"], "functionCall"), names(next, "functionResponse"));
             assert_eq!(contents[n + 1]["role"], "user");
         }

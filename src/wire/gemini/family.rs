@@ -23,7 +23,11 @@ pub enum Maker {
 pub enum Thinks {
     Never,
     /// By a number of tokens; whether it may be none, and what it lies between otherwise.
-    Budget { off: Off, least: u64, most: u64 },
+    Budget {
+        off: Off,
+        least: u64,
+        most: u64,
+    },
     /// By a word; these it takes.
     Level(&'static [Level]),
 }

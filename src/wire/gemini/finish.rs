@@ -17,8 +17,17 @@ pub fn read(word: &str) -> Finish {
     Finish::Stop(match word.to_ascii_uppercase().as_str() {
         "STOP" | "1" => Stop::End,
         "MAX_TOKENS" | "2" => Stop::MaxTokens,
-        "SAFETY" | "3" | "RECITATION" | "4" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR" | "IMAGE_SAFETY"
-        | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" => Stop::ContentFilter,
+        "SAFETY"
+        | "3"
+        | "RECITATION"
+        | "4"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "MODEL_ARMOR"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => Stop::ContentFilter,
         "LANGUAGE" => Stop::Refusal,
         "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" | "MALFORMED_RESPONSE" => return Finish::BadCall,
         "MISSING_THOUGHT_SIGNATURE" => return Finish::Unsigned,

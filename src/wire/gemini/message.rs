@@ -163,7 +163,7 @@ impl Writer<'_> {
     fn image(&mut self, at: usize, n: usize, side: Side, source: &ImageSource) {
         if let Some(kind) = unseen(source) {
             self.lose(at, n, format!("an image of type {kind}, which this wire does not take"));
-            return self.text(at, side, &format!("[An image of type {kind} stood here, which this model cannot be shown.]"));
+            return self.text(at, side, &not_shown(kind));
         }
         self.part(at, side, |o| image(o, source));
     }
@@ -188,7 +188,9 @@ impl Writer<'_> {
             Some(Block::Opaque { wire, raw }) if home && wire == super::NAME => parts::marked(raw),
             _ => None,
         };
-        let mut unsigned_call = self.family.maker == Maker::GeminiThree && !(home && is_signed(message));
+        // Of calls at once only the first one has a signature.
+        let signed = home && message.calls().any(|c| c.signature.is_some());
+        let mut unsigned_call = self.family.maker == Maker::GeminiThree && !signed;
         let mut marked = false;
         for (n, block) in message.blocks.iter().enumerate() {
             // The mark of the text before it was written with it.
@@ -284,7 +286,8 @@ impl Writer<'_> {
                 let found = results.iter().position(|r| r.call_id == call.id).map(|ix| results.remove(ix));
                 let missing = ToolResult::text(&call.id, NO_RESULT, true);
                 if found.is_none() {
-                    self.losses.push(Loss::new(format!("messages[{at}]"), format!("a call without a result, `{}`: it got an error", call.id)));
+                    self.losses
+                        .push(Loss::new(format!("messages[{at}]"), format!("a call without a result, `{}`: it got an error", call.id)));
                 }
                 if n > 0 {
                     self.out.push(b',');
@@ -310,25 +313,19 @@ impl Writer<'_> {
         for source in images(result) {
             match unseen(source) {
                 None => self.part(at, Side::User, |o| image(o, source)),
-                Some(kind) => self.text(at, Side::User, &format!("[An image of type {kind} stood here, which this model cannot be shown.]")),
+                Some(kind) => self.text(at, Side::User, &not_shown(kind)),
             }
         }
     }
 }
 
+fn not_shown(kind: &str) -> String {
+    format!("[An image of type {kind} stood here, which this model cannot be shown.]")
+}
+
 /// The id that the server gave, if it is its own.
 fn id(id: &str, home: bool) -> Option<&str> {
     call_id::given(id).filter(|_| home)
-}
-
-/// Whether any part of a message came with a signature.
-fn is_signed(message: &Message) -> bool {
-    message.blocks.iter().any(|block| match block {
-        Block::ToolCall(call) => call.signature.is_some(),
-        Block::Thinking { signature, .. } => signature.is_some(),
-        Block::Opaque { raw, .. } => raw.contains("\"thoughtSignature\""),
-        Block::Text { .. } | Block::ToolResult(_) | Block::Image { .. } | Block::Document { .. } => false,
-    })
 }
 
 fn images(result: &ToolResult) -> impl Iterator<Item = &ImageSource> {

@@ -4,12 +4,13 @@ use super::encode::Encoder;
 use super::path::{self, Method};
 use super::settings::Purpose;
 use super::usage::WireUsage;
-use crate::base::text;
 use crate::model::{EmbedRequest, Embeddings, Listed, ProviderError, Request};
-use crate::wire::Encoded;
+use crate::wire::classify;
 use crate::wire::json_out::Object;
 use crate::wire::lenient::{Count, Text};
+use crate::wire::pieces;
 use crate::wire::quirk::Dialect;
+use crate::wire::{Encoded, Wire};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -111,14 +112,8 @@ pub fn decode_models(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
     Ok(listed.collect())
 }
 
-/// A body that is something else than it should be, or an error under a good status.
 fn other(body: &[u8], what: &str) -> ProviderError {
-    let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some());
-    if is_error {
-        return super::error::in_band(body);
-    }
-    let head = text::one_line(&text::strip_controls(&String::from_utf8_lossy(body)), 160);
-    ProviderError::network(format!("the reply is not {what}: {head}"))
+    pieces::other(body, what, |body| classify::in_band_of(Wire::Gemini.into(), body))
 }
 
 #[cfg(test)]
@@ -145,11 +140,19 @@ mod tests {
 
     #[test]
     fn vectors_are_asked_for_in_one_request_and_counted() {
-        let request =
-            EmbedRequest { model: "models/e".into(), input: vec!["a".into(), "b".into()], dimensions: Some(2), task: Some("RETRIEVAL_QUERY".into()) };
+        let request = EmbedRequest {
+            model: "models/e".into(),
+            input: vec!["a".into(), "b".into()],
+            dimensions: Some(2),
+            task: Some("RETRIEVAL_QUERY".into()),
+        };
         let encoded = encode_embed(&Dialect::default(), &request);
         assert_eq!(encoded.path, "/v1beta/models/e:batchEmbedContents");
-        let one = |t: &str| format!(r#"{{"model":"models/e","content":{{"parts":[{{"text":"{t}"}}]}},"taskType":"RETRIEVAL_QUERY","outputDimensionality":2}}"#);
+        let one = |t: &str| {
+            format!(
+                r#"{{"model":"models/e","content":{{"parts":[{{"text":"{t}"}}]}},"taskType":"RETRIEVAL_QUERY","outputDimensionality":2}}"#
+            )
+        };
         assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), format!(r#"{{"requests":[{},{}]}}"#, one("a"), one("b")));
         let body = br#"{"embeddings":[{"values":[1,0.5]},{"values":[0,1]}],"usageMetadata":{"promptTokenCount":3}}"#;
         let got = decode_embed(2, body).unwrap();

@@ -153,14 +153,14 @@ impl ReplyWriter {
             BlockKind::ToolCall { id, name } => {
                 call(&ToolCall { id, name, args_raw: text, signature: (!signature.is_empty()).then_some(signature) })
             }
-            BlockKind::Opaque { wire } => match own_part(&wire, &text) {
-                // The text that it belongs to has been written.
-                Some(part) => parts::marked(&part).map_or(part, |signature| parts::signed_nothing(&signature)),
-                None => {
+            BlockKind::Opaque { wire } => {
+                let Some(part) = own_part(&wire, &text) else {
                     self.losses.push(Loss::new(format!("blocks[{ix}]"), "an opaque block of another wire"));
                     return;
-                }
-            },
+                };
+                // The text that a mark belongs to has been written.
+                parts::marked(&part).map_or(part, |signature| parts::signed_nothing(&signature))
+            }
         };
         self.chunk(out, &part, None, None);
     }

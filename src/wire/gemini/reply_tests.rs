@@ -144,7 +144,12 @@ fn normalise(reply: &Reply, form: Form) -> (Reply, Vec<String>) {
         }
     }
     want.message.blocks = kept;
-    want.usage = Usage { input: sum([reply.usage.input, reply.usage.cache_write, reply.usage.cache_write_1h]), cache_write: None, cache_write_1h: None, ..reply.usage };
+    want.usage = Usage {
+        input: sum([reply.usage.input, reply.usage.cache_write, reply.usage.cache_write_1h]),
+        cache_write: None,
+        cache_write_1h: None,
+        ..reply.usage
+    };
     let calls = want.message.calls().count() > 0;
     let runnable = want.message.calls().any(|c| c.args().is_ok());
     let word = finish::write(reply.stop);
@@ -175,13 +180,15 @@ fn heard(error: &ProviderError) -> (Class, Scope) {
 
 fn usage() -> impl Strategy<Value = Usage> {
     let n = || prop::option::of(0u64..1_000_000);
-    (0u64..1_000_000, n(), n(), n(), 1u64..1_000_000, n()).prop_map(|(input, cache_read, cache_write, cache_write_1h, output, part)| Usage {
-        input: Some(input),
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        output: Some(output),
-        reasoning: part.map(|p| p % (output + 1)),
+    (0u64..1_000_000, n(), n(), n(), 1u64..1_000_000, n()).prop_map(|(input, cache_read, cache_write, cache_write_1h, output, part)| {
+        Usage {
+            input: Some(input),
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            output: Some(output),
+            reasoning: part.map(|p| p % (output + 1)),
+        }
     })
 }
 
@@ -226,7 +233,16 @@ fn reply() -> impl Strategy<Value = Reply> {
                 c.id = format!("{n}{}", c.id);
             }
         }
-        Reply { message: Message::new(Role::Assistant, blocks), stop, reason: None, usage, id: Some("r1".into()), model: Some("m1".into()), complete: true, error: None }
+        Reply {
+            message: Message::new(Role::Assistant, blocks),
+            stop,
+            reason: None,
+            usage,
+            id: Some("r1".into()),
+            model: Some("m1".into()),
+            complete: true,
+            error: None,
+        }
     })
 }
 
@@ -290,7 +306,12 @@ fn the_generator_makes_each_interesting_shape() {
         saw("parallel calls", r.message.calls().count() > 1);
         saw("cut arguments", r.message.calls().any(|c| c.args().is_err()));
         saw("a signed call", r.message.calls().any(|c| c.signature.is_some()));
-        saw("a signed text", pair(&|a, b| matches!((a, b), (Block::Text { .. }, Block::Opaque { raw, wire }) if wire == NAME && parts::marked(raw).is_some())));
+        saw(
+            "a signed text",
+            pair(
+                &|a, b| matches!((a, b), (Block::Text { .. }, Block::Opaque { raw, wire }) if wire == NAME && parts::marked(raw).is_some()),
+            ),
+        );
         saw("text behind text", pair(&|a, b| matches!((a, b), (Block::Text { .. }, Block::Text { .. }))));
         saw("thinking behind thinking", pair(&|a, b| matches!((a, b), (Block::Thinking { .. }, Block::Thinking { .. }))));
         saw("redacted thinking", blocks.iter().any(|b| matches!(b, Block::Thinking { redacted: true, .. })));
@@ -314,13 +335,17 @@ fn a_stream_is_what_clients_of_this_wire_read() {
         StreamEvent::BlockStart { ix: 1, kind: BlockKind::ToolCall { id: "a".into(), name: "f".into() } },
         StreamEvent::Delta { ix: 1, delta: Delta::Signature { text: "S".into() } },
         StreamEvent::Delta { ix: 1, delta: Delta::Args { text: "{\"k\": 1}".into() } },
-        StreamEvent::Usage { usage: Usage { input: Some(3), cache_read: Some(2), output: Some(9), reasoning: Some(4), ..Usage::default() } },
+        StreamEvent::Usage {
+            usage: Usage { input: Some(3), cache_read: Some(2), output: Some(9), reasoning: Some(4), ..Usage::default() },
+        },
         StreamEvent::End { stop: Stop::ToolUse, reason: None },
         text("late"),
     ];
     let (bytes, losses) = encode_events(Head::default(), &events);
     let frame = |parts: &str, end: &str, usage: &str| {
-        format!(r#"data: {{"candidates":[{{"content":{{"role":"model","parts":[{parts}]}}{end},"index":0}}]{usage},"modelVersion":"m","responseId":"r"}}"#) + "\n\n"
+        format!(
+            r#"data: {{"candidates":[{{"content":{{"role":"model","parts":[{parts}]}}{end},"index":0}}]{usage},"modelVersion":"m","responseId":"r"}}"#
+        ) + "\n\n"
     };
     let usage = r#","usageMetadata":{"promptTokenCount":5,"cachedContentTokenCount":2,"candidatesTokenCount":5,"thoughtsTokenCount":4,"totalTokenCount":14}"#;
     let want = [

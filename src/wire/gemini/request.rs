@@ -94,7 +94,8 @@ fn definitions(request: &mut Request, items: Vec<Value>) -> Result<(), RequestEr
     for (n, item) in items.into_iter().enumerate() {
         let at = || format!("tools[{n}]");
         let Value::Object(entry) = item else { return Err(shape(at(), "an object")) };
-        let (functions, other) = tools::read(entry).ok_or_else(|| shape(format!("{}.functionDeclarations", at()), "functions with names"))?;
+        let (functions, other) =
+            tools::read(entry).ok_or_else(|| shape(format!("{}.functionDeclarations", at()), "functions with names"))?;
         specs.extend(functions);
         others.extend(other);
     }
@@ -109,7 +110,8 @@ fn tool_config(request: &mut Request, config: Map<String, Value>) -> Result<(), 
     let mut config = camel_keys(config);
     if let Some(Value::Object(calling)) = config.remove(settings::CALLING) {
         let mut calling = camel_keys(calling);
-        let names: Vec<&str> = calling.get("allowedFunctionNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let names: Vec<&str> =
+            calling.get("allowedFunctionNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mode = calling.get("mode").and_then(Value::as_str).map(str::to_ascii_uppercase);
         let choice = match (mode.as_deref(), names.as_slice()) {
             (None | Some("AUTO" | "MODE_UNSPECIFIED"), []) => Some(ToolChoice::Auto),
@@ -252,7 +254,8 @@ impl Reader {
         let signature = text_of(&part, "thoughtSignature", "thought_signature");
         let field = |camel: &str, snake: &str| part.get(camel).or_else(|| part.get(snake)).map(|raw| fields(&format!("{at}.{camel}"), raw));
         let block = if let Some(text) = text_of(&part, "text", "text") {
-            return Ok(self.text(role, text, signature, part.get("thought").is_some_and(|t| t.get() == "true")));
+            self.text(role, text, signature, part.get("thought").is_some_and(|t| t.get() == "true"));
+            return Ok(());
         } else if part.contains_key("functionCall") || part.contains_key("function_call") {
             if role != Role::Assistant {
                 return Err(shape(at, "calls only of the model"));
@@ -294,7 +297,9 @@ impl Reader {
         let mut args_raw = call.args.map(|args| parts::given_args(args.get())).unwrap_or_default();
         if let Some(pieces) = &call.partial {
             let mut all = partial::PartialArgs::default();
-            pieces.iter().for_each(|piece| all.take(piece));
+            for piece in pieces {
+                all.take(piece);
+            }
             args_raw = all.finish(partial::Whole::Yes);
         }
         if args_raw == "{}" {
@@ -351,3 +356,7 @@ fn file(file: &Fields<'_>) -> Option<Block> {
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "law_tests.rs"]
+mod law;

@@ -50,7 +50,8 @@ pub fn write(o: &mut Object<'_>, request: &Request, family: Family, rules: Rules
     for (wire, fields) in &request.extensions {
         for (name, value) in fields {
             let at = || format!("extensions.{wire}.{name}");
-            let merged = matches!(name.as_str(), GENERATION | TOOL_CONFIG) && value.is_object() || name == tools::EXTENSION && value.is_array();
+            let merged =
+                matches!(name.as_str(), GENERATION | TOOL_CONFIG) && value.is_object() || name == tools::EXTENSION && value.is_array();
             if wire == crate::wire::antigravity::NAME && rules != Rules::Gemini {
                 // Of the envelope.
             } else if wire != super::NAME {
@@ -145,9 +146,7 @@ fn generation(request: &Request, own: &Map<String, Value>, family: Family, rules
 
 fn sampling(config: &mut Config<'_>, request: &Request, family: Family) {
     let hottest = if family.maker == Maker::Claude { 1.0 } else { 2.0 };
-    for (at, name, value, most) in
-        [("temperature", "temperature", request.temperature, hottest), ("top_p", "topP", request.top_p, 1.0)]
-    {
+    for (at, name, value, most) in [("temperature", "temperature", request.temperature, hottest), ("top_p", "topP", request.top_p, 1.0)] {
         let Some(wanted) = value else { continue };
         if !wanted.is_finite() {
             config.lose(at, "it is not a number that JSON can carry");

@@ -13,10 +13,12 @@ mod message;
 mod open_calls;
 mod reply;
 mod request;
+mod settings;
 mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
+pub(super) use reply::error_field;
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::{RequestError, decode_request};
 

@@ -4,7 +4,14 @@
 //! references are written out, constants become enumerations of one, unions with null become `nullable`, unions stand
 //! alone, and what has no place is left out: the tool itself still checks what it is called with.
 
-use super::merge::Merger;
+mod keywords;
+mod merge;
+mod plain;
+
+use keywords::{ANNOTATIONS, BOUNDS, UNDERSTOOD, bounds, distinct, exclusive, implied, is_null, literals, options, types};
+use merge::Merger;
+pub use plain::to_json_schema;
+
 use crate::wire::refs::Refs;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -77,58 +84,6 @@ struct Converter<'a> {
     left: usize,
 }
 
-/// Keywords that describe and constrain nothing.
-const ANNOTATIONS: [&str; 14] = [
-    "$schema",
-    "$id",
-    "$anchor",
-    "$comment",
-    "$defs",
-    "definitions",
-    "default",
-    "example",
-    "examples",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "contentMediaType",
-    // Every vendor's strict mode writes it, and no model needs it said.
-    "additionalProperties",
-];
-
-/// Keywords that are understood, whether they are written or become something else.
-const UNDERSTOOD: [&str; 16] = [
-    "type",
-    "title",
-    "description",
-    "nullable",
-    "enum",
-    "const",
-    "anyOf",
-    "oneOf",
-    "properties",
-    "required",
-    "propertyOrdering",
-    "items",
-    "prefixItems",
-    "format",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-];
-
-/// Bounds, by the type that has them.
-const BOUNDS: [(&str, &[&str]); 9] = [
-    ("minLength", &["string"]),
-    ("maxLength", &["string"]),
-    ("pattern", &["string"]),
-    ("minimum", &["integer", "number"]),
-    ("maximum", &["integer", "number"]),
-    ("minItems", &["array"]),
-    ("maxItems", &["array"]),
-    ("minProperties", &["object"]),
-    ("maxProperties", &["object"]),
-];
-
 impl Converter<'_> {
     fn node(&mut self, schema: &Value, depth: usize) -> Map<String, Value> {
         if depth == 0 || self.left == 0 {
@@ -175,8 +130,7 @@ impl Converter<'_> {
                 self.finish(body, &map, nullable)
             }
             several => {
-                let options: Vec<Map<String, Value>> =
-                    several.iter().map(|t| self.typed(t, &map, literals.as_deref(), depth)).collect();
+                let options: Vec<Map<String, Value>> = several.iter().map(|t| self.typed(t, &map, literals.as_deref(), depth)).collect();
                 self.choice(options, &map, nullable)
             }
         }
@@ -186,7 +140,9 @@ impl Converter<'_> {
     fn note(&mut self, map: &Map<String, Value>) {
         let known = |key: &&String| {
             let key = key.as_str();
-            ANNOTATIONS.contains(&key) || UNDERSTOOD.contains(&key) || (self.rules == Rules::Gemini && BOUNDS.iter().any(|(b, _)| *b == key))
+            ANNOTATIONS.contains(&key)
+                || UNDERSTOOD.contains(&key)
+                || (self.rules == Rules::Gemini && BOUNDS.iter().any(|(b, _)| *b == key))
         };
         let unknown: Vec<String> = map.keys().filter(|k| !known(k) && !k.starts_with("x-")).cloned().collect();
         self.dropped.extend(unknown);
@@ -223,7 +179,8 @@ impl Converter<'_> {
             }
         }
         // The usual spelling of an enumeration whose words are explained.
-        let words: Option<Vec<Value>> = found.iter().map(|o| o.get("enum")?.as_array().cloned()).collect::<Option<Vec<_>>>().map(|w| w.concat());
+        let words: Option<Vec<Value>> =
+            found.iter().map(|o| o.get("enum")?.as_array().cloned()).collect::<Option<Vec<_>>>().map(|w| w.concat());
         if let Some(words) = words.filter(|_| found.len() > 1) {
             for option in &found {
                 if let (Some([Value::String(word)]), Some(Value::String(says))) =
@@ -411,125 +368,5 @@ fn describe(node: &mut Map<String, Value>, words: &str) {
     node.insert("description".to_owned(), said.unwrap_or_else(|| words.to_owned()).into());
 }
 
-fn distinct<T: PartialEq>(all: Vec<T>) -> Vec<T> {
-    all.into_iter().fold(Vec::new(), |mut out, item| {
-        if !out.contains(&item) {
-            out.push(item);
-        }
-        out
-    })
-}
-
-/// The types that a schema names, in lower case; whole numbers are numbers.
-fn types(map: &Map<String, Value>) -> Vec<String> {
-    let named = match map.get("type") {
-        Some(one @ Value::String(_)) => std::slice::from_ref(one),
-        Some(Value::Array(many)) => many.as_slice(),
-        _ => &[],
-    };
-    let known = ["string", "number", "integer", "boolean", "object", "array", "null"];
-    let mut found: Vec<String> =
-        distinct(named.iter().filter_map(|t| Some(t.as_str()?.to_ascii_lowercase())).filter(|t| known.contains(&t.as_str())).collect());
-    if found.iter().any(|t| t == "number") {
-        found.retain(|t| t != "integer");
-    }
-    found
-}
-
-/// The type that a schema's other words tell.
-fn implied(map: &Map<String, Value>, literals: Option<&[Value]>) -> Option<String> {
-    let has = |keys: &[&str]| keys.iter().any(|k| map.contains_key(*k));
-    let kinds: Option<Vec<&str>> = literals.map(|l| {
-        let kind = |v: &Value| match v {
-            Value::Null => None,
-            Value::Bool(_) => Some("boolean"),
-            Value::Number(n) if n.is_f64() => Some("number"),
-            Value::Number(_) => Some("integer"),
-            Value::String(_) => Some("string"),
-            Value::Array(_) => Some("array"),
-            Value::Object(_) => Some("object"),
-        };
-        distinct(l.iter().filter_map(kind).collect())
-    });
-    let kind = match kinds.as_deref() {
-        Some([one]) => one,
-        Some(["integer", "number"] | ["number", "integer"]) => "number",
-        Some([_, ..]) => "string",
-        Some([]) | None if has(&["properties", "required", "patternProperties", "propertyNames", "minProperties"]) => "object",
-        Some([]) | None if has(&["items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"]) => "array",
-        Some([]) | None if has(&["pattern", "minLength", "maxLength", "format"]) => "string",
-        Some([]) | None if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) => "number",
-        Some([]) | None => return None,
-    };
-    Some(kind.to_owned())
-}
-
-/// The values that a schema enumerates.
-fn literals(map: &Map<String, Value>) -> Option<Vec<Value>> {
-    map.get("enum").and_then(Value::as_array).cloned().or_else(|| Some(vec![map.get("const")?.clone()]))
-}
-
-fn options(map: &Map<String, Value>) -> Option<Vec<Value>> {
-    ["anyOf", "oneOf"].iter().find_map(|key| map.get(*key)?.as_array()).filter(|o| !o.is_empty()).cloned()
-}
-
-fn is_null(schema: &Value) -> bool {
-    schema.get("type").is_some_and(|t| t == "null") || schema.get("const") == Some(&Value::Null)
-}
-
-/// Whether a bound has the form that the wire takes.
-fn bounds(name: &str, value: &Value) -> bool {
-    match name {
-        "pattern" => value.is_string(),
-        "minimum" | "maximum" => value.is_number(),
-        _ => value.is_u64(),
-    }
-}
-
-/// Open bounds of whole numbers are closed ones beside them.
-fn exclusive(map: &Map<String, Value>, out: &mut Map<String, Value>) {
-    for (open, closed, step) in [("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)] {
-        if let Some(bound) = map.get(open).and_then(Value::as_i64).and_then(|b| b.checked_add(step)) {
-            out.entry(closed).or_insert_with(|| bound.into());
-        }
-    }
-}
-
-/// A schema of this wire as plain JSON Schema, for everybody else.
-pub fn to_json_schema(schema: &Value) -> Value {
-    let Value::Object(map) = schema else { return schema.clone() };
-    let mut out = Map::new();
-    for (key, value) in map {
-        let value = match (key.as_str(), value) {
-            ("nullable" | "propertyOrdering", _) => continue,
-            ("type", Value::String(kind)) => kind.to_ascii_lowercase().into(),
-            ("properties" | "$defs" | "definitions", Value::Object(fields)) => {
-                Value::Object(fields.iter().map(|(name, of)| (name.clone(), to_json_schema(of))).collect())
-            }
-            ("items", of) => to_json_schema(of),
-            ("anyOf", Value::Array(options)) => Value::Array(options.iter().map(to_json_schema).collect()),
-            // 64-bit numbers are strings where this wire's JSON is made by its own tools.
-            (name, Value::String(n)) if BOUNDS.iter().any(|(b, _)| *b == name) && name != "pattern" => {
-                n.parse::<u64>().map_or_else(|_| value.clone(), Value::from)
-            }
-            _ => value.clone(),
-        };
-        out.insert(key.clone(), value);
-    }
-    if map.get("nullable") == Some(&Value::Bool(true)) {
-        match out.get_mut("type") {
-            Some(kind @ Value::String(_)) => *kind = json!([kind.take(), "null"]),
-            Some(_) => {}
-            None => {
-                if let Some(Value::Array(options)) = out.get_mut("anyOf") {
-                    options.push(json!({"type": "null"}));
-                }
-            }
-        }
-    }
-    Value::Object(out)
-}
-
 #[cfg(test)]
-#[path = "schema_tests.rs"]
 mod tests;

@@ -18,13 +18,19 @@ fn each_idiom_has_its_place() {
         (json!({"type": "STRING", "title": "T"}), json!({"type": "string", "title": "T"})),
         (json!({"type": ["string", "null"]}), json!({"type": "string", "nullable": true})),
         (json!({"type": ["integer", "number"]}), json!({"type": "number"})),
-        (json!({"type": ["string", "array"], "items": {"type": "string"}}), json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})),
+        (
+            json!({"type": ["string", "array"], "items": {"type": "string"}}),
+            json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+        ),
         (json!({"const": "x"}), json!({"type": "string", "enum": ["x"]})),
         (json!({"const": null}), json!({"type": "string", "nullable": true})),
         (json!({"const": 5}), json!({"type": "integer", "description": "One of: 5."})),
         (json!({"type": "integer", "enum": [1, 2], "description": "n"}), json!({"type": "integer", "description": "n\nOne of: 1, 2."})),
         (json!({"enum": ["a", null, "a", ""]}), json!({"type": "string", "enum": ["a"], "nullable": true})),
-        (json!({"anyOf": [{"type": "integer", "format": "uint32"}, {"type": "null"}], "description": "d"}), json!({"type": "integer", "description": "d", "nullable": true})),
+        (
+            json!({"anyOf": [{"type": "integer", "format": "uint32"}, {"type": "null"}], "description": "d"}),
+            json!({"type": "integer", "description": "d", "nullable": true}),
+        ),
         (
             json!({"oneOf": [{"const": "a", "description": "first"}, {"const": "b"}], "description": "d"}),
             json!({"type": "string", "enum": ["a", "b"], "description": "d\n`a`: first"}),
@@ -43,8 +49,14 @@ fn each_idiom_has_its_place() {
         ),
         (json!({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10}), json!({"type": "integer", "minimum": 1, "maximum": 9})),
         (json!({"type": "array"}), json!({"type": "array", "items": {"type": "string", "description": "Any JSON value."}})),
-        (json!({"prefixItems": [{"type": "string"}, {"type": "integer"}]}), json!({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}})),
-        (json!({"type": "object", "required": ["gone"], "properties": {"x": false, "y": true}}), json!({"type": "object", "properties": {"y": {"type": "string", "description": "Any JSON value."}}})),
+        (
+            json!({"prefixItems": [{"type": "string"}, {"type": "integer"}]}),
+            json!({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}),
+        ),
+        (
+            json!({"type": "object", "required": ["gone"], "properties": {"x": false, "y": true}}),
+            json!({"type": "object", "properties": {"y": {"type": "string", "description": "Any JSON value."}}}),
+        ),
         (json!({}), json!({"type": "string", "description": "Any JSON value."})),
         (json!({"type": "string", "format": "uri", "minLength": -1, "pattern": "a"}), json!({"type": "string", "pattern": "a"})),
     ];
@@ -125,7 +137,10 @@ fn arguments_are_an_object_or_are_not_described() {
         (json!({"type": "string"}), None),
         (Value::Null, None),
         (union, Some(both)),
-        (json!({"type": ["object", "null"], "properties": {"a": {"type": "string"}}}), Some(json!({"type": "object", "properties": {"a": {"type": "string"}}}))),
+        (
+            json!({"type": ["object", "null"], "properties": {"a": {"type": "string"}}}),
+            Some(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
+        ),
     ] {
         assert_eq!(parameters(&schema, Rules::Gemini).0, want, "{schema}");
         let claude = parameters(&schema, Rules::Claude).0.unwrap();
@@ -176,7 +191,10 @@ fn valid(schema: &Value, rules: Rules) -> Result<(), String> {
             }
             "items" => kind == "array",
             "format" => {
-                let known = matches!((kind, value.as_str()), ("string", Some("date-time")) | ("integer", Some("int32" | "int64")) | ("number", Some("float" | "double")));
+                let known = matches!(
+                    (kind, value.as_str()),
+                    ("string", Some("date-time")) | ("integer", Some("int32" | "int64")) | ("number", Some("float" | "double"))
+                );
                 known && rules == Rules::Gemini
             }
             "minimum" | "maximum" => value.is_number() && matches!(kind, "integer" | "number") && rules == Rules::Gemini,
@@ -201,7 +219,17 @@ fn valid(schema: &Value, rules: Rules) -> Result<(), String> {
 }
 
 fn word() -> impl Strategy<Value = Value> {
-    prop_oneof![Just(json!("a")), Just(json!("b")), Just(json!("")), Just(json!(null)), Just(json!(1)), Just(json!(1.5)), Just(json!(true)), Just(json!([])), Just(json!({}))]
+    prop_oneof![
+        Just(json!("a")),
+        Just(json!("b")),
+        Just(json!("")),
+        Just(json!(null)),
+        Just(json!(1)),
+        Just(json!(1.5)),
+        Just(json!(true)),
+        Just(json!([])),
+        Just(json!({}))
+    ]
 }
 
 fn kind() -> impl Strategy<Value = Value> {
@@ -275,7 +303,18 @@ fn the_generator_makes_each_interesting_shape() {
     let mut seen: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for _ in 0..256 {
         let text = document().new_tree(&mut runner).unwrap().current().to_string();
-        for shape in ["\"$ref\":\"#/$defs/A\"", "\"$ref\":\"#\"", "\"anyOf\"", "\"allOf\"", "\"const\"", "\"enum\"", "\"properties\"", "\"prefixItems\"", "\"required\"", "\"null\""] {
+        for shape in [
+            "\"$ref\":\"#/$defs/A\"",
+            "\"$ref\":\"#\"",
+            "\"anyOf\"",
+            "\"allOf\"",
+            "\"const\"",
+            "\"enum\"",
+            "\"properties\"",
+            "\"prefixItems\"",
+            "\"required\"",
+            "\"null\"",
+        ] {
             *seen.entry(shape).or_default() += usize::from(text.contains(shape));
         }
     }
