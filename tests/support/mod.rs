@@ -11,12 +11,16 @@
 pub mod authority;
 pub mod browser;
 pub mod env;
+pub mod generate;
 pub mod http;
 pub mod invariant;
 pub mod launch;
 pub mod need;
 pub mod pty;
 pub mod reply;
+pub mod request;
+pub mod responses;
+pub mod rules;
 pub mod server;
 pub mod wire;
 
@@ -24,6 +28,6 @@ pub use authority::Authority;
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
-pub use reply::{Cut, Framing, Reply};
+pub use reply::{Api, Cut, Framing, Reply};
 pub use server::{Request, Server};
 pub use wire::{Answer, End, WireServer};
