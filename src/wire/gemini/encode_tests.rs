@@ -319,15 +319,19 @@ fn extensions_are_merged_and_never_override() {
         value["toolConfig"],
         json!({"functionCallingConfig": {"mode": "ANY", "streamFunctionCallArguments": true}, "retrievalConfig": {}})
     );
-    assert_eq!((&value["tools"][1], &value["safetySettings"]), (&json!({"googleSearch": {}}), &json!([{"category": "C"}])));
+    assert_eq!((&value["tools"][1], &value["safetySettings"]), (&Value::Null, &json!([{"category": "C"}])));
     losses.sort();
     let want = [
         "extensions.antigravity.project",
         "extensions.gemini.contents",
         "extensions.gemini.generationConfig.temperature",
         "extensions.gemini.toolConfig.functionCallingConfig.mode",
+        "extensions.gemini.tools[0]",
     ];
     assert_eq!(losses, want);
+    // Without functions there is room for them.
+    request.tools = Vec::new().into();
+    assert!(body(&Dialect::default(), &request).0.starts_with(r#"{"tools":[{"googleSearch":{}}],"contents""#));
 }
 
 #[test]

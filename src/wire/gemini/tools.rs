@@ -1,9 +1,9 @@
-//! Tool definitions on the wire: functions in one list, and beside it the provider's own tools, which stand whole in the
-//! extension `tools`.
+//! Tool definitions on the wire: functions in one list, or, where there are none, the provider's own tools, which stand
+//! whole in the extension `tools`.
 
 use super::schema::{self, Rules};
 use crate::model::{Loss, Request, ToolSpec};
-use crate::wire::json_out::{self, Object};
+use crate::wire::json_out::Object;
 use crate::wire::names::letter_first;
 use serde_json::{Map, Value, json};
 
@@ -20,20 +20,18 @@ pub fn write(object: &mut Object<'_>, specs: &[ToolSpec], own: &[Value], rules: 
     if specs.is_empty() && own.is_empty() {
         return;
     }
-    let functions = (!specs.is_empty()).then_some(Tool::Functions(specs));
-    object.list("tools", functions.into_iter().chain(own.iter().map(Tool::Own)), |out, tool| match tool {
-        Tool::Own(tool) => json_out::value(out, tool),
-        Tool::Functions(specs) => {
-            let mut o = Object::begin(out);
-            o.list("functionDeclarations", specs.iter().enumerate(), |out, (n, spec)| function(out, n, spec, rules, losses));
-            o.end();
-        }
+    if specs.is_empty() {
+        object.field("tools", own);
+        return;
+    }
+    // The server refuses the two kinds beside each other, and the agent lives by its functions.
+    let beside = |(n, _)| Loss::new(format!("extensions.{}.{EXTENSION}[{n}]", super::NAME), "a tool of the provider's, beside functions");
+    losses.extend(own.iter().enumerate().map(beside));
+    object.list("tools", [specs], |out, specs| {
+        let mut o = Object::begin(out);
+        o.list("functionDeclarations", specs.iter().enumerate(), |out, (n, spec)| function(out, n, spec, rules, losses));
+        o.end();
     });
-}
-
-enum Tool<'a> {
-    Functions(&'a [ToolSpec]),
-    Own(&'a Value),
 }
 
 fn function(out: &mut Vec<u8>, n: usize, spec: &ToolSpec, rules: Rules, losses: &mut Vec<Loss>) {
