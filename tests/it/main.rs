@@ -38,6 +38,7 @@ mod recordings_errors;
 mod recordings_gemini;
 mod recordings_operations;
 mod recordings_responses;
+mod responses;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

@@ -1,5 +1,6 @@
 //! Running a program under a watchdog: arguments, environment and stdin in, status and output out.
 
+use super::reply::Api;
 use super::server::Server;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -83,9 +84,10 @@ impl Launch {
         self
     }
 
-    /// The OpenAI provider's address and a key for it.
+    /// The OpenAI provider's address, a key for it, and a model that speaks Chat Completions unless `--model` names another.
     pub fn model_server(self, server: &Server) -> Self {
-        self.env("OPENAI_BASE_URL", server.base_url()).env("OPENAI_API_KEY", "test-key-not-a-secret")
+        let this = self.env("OPENAI_BASE_URL", server.base_url()).env("OPENAI_API_KEY", "test-key-not-a-secret");
+        this.env("PUP_MODEL", Api::Chat.model())
     }
 
     pub fn stdin(mut self, stdin: Stdin) -> Self {

@@ -17,6 +17,8 @@ pub mod launch;
 pub mod need;
 pub mod pty;
 pub mod reply;
+pub mod request;
+pub mod responses;
 pub mod server;
 pub mod wire;
 
@@ -24,6 +26,6 @@ pub use authority::Authority;
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
-pub use reply::{Cut, Framing, Reply};
+pub use reply::{Api, Cut, Framing, Reply};
 pub use server::{Request, Server};
 pub use wire::{Answer, End, WireServer};
