@@ -18,7 +18,6 @@ mod cli_smoke;
 mod cuts;
 mod demo;
 mod doctor;
-mod every_pair;
 mod faults;
 mod gemini;
 mod interrupt;
@@ -31,7 +30,6 @@ mod login_oidc;
 mod login_use;
 mod login_wires;
 mod models;
-mod plug_grid;
 mod quirks;
 mod readme;
 mod recordings;
@@ -42,7 +40,6 @@ mod recordings_operations;
 mod recordings_responses;
 mod responses;
 mod resume;
-mod rules;
 mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
