@@ -129,6 +129,13 @@ impl Catalog {
         self.providers.iter().find(|p| p.id == id)
     }
 
+    /// The user has agreed to the terms of a provider.
+    pub fn agreed(&mut self, id: &str) {
+        if let Some(provider) = self.providers.iter_mut().find(|p| p.id == id && p.opt_in.is_some()) {
+            Arc::make_mut(provider).opt_in = Some(OptIn::Given);
+        }
+    }
+
     /// In order of preference.
     pub fn providers(&self) -> &[Arc<Provider>] {
         &self.providers

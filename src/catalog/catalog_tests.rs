@@ -65,7 +65,7 @@ impl Home {
 fn the_built_in_catalogue_loads_and_keeps_its_form() {
     let catalog = Home::new().load().unwrap();
     let tree = Node::parse(include_str!("../../models.json")).unwrap();
-    assert!(check::first_fault(&tree).is_none());
+    assert!(check::first_fault::<File>(&tree).is_none());
     for p in catalog.providers() {
         assert_eq!(p.endpoint == Endpoint::Loopback, p.id == "local");
         assert_eq!(matches!(p.endpoint, Endpoint::Variable(_)), p.id == "azure");
@@ -257,10 +257,10 @@ fn a_project_never_redirects_a_secret_that_it_does_not_name() {
     config: ~/repo/.pup/models.json:1:27: providers.openai.base_url cannot be set by a project: `openai` uses a key that this file does not name
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
     "#);
-    insta::assert_snapshot!(project("{\"providers\": {\"zai_coding\": {\"opt_in\": \"given\"}}}"), @r#"
-    config: ~/repo/.pup/models.json:1:31: providers.zai_coding.opt_in cannot be set by a project: only you agree to a provider's terms
+    insta::assert_snapshot!(project("{\"providers\": {\"zai_coding\": {\"opt_in\": \"given\"}}}"), @"
+    config: ~/repo/.pup/models.json:1:31: providers.zai_coding.opt_in cannot be set by a project: only you log in, and agree to a provider's terms
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
-    "#);
+    ");
     insta::assert_snapshot!(project("{\"providers\": {\"groq\": {\"headers\": {\"X\": \"y\"}}}}"), @r#"
     config: ~/repo/.pup/models.json:1:25: providers.groq.headers cannot be set by a project: `groq` uses a key that this file does not name
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own

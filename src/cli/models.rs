@@ -1,6 +1,7 @@
 //! `pup models`: what the catalogue holds, and how a workload's chain stands for this user.
 
 use super::app::App;
+use super::doors::Doors;
 use super::means::Means;
 use super::{print, select};
 use crate::base::Failure;
@@ -46,8 +47,8 @@ pub fn run(command: &ModelsCommand, out: &mut dyn Write) -> Result<(), Failure> 
     let workload = if let ModelsCommand::Chain { workload, .. } = command { Some(workload.parse::<Workload>()?) } else { None };
     let app = App::load(Path::new("."), &[])?;
     let link = if let ModelsCommand::Show { id, .. } = command { Some(app.catalog.resolve(id)?) } else { None };
-    let keys = app.keys(&app.redactor)?;
-    let means = Means::new(&keys, app.settings.paid_models, local_answers(&app)?);
+    let doors = Doors::load(&app, &app.redactor)?;
+    let means = Means::new(&doors, app.settings.paid_models, local_answers(&app)?);
     match (command, workload, link) {
         (ModelsCommand::Chain { json, .. }, Some(workload), _) => chain(&app, &means, workload, *json, out),
         (ModelsCommand::Show { json, .. }, _, Some(link)) => show(&app, &means, &link, *json, out),

@@ -1,8 +1,9 @@
 //! Which models a run talks to: the one that was named, or the workload's chain as far as this user can reach it.
 
 use super::app::App;
+use super::doors::Doors;
 use super::means::Means;
-use crate::auth::Keys;
+use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::{self, Capability, State, Usable, Why, WireId, Workload};
@@ -42,8 +43,8 @@ pub struct Chosen {
 /// The links of a run, in the order of attempts, one for each key that can be used. Keys that are used become known to the
 /// redactor. A key that its provider has refused is left out and named; if nothing else is left, that is the failure.
 pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, Failure> {
-    let keys = app.keys(redactor)?;
-    let means = Means::new(&keys, app.settings.paid_models, false);
+    let doors = Doors::load(app, redactor)?;
+    let (keys, means) = (doors.keys(), Means::new(&doors, app.settings.paid_models, false));
     let named = wanted.model.as_deref().or(app.settings.model.as_deref());
     let first = match (wanted.provider.as_deref(), named) {
         (Some(provider), _) => Some(default_of(app, provider)?),
@@ -52,9 +53,9 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
     };
     let mut links = Vec::new();
     match (&first, wanted.pin.as_deref()) {
-        (Some(chosen), _) => links.extend(open(app, &keys, &means, chosen)?),
+        (Some(chosen), _) => links.extend(open(app, &doors, &means, chosen)?),
         // An agent's own choice that cannot be used is no reason not to work: the chain stands behind it.
-        (None, Some(pin)) => links.extend(open(app, &keys, &means, &app.catalog.resolve(pin)?).unwrap_or_default()),
+        (None, Some(pin)) => links.extend(open(app, &doors, &means, &app.catalog.resolve(pin)?).unwrap_or_default()),
         (None, None) => {}
     }
     let mut refused: Vec<&Arc<catalog::Provider>> = Vec::new();
@@ -63,7 +64,7 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
             if let State::In { served_by, .. } = &link.state
                 && !links.iter().any(|l| l.id == link.id)
             {
-                links.extend(build(app, &keys, served_by, &link.id)?);
+                links.extend(build(app, &doors, served_by, &link.id)?);
             }
         }
         refused.extend(app.catalog.providers().iter().filter(|p| keys.usable(p) == Usable::KeysDisabled));
@@ -89,19 +90,19 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
 }
 
 /// The named model, over its own provider or another door to it.
-fn open(app: &App, keys: &Keys<'_>, means: &Means<'_>, chosen: &catalog::Link) -> Result<Vec<Link>, Failure> {
+fn open(app: &App, doors: &Doors, means: &Means<'_>, chosen: &catalog::Link) -> Result<Vec<Link>, Failure> {
     if chosen.provider.is_local() {
         return named_locally(app, chosen).map(|link| vec![link]);
     }
     match chosen.model.as_ref().and_then(|m| means.reach(&app.catalog, m)) {
-        Some(State::In { served_by, .. }) => build(app, keys, &served_by, &chosen.id()),
+        Some(State::In { served_by, .. }) => build(app, doors, &served_by, &chosen.id()),
         Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::KeysDisabled | Why::NoTools)) => {
             let reasons: Vec<String> = closed.iter().map(ToString::to_string).collect();
             Err(Failure::new(Cause::Auth, format!("{} cannot be reached\n  {}", chosen.id(), reasons.join("\n  ")))
                 .hint("`pup models list` shows what can; `pup doctor` what is set up"))
         }
         // Only a key is missing or refused, which says so itself; or it is named on purpose, tools or not.
-        _ => build(app, keys, chosen, &chosen.id()),
+        _ => build(app, doors, chosen, &chosen.id()),
     }
 }
 
@@ -130,8 +131,8 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
 }
 
 /// Makes a link usable: address, key, dialect; once for each key. `id` is our name of the model, whoever serves it.
-fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
-    let access = keys.access(&chosen.provider)?;
+fn build(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
+    let access = doors.access(&chosen.provider)?;
     let url = match &chosen.provider.endpoint {
         catalog::Endpoint::Url(url) => url,
         catalog::Endpoint::Variable(name) => return Err(no_address(&chosen.provider.id, name)),
@@ -141,7 +142,7 @@ fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result
     };
     let endpoint = endpoint(app, chosen, url, dialect(chosen, &[])?)?;
     let first = HttpProvider::new(endpoint);
-    Ok(access.iter().map(|access| link(chosen, id, first.with_key(access.key().cloned()))).collect())
+    Ok(access.iter().map(|access| link(chosen, id, first.entered_by(access.clone()))).collect())
 }
 
 /// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
@@ -212,7 +213,7 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> R
         wire: wire(chosen)?,
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
-        key: None,
+        access: Access::Open,
         dialect,
         timeouts: Timeouts {
             connect: own.connect.unwrap_or(http.connect_timeout),
@@ -224,7 +225,7 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> R
 
 fn link(chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let price = chosen.model.as_ref().and_then(|m| m.price);
-    let account = provider.endpoint().key.as_ref().map(|k| k.label().to_owned());
+    let account = provider.endpoint().access.label().map(str::to_owned);
     Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price).lacking(lacks(chosen))
 }
 

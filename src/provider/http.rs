@@ -2,12 +2,13 @@
 
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
-use crate::auth::{Key, Secret};
-use crate::base::{clock, text};
+use crate::auth::oauth::{Bearer, Login};
+use crate::auth::{Access, Key, Secret};
+use crate::base::{clock, net, text};
 use crate::model::{Class, ProviderError, Scope};
 use crate::wire::quirk::{FailedCalls, failed_calls};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ pub struct Endpoint {
     /// Up to, and without, the path that the wire adds.
     pub base_url: String,
     pub headers: Vec<(String, String)>,
-    /// None for servers that need no key.
-    pub key: Option<Key>,
+    /// The key, or the login whose token goes with each request.
+    pub access: Access,
     pub dialect: Dialect,
     pub timeouts: Timeouts,
 }
@@ -68,14 +69,28 @@ impl Endpoint {
         });
         let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
         for (name, value) in asked {
-            match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
-                // What a provider always sends and what this request needs are both meant: such headers are lists.
-                Some((_, have)) if !have.split(',').any(|item| item.trim() == value) => *have = format!("{have},{value}"),
-                Some(_) => {}
-                None => all.push((name, value.clone())),
-            }
+            add(&mut all, name, value);
         }
         all
+    }
+
+    /// The same with a login's token, and the headers that belong to it, in the place of a key.
+    fn headers_with<'a>(&'a self, bearer: &'a Bearer, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
+        let mut all = self.headers(None, asked);
+        for (name, value) in &bearer.headers {
+            add(&mut all, name, value);
+        }
+        all.push(("authorization", format!("Bearer {}", bearer.token.expose())));
+        all
+    }
+}
+
+/// What a provider always sends and what this request needs are both meant: such headers are lists.
+fn add<'a>(all: &mut Vec<(&'a str, String)>, name: &'a str, value: &str) {
+    match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        Some((_, have)) if !have.split(',').any(|item| item.trim() == value) => *have = format!("{have},{value}"),
+        Some(_) => {}
+        None => all.push((name, value.to_owned())),
     }
 }
 
@@ -91,28 +106,89 @@ impl HttpProvider {
         Self { endpoint: Box::new(endpoint), client: Arc::default() }
     }
 
-    /// The same provider entered with another key, over the same connections.
+    /// The same provider entered another way, over the same connections.
     #[must_use]
-    pub fn with_key(&self, key: Option<Key>) -> Self {
-        Self { endpoint: Box::new(Endpoint { key, ..Endpoint::clone(&self.endpoint) }), client: Arc::clone(&self.client) }
+    pub fn entered_by(&self, access: Access) -> Self {
+        let mut dialect = self.endpoint.dialect.clone();
+        if let Access::Login(login) = &access {
+            dialect.project = login.project().map(str::to_owned);
+        }
+        let endpoint = Endpoint { access, dialect, ..Endpoint::clone(&self.endpoint) };
+        Self { endpoint: Box::new(endpoint), client: Arc::clone(&self.client) }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// One attempt: sends the request and returns once the status is known to be good.
+    /// One attempt: sends the request and returns once the status is known to be good. Where a login's token is refused,
+    /// that is renewed once, which still is the same attempt.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
-        let key = match &self.endpoint.key {
-            Some(key) => Some(secret(key).await?),
-            None => None,
+        let login = match &self.endpoint.access {
+            Access::Login(login) => login,
+            Access::Key(key) => {
+                let secret = secret(key).await?;
+                return self.exchange(self.request(encoded, self.endpoint.headers(Some(&secret), &encoded.headers)).await?).await;
+            }
+            Access::Open => return self.exchange(self.request(encoded, self.endpoint.headers(None, &encoded.headers)).await?).await,
         };
+        let url = self.endpoint.url(&encoded.path);
+        let mut bearer = login.bearer(&url).await?;
+        let mut response = self.request(encoded, self.endpoint.headers_with(&bearer, &encoded.headers)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            tracing::debug!(provider = self.endpoint.provider, "the token was refused; renewing the login");
+            bearer = login.renewed(&bearer, &url).await?;
+            response = self.request(encoded, self.endpoint.headers_with(&bearer, &encoded.headers)).await?;
+        }
+        let failed = match self.exchange(response).await {
+            Ok(exchange) => return Ok(exchange),
+            Err(failed) => failed,
+        };
+        Err(self.refused(login, &bearer, failed).await)
+    }
+
+    /// What a provider's refusal means for the login.
+    async fn refused(&self, login: &Login, bearer: &Bearer, mut error: ProviderError) -> ProviderError {
+        let provider = &self.endpoint.provider;
+        match error.class {
+            // The account, or the way in which it is used, is not wanted: asking again could cost more than an answer.
+            Class::Permission if error.scope != Scope::Model => {
+                login.refuse(bearer, &error.message).await;
+                error.scope = Scope::Key;
+                let more = format!(" (the login of {provider} is not used again before you repeat it: pup auth login {provider})");
+                error.message.push_str(&more);
+            }
+            Class::Auth => {
+                error.scope = Scope::Key;
+                error.message.push_str(" (if it stays so, log in again: pup auth login ");
+                error.message.push_str(provider);
+                error.message.push(')');
+            }
+            _ => {}
+        }
+        error
+    }
+
+    async fn exchange(&self, response: reqwest::Response) -> Result<Exchange, ProviderError> {
+        let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
+        let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
+        if response.status().is_success() {
+            return Ok(Exchange::new(Source::Http(response), decoder(), *timeouts));
+        }
+        let Refusal { status, headers, body } = refusal(response).await;
+        if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
+            return Ok(Exchange::new(Source::Whole(Some(body.into())), decoder(), *timeouts));
+        }
+        Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
+    }
+
+    async fn request(&self, encoded: &Encoded, headers: Vec<(&str, String)>) -> Result<reqwest::Response, ProviderError> {
         let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
         let (segments, sent) = Segments::new(encoded.body.iter().cloned());
         let body = reqwest::Body::wrap(segments);
         let mut request =
             client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
-        for (name, value) in self.endpoint.headers(key.as_ref(), &encoded.headers) {
+        for (name, value) in headers {
             let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
             // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
             value.set_sensitive(true);
@@ -124,24 +200,13 @@ impl HttpProvider {
             let _ = tokio::time::timeout(connect.saturating_add(first_byte), sent).await;
             tokio::time::sleep(first_byte).await;
         };
-        let response = tokio::select! {
-            response = request.body(body).send() => response.map_err(|e| transport_error(&e))?,
+        tokio::select! {
+            response = request.body(body).send() => response.map_err(|e| transport_error(&e)),
             () = late => {
                 let (place, limit) = (&self.endpoint.base_url, first_byte.as_secs_f64());
-                return Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")));
+                Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")))
             }
-        };
-        if response.status().is_success() {
-            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect).sent_by(self.endpoint.sender());
-            return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
         }
-        let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
-        let Refusal { status, headers, body } = refusal(response).await;
-        if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
-            let decoder = Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
-            return Ok(Exchange::new(Source::Whole(Some(body.into())), decoder, *timeouts));
-        }
-        Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
     }
 }
 
@@ -185,51 +250,19 @@ async fn refusal(mut response: reqwest::Response) -> Refusal {
     Refusal { status, headers, body }
 }
 
-/// Makes the client. Plain HTTP needs no certificates, and loading them costs more than a whole local turn.
 fn client(endpoint: &Endpoint) -> Result<reqwest::Client, ProviderError> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("pup/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(endpoint.timeouts.connect)
-        .redirect(reqwest::redirect::Policy::none())
-        .tcp_nodelay(true)
-        .retry(reqwest::retry::never());
-    if endpoint.base_url.starts_with("http://") {
-        builder = builder.tls_certs_only([]);
-    }
-    if is_loopback(&endpoint.base_url) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|e| ProviderError::network(format!("cannot set up HTTP: {}", causes(&e))))
-}
-
-/// Whether an address is on this machine; such requests never go through a proxy.
-pub(super) fn is_loopback(base_url: &str) -> bool {
-    let host = reqwest::Url::parse(base_url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    net::client(&endpoint.base_url, endpoint.timeouts.connect)
+        .map_err(|e| ProviderError::network(format!("cannot set up HTTP: {}", net::causes(&e))))
 }
 
 /// Every transport failure is one class; the text says which one it was and to whom.
 pub(super) fn transport_error(error: &reqwest::Error) -> ProviderError {
-    let place = error.url().and_then(reqwest::Url::host_str).map(|host| {
-        let port = error.url().and_then(reqwest::Url::port_or_known_default);
-        port.map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"))
-    });
-    let to = place.map(|p| format!(" ({p})")).unwrap_or_default();
+    let to = net::place(error).map(|p| format!(" ({p})")).unwrap_or_default();
     if error.is_timeout() {
         return ProviderError::timeout(format!("timed out while connecting{to}"));
     }
     let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-    ProviderError::network(format!("{what}{to}: {}", text::one_line(&causes(error), 200)))
-}
-
-/// The innermost cause: the outer layers only repeat the address, which may hold what should not be shown.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
+    ProviderError::network(format!("{what}{to}: {}", text::one_line(&net::causes(error), 200)))
 }
 
 #[cfg(test)]
@@ -244,7 +277,7 @@ mod tests {
             wire: Wire::Anthropic,
             base_url: "https://p".into(),
             headers: vec![("Anthropic-Beta".into(), "one,two".into()), ("anthropic-version".into(), "2030".into())],
-            key: None,
+            access: Access::Open,
             dialect: Dialect::default(),
             timeouts: no_wait,
         };
@@ -261,15 +294,5 @@ mod tests {
         };
         assert_eq!(shown(&[]), KeyStyle::XApiKey);
         assert_eq!((shown(&["api-key-header"]), shown(&["bearer-key"])), (KeyStyle::ApiKey, KeyStyle::Bearer));
-    }
-
-    #[test]
-    fn loopback_is_told_by_the_host_not_by_the_text() {
-        for yes in ["http://127.0.0.1:8080/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.9.9.9/"] {
-            assert!(is_loopback(yes), "{yes}");
-        }
-        for no in ["http://localhost.evil.dev/v1", "https://api.x/?q=127.0.0.1", "http://10.0.0.1", "nonsense"] {
-            assert!(!is_loopback(no), "{no}");
-        }
     }
 }

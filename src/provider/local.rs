@@ -3,6 +3,7 @@
 //!
 //! Ports and the `owned_by` words are those of each server's documentation and of its own model list.
 
+use crate::base::net;
 use std::time::Duration;
 
 /// How long a server on the same machine may take to list its models.
@@ -69,14 +70,8 @@ pub async fn find() -> Vec<Server> {
 /// `usual` is what is assumed where the list does not tell.
 pub async fn probe(base_url: &str, usual: Software) -> Option<Server> {
     let list = async {
-        let mut builder = reqwest::Client::builder().connect_timeout(PROBE).redirect(reqwest::redirect::Policy::none());
-        if super::http::is_loopback(base_url) {
-            builder = builder.no_proxy();
-        }
-        if base_url.starts_with("http://") {
-            builder = builder.tls_certs_only([]);
-        }
-        let response = builder.build().ok()?.get(format!("{}/models", base_url.trim_end_matches('/'))).send().await.ok()?;
+        let client = net::client(base_url, PROBE).ok()?;
+        let response = client.get(format!("{}/models", base_url.trim_end_matches('/'))).send().await.ok()?;
         if !response.status().is_success() {
             return None;
         }

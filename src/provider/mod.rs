@@ -13,7 +13,7 @@ pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
 pub use scripted::Scripted;
 
-use crate::auth::Key;
+use crate::auth::Access;
 use crate::model::ProviderError;
 use crate::wire::{Dialect, Encoded, Wire};
 
@@ -40,11 +40,11 @@ impl Provider {
         }
     }
 
-    /// The key that it is entered with, if it asks for one.
-    pub fn key(&self) -> Option<&Key> {
+    /// How it is entered.
+    pub fn access(&self) -> &Access {
         match self {
-            Self::Http(p) => p.endpoint().key.as_ref(),
-            Self::Scripted(_) => None,
+            Self::Http(p) => &p.endpoint().access,
+            Self::Scripted(_) => &Access::Open,
         }
     }
 

@@ -4,7 +4,7 @@ use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::gate::Described;
 use super::rotation::Candidate;
-use crate::auth::{Key, KeyId};
+use crate::auth::KeyId;
 use crate::catalog::Price;
 use crate::model::aside::Kind;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
@@ -99,7 +99,7 @@ impl Link {
 
     /// Providers like to repeat the key that they refuse.
     pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
-        if let Some(secret) = self.provider.key().and_then(Key::at_hand).filter(|s| !s.expose().is_empty()) {
+        if let Some(secret) = self.provider.access().at_hand().filter(|s| !s.expose().is_empty()) {
             let masked = secret.masked();
             error.message = error.message.replace(secret.expose(), &masked);
             error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
@@ -114,7 +114,7 @@ impl Link {
 
     /// The key in use, as the rotation knows it.
     pub(super) fn key(&self) -> Option<KeyId> {
-        Some(self.provider.key()?.id(&self.origin.provider))
+        self.provider.access().id(&self.origin.provider)
     }
 
     pub(super) fn candidate(&self) -> Candidate {
@@ -142,7 +142,7 @@ mod tests {
             wire: Wire::OpenaiChat,
             base_url: "http://127.0.0.1:9".into(),
             headers: Vec::new(),
-            key: None,
+            access: crate::auth::Access::Open,
             dialect: Dialect::from_quirks(quirks).unwrap(),
             timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
         };

@@ -51,7 +51,7 @@ mod refs;
 mod rope;
 mod sniff;
 pub mod sse;
-mod wait;
+pub mod wait;
 
 pub use classify::Sender;
 pub use codec::Encoded;

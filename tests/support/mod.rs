@@ -8,6 +8,8 @@
 //! assert_eq!(server.finish().len(), 2);
 //! ```
 
+pub mod authority;
+pub mod browser;
 pub mod env;
 pub mod http;
 pub mod invariant;
@@ -15,12 +17,15 @@ pub mod launch;
 pub mod need;
 pub mod pty;
 pub mod reply;
+pub mod request;
+pub mod responses;
 pub mod server;
 pub mod wire;
 
+pub use authority::Authority;
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use pty::{Key, Terminal};
-pub use reply::{Cut, Framing, Reply};
+pub use reply::{Api, Cut, Framing, Reply};
 pub use server::{Request, Server};
 pub use wire::{Answer, End, WireServer};

@@ -113,7 +113,7 @@ pub fn decode_models(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
 }
 
 fn other(body: &[u8], what: &str) -> ProviderError {
-    pieces::other(body, what, |b| classify::in_band_of(Wire::Gemini.into(), b))
+    pieces::other(body, what, |body| classify::in_band_of(Wire::Gemini.into(), body))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) const QUIRK: Quirk = Quirk {
 pub const FIELDS: &[&str] = &["include", "prompt_cache_key", "reasoning", "text", "tools", "tool_choice", "parallel_tool_calls"];
 
 /// The effort that a model of this version takes, nearest to the one that is asked for. `is` tells the words of its variant.
-pub fn effort<'a>(version: (u32, u32), is: impl Fn(&str) -> bool, asked: &'a str) -> &'a str {
+pub fn effort(version: (u32, u32), is: impl Fn(&str) -> bool, asked: &str) -> &str {
     if version == (5, 1) && is("codex") && is("mini") {
         return if matches!(asked, "high" | "xhigh" | "max") { "high" } else { "medium" };
     }
@@ -43,7 +43,9 @@ mod tests {
 
     #[test]
     fn efforts_are_those_that_each_model_takes() {
-        let rows: [((u32, u32), &[&str], &str, &str); 12] = [
+        /// Version, words of the variant, what is asked for, what is sent.
+        type Row<'a> = ((u32, u32), &'a [&'a str], &'a str, &'a str);
+        let rows: [Row<'_>; 12] = [
             ((5, 2), &["codex"], "minimal", "low"),
             ((5, 4), &[], "minimal", "low"),
             ((5, 0), &[], "minimal", "minimal"),
