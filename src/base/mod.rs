@@ -7,6 +7,7 @@ pub mod digest;
 pub mod failure;
 pub mod id;
 pub mod nearest;
+pub mod owner;
 pub mod places;
 #[cfg(test)]
 #[path = "published_tests.rs"]
