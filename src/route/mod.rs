@@ -1,6 +1,7 @@
 //! Row 4: the one door to a model: which link to try, when to retry, when to give up.
 
 pub mod breaker;
+pub mod budget;
 mod cooldown;
 mod cost;
 mod gate;
