@@ -6,8 +6,10 @@
 //! full disk, a newer version's file) there is one in memory for the process alone. Either is said ([`Store::note`]).
 
 mod ledger;
+mod state;
 
 pub use ledger::{Cap, Claim, Granted, Over, Owner, Receipt, Refusal, Totals};
+pub use state::{Cursor, Entry, News, Used, Wins};
 
 use crate::base::places::Places;
 use crate::base::{Failure, clock};

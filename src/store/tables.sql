@@ -41,3 +41,32 @@ CREATE TABLE IF NOT EXISTS receipts (
     estimated INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS receipts_at ON receipts (at);
+
+-- What processes tell each other: cooldowns, breakers, where key rotation stands. `seq` grows with every change, so a
+-- process reads only what is new to it.
+CREATE TABLE IF NOT EXISTS state (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS state_seq ON state (seq);
+
+CREATE TABLE IF NOT EXISTS counter (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO counter (one, seq) VALUES (1, 0);
+
+-- Tokens booked and used against limits. A correction is a further row with the difference.
+CREATE TABLE IF NOT EXISTS used (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    pid INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS used_at ON used (at);
