@@ -80,6 +80,7 @@ pub struct Receipt {
     pub model: String,
     pub account: Option<String>,
     pub agent: Option<String>,
+    pub workload: Option<String>,
     pub session: Option<String>,
     /// `ok` or the class of the error.
     pub outcome: String,
@@ -215,8 +216,8 @@ fn record(change: &Transaction<'_>, scopes: &[String], receipt: &Receipt) -> rus
     };
     change
         .prepare_cached(
-            "INSERT INTO receipts (at, provider, model, account, agent, session, outcome, input, cache_read, cache_write, output, reasoning, \
-             cost, estimated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT INTO receipts (at, provider, model, account, agent, workload, session, outcome, input, cache_read, cache_write, output, \
+             reasoning, cost, estimated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             n(Some(receipt.at)),
@@ -224,6 +225,7 @@ fn record(change: &Transaction<'_>, scopes: &[String], receipt: &Receipt) -> rus
             receipt.model,
             receipt.account,
             receipt.agent,
+            receipt.workload,
             receipt.session,
             receipt.outcome,
             n(u.input),

@@ -5,9 +5,11 @@
 //! journals too. So a database that is damaged is set aside and made anew, and where none can be kept (a read-only home, a
 //! full disk, a newer version's file) there is one in memory for the process alone. Either is said ([`Store::note`]).
 
+mod costs;
 mod ledger;
 mod state;
 
+pub use costs::{By, Spent};
 pub use ledger::{Cap, Claim, Granted, Over, Owner, Receipt, Refusal, Totals};
 pub use state::{Cursor, Entry, News, Used, Wins};
 

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS receipts (
     model TEXT NOT NULL,
     account TEXT,
     agent TEXT,
+    workload TEXT,
     session TEXT,
     outcome TEXT NOT NULL,
     input INTEGER,
