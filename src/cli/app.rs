@@ -5,6 +5,7 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::{Agents, Catalog};
 use crate::config::{Config, Settings, State, Trust, project_root};
+use crate::provider::Pool;
 use crate::tool;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ pub struct App {
     pub catalog: Catalog,
     pub agents: Agents,
     pub redactor: Redactor,
+    /// The connections of this process.
+    pub pool: Pool,
     pub root: PathBuf,
     /// What a person should know of the repository's own pup files.
     pub note: Option<String>,
@@ -33,7 +36,8 @@ impl App {
         let agents = Agents::load(&places, trusted, tool::NAMES)?;
         let note = state.note(&project);
         let redactor = redactor();
-        Ok(Self { places, settings, catalog, agents, redactor, root, note })
+        let pool = Pool::new(settings.http.ca_file.clone());
+        Ok(Self { places, settings, catalog, agents, redactor, pool, root, note })
     }
 }
 

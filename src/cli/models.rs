@@ -61,8 +61,8 @@ fn local_answers(app: &App) -> Result<bool, Failure> {
     let endpoint = app.catalog.providers().iter().find(|p| p.is_local()).map(|p| &p.endpoint);
     match endpoint {
         None => Ok(false),
-        Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(url, Software::Unknown)).map(|found| found.is_some()),
-        Some(Endpoint::Loopback) => select::on_this_machine(local::find()).map(|found| !found.is_empty()),
+        Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(&app.pool, url, Software::Unknown)).map(|found| found.is_some()),
+        Some(Endpoint::Loopback) => select::on_this_machine(local::find(&app.pool)).map(|found| !found.is_empty()),
     }
 }
 

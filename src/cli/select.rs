@@ -97,8 +97,8 @@ const LOCAL: &str = "local";
 fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     let Some(provider) = app.catalog.provider(LOCAL) else { return Ok(None) };
     let found = match &provider.endpoint {
-        catalog::Endpoint::Url(url) => on_this_machine(local::probe(url, Software::Unknown))?,
-        catalog::Endpoint::Loopback => on_this_machine(local::find())?.into_iter().next(),
+        catalog::Endpoint::Url(url) => on_this_machine(local::probe(&app.pool, url, Software::Unknown))?,
+        catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?.into_iter().next(),
     };
     let Some((server, model)) = found.and_then(|s| s.models.first().cloned().map(|m| (s, m))) else { return Ok(None) };
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
@@ -118,10 +118,10 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
     let wanted = &chosen.upstream;
     let servers = match &chosen.provider.endpoint {
         catalog::Endpoint::Url(url) => {
-            let server = on_this_machine(local::probe(url, Software::Unknown))?;
+            let server = on_this_machine(local::probe(&app.pool, url, Software::Unknown))?;
             vec![server.unwrap_or_else(|| Server { base_url: url.clone(), software: Software::Unknown, models: Vec::new() })]
         }
-        catalog::Endpoint::Loopback => on_this_machine(local::find())?,
+        catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?,
     };
     let known = servers.iter().find(|s| wanted.is_empty() && !s.models.is_empty() || s.models.iter().any(|m| m == wanted));
     if let Some(server) = known {
@@ -179,7 +179,7 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
-    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint)), account, price))
+    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint, app.pool.clone())), account, price))
 }
 
 /// The codec of a link: its own wire's, or that of its provider where this build has only that one.

@@ -88,6 +88,9 @@ impl Scope {
     }
 }
 
+/// The code of what [`ProviderError::setup`] makes; no provider's.
+const SETUP: &str = "pup_setup";
+
 /// A provider's failure with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderError {
@@ -123,6 +126,17 @@ impl ProviderError {
 
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Class::Timeout, Scope::Provider, message)
+    }
+
+    /// This machine is not set up for the provider: a certificate that nobody vouches for, a file that is not there. Waiting
+    /// mends nothing, another provider may do.
+    pub fn setup(message: impl Into<String>) -> Self {
+        Self::network(message).with_code(Some(SETUP.to_owned()))
+    }
+
+    /// Whether the same request to the same place may well succeed later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        self.class.is_transient() && self.code.as_deref() != Some(SETUP)
     }
 
     #[must_use]

@@ -1,6 +1,7 @@
 //! One reply on its way in: bytes, timers and the decoder, until the stream ends or fails.
 
 use super::http::Timeouts;
+use super::{pool, trouble};
 use crate::model::{ProviderError, StreamEvent};
 use crate::wire::Decoder;
 use bytes::Bytes;
@@ -92,8 +93,13 @@ impl Exchange {
 impl Source {
     async fn chunk(&mut self) -> Result<Option<Bytes>, ProviderError> {
         match self {
-            Self::Http(response) => response.chunk().await.map_err(|e| super::http::transport_error(&e)),
+            Self::Http(response) => chunk(response).await,
             Self::Script(pieces) => super::scripted::next(pieces).await,
         }
     }
+}
+
+/// The next piece of a body.
+pub(super) async fn chunk(response: &mut reqwest::Response) -> Result<Option<Bytes>, ProviderError> {
+    response.chunk().await.map_err(|e| trouble::of(&e, &pool::place(response.url())))
 }

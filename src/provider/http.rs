@@ -2,12 +2,14 @@
 
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
+use super::pool::Pool;
 use crate::auth::Key;
-use crate::base::text;
 use crate::model::ProviderError;
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
-use std::sync::{Arc, OnceLock};
+use http_body::Body;
+use reqwest::{Method, Response};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// The most that is read of an error's body.
 const ERROR_BODY: usize = 256 * 1024;
@@ -61,16 +63,16 @@ impl Endpoint {
     }
 }
 
-/// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
+/// A provider over HTTP.
 #[derive(Debug)]
 pub struct HttpProvider {
     endpoint: Endpoint,
-    client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
+    pool: Pool,
 }
 
 impl HttpProvider {
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, client: Arc::default() }
+    pub fn new(endpoint: Endpoint, pool: Pool) -> Self {
+        Self { endpoint, pool }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -79,13 +81,24 @@ impl HttpProvider {
 
     /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
-        let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
-        let (segments, sent) = Segments::new(encoded.body.iter().cloned());
-        let body = reqwest::Body::wrap(segments);
-        let mut request =
-            client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
+        let response = self.ask(Method::POST, &encoded.path, Segments::new(encoded.body.iter().cloned())).await?;
+        let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
+        Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts))
+    }
+
+    /// Sends a request and waits for a reply whose status is good; any other is read and classified.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        (segments, sent): (Segments, oneshot::Receiver<()>),
+    ) -> Result<Response, ProviderError> {
+        let mut request = self.pool.request(method, &self.endpoint.url(path))?.header("accept-encoding", "identity");
         for (name, value) in self.endpoint.headers() {
-            request = request.header(name, value);
+            request = request.header(name, &value);
+        }
+        if !segments.is_end_stream() {
+            request = request.header("content-type", "application/json").body(reqwest::Body::wrap(segments));
         }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
         let late = async {
@@ -94,17 +107,13 @@ impl HttpProvider {
             tokio::time::sleep(first_byte).await;
         };
         let response = tokio::select! {
-            response = request.body(body).send() => response.map_err(|e| transport_error(&e))?,
+            response = request.send(connect) => response?,
             () = late => {
                 let (place, limit) = (&self.endpoint.base_url, first_byte.as_secs_f64());
                 return Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")));
             }
         };
-        if response.status().is_success() {
-            let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
-            return Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts));
-        }
-        Err(refusal(self.endpoint.wire, response).await)
+        if response.status().is_success() { Ok(response) } else { Err(refusal(self.endpoint.wire, response).await) }
     }
 }
 
@@ -125,66 +134,4 @@ async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
     // Late or cut: the status and what came of the body still say enough.
     let _ = tokio::time::timeout(ERROR_TIME, read).await;
     wire::classify(wire, status, &headers, &body)
-}
-
-/// Makes the client. Plain HTTP needs no certificates, and loading them costs more than a whole local turn.
-fn client(endpoint: &Endpoint) -> Result<reqwest::Client, ProviderError> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("pup/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(endpoint.timeouts.connect)
-        .redirect(reqwest::redirect::Policy::none())
-        .tcp_nodelay(true)
-        .retry(reqwest::retry::never());
-    if endpoint.base_url.starts_with("http://") {
-        builder = builder.tls_certs_only([]);
-    }
-    if is_loopback(&endpoint.base_url) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|e| ProviderError::network(format!("cannot set up HTTP: {}", causes(&e))))
-}
-
-/// Whether an address is on this machine; such requests never go through a proxy.
-pub(super) fn is_loopback(base_url: &str) -> bool {
-    let host = reqwest::Url::parse(base_url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Every transport failure is one class; the text says which one it was and to whom.
-pub(super) fn transport_error(error: &reqwest::Error) -> ProviderError {
-    let place = error.url().and_then(reqwest::Url::host_str).map(|host| {
-        let port = error.url().and_then(reqwest::Url::port_or_known_default);
-        port.map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"))
-    });
-    let to = place.map(|p| format!(" ({p})")).unwrap_or_default();
-    if error.is_timeout() {
-        return ProviderError::timeout(format!("timed out while connecting{to}"));
-    }
-    let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-    ProviderError::network(format!("{what}{to}: {}", text::one_line(&causes(error), 200)))
-}
-
-/// The innermost cause: the outer layers only repeat the address, which may hold what should not be shown.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn loopback_is_told_by_the_host_not_by_the_text() {
-        for yes in ["http://127.0.0.1:8080/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.9.9.9/"] {
-            assert!(is_loopback(yes), "{yes}");
-        }
-        for no in ["http://localhost.evil.dev/v1", "https://api.x/?q=127.0.0.1", "http://10.0.0.1", "nonsense"] {
-            assert!(!is_loopback(no), "{no}");
-        }
-    }
 }

@@ -4,13 +4,19 @@
 //! one call is one attempt, and its outcome goes up as it is.
 
 mod body;
+mod connect;
 mod exchange;
 mod http;
 pub mod local;
+mod pool;
+mod proxy;
+mod roots;
 pub mod scripted;
+mod trouble;
 
 pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
+pub use pool::{HostStats, Pool};
 pub use scripted::Scripted;
 
 use crate::model::ProviderError;

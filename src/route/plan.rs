@@ -181,7 +181,7 @@ impl Plan {
         link.failures += 1;
         let class = error.class;
         let own = error.retry_after();
-        let passes = class.is_transient() || (class == Class::Quota && own.is_some());
+        let passes = error.is_transient() || (class == Class::Quota && own.is_some());
         link.last = Some((error.clone(), now));
         if others {
             let short = own.is_none_or(|t| t <= rules.quick_retry);

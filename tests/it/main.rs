@@ -22,6 +22,7 @@ mod interrupt;
 mod journal;
 mod kills;
 mod models;
+mod pool;
 mod readme;
 mod recordings;
 mod recordings_anthropic;

@@ -13,12 +13,16 @@ pub mod http;
 pub mod invariant;
 pub mod launch;
 pub mod need;
+pub mod proxy;
 pub mod pty;
 pub mod reply;
 pub mod server;
+pub mod tls;
 
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
+pub use proxy::Proxy;
 pub use pty::{Key, Terminal};
 pub use reply::{Cut, Framing, Reply};
 pub use server::{Request, Server};
+pub use tls::{Authority, Front};
