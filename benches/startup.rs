@@ -1,8 +1,7 @@
 //! Whole processes: `--version` beside an empty Rust program, and a run of one and of twenty turns against a server that
 //! answers at once.
 //!
-//! `cargo bench --bench startup` builds pup in release first. Each figure includes starting the process and reading its
-//! output; what `empty` costs is the floor that nobody gets below.
+//! `cargo bench --bench startup` builds pup in release first. Each figure is from start to exit; what `empty` costs is the floor that nobody gets below.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench that cannot go on says so by failing")]
 
@@ -34,13 +33,15 @@ fn main() {
 fn empty(bencher: Bencher<'_, '_>) {
     let Some(program) = empty_program() else { return };
     let env = TestEnv::new();
-    bencher.bench_local(|| env.command(program).run().expect_code(0));
+    let launch = env.command(program);
+    bencher.bench_local(|| assert!(launch.timed().success()));
 }
 
 #[divan::bench]
 fn version(bencher: Bencher<'_, '_>) {
     let env = TestEnv::new();
-    bencher.bench_local(|| env.pup().arg("--version").run().expect_code(0));
+    let launch = env.pup().arg("--version");
+    bencher.bench_local(|| assert!(launch.timed().success()));
 }
 
 /// A task of N shell turns and an answer, journal and all. One environment for all rounds, as a person has one HOME.
@@ -49,10 +50,8 @@ fn run(bencher: Bencher<'_, '_>, turns: usize) {
     let step = |n: usize| Reply::tool_call("shell", serde_json::json!({ "command": format!("echo t{n} >> trace.log") }));
     let server = Server::turns((0..turns).map(step).chain([Reply::text("Done.")]));
     let env = TestEnv::new();
-    bencher.bench_local(|| {
-        let run = env.pup().args(["run", "--yolo", "--model", "openai/mock-model", "Do the steps."]);
-        run.model_server(&server).run().expect_code(0)
-    });
+    let launch = env.pup().args(["run", "--yolo", "--model", "openai/mock-model", "Do the steps."]).model_server(&server);
+    bencher.bench_local(|| assert!(launch.timed().success()));
 }
 
 /// Compiled once by the compiler that cargo uses; without one there is nothing to compare with.

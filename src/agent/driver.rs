@@ -10,7 +10,7 @@ use crate::base::{Cause, Failure};
 use crate::config::Approve;
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
-use crate::route::{Ask, Attempt, Exhausted, LiveEvent, Operation, Router};
+use crate::route::{self, Ask, Attempt, Exhausted, LiveEvent, Operation, Router};
 use crate::tool::{self, Context, FileChange, Registry, ToolError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ impl Driver<'_> {
         }
     }
 
-    async fn call_model(&mut self, turn: &Turn) -> Result<Called, Failure> {
+    async fn call_model(&mut self, turn: &mut Turn) -> Result<Called, Failure> {
         let request = Request {
             messages: turn.history().clone(),
             tools: Arc::clone(&self.tools),
@@ -121,6 +121,14 @@ impl Driver<'_> {
                     self.scribe.attempt(&attempt)?;
                     answered = Some((attempt.clone(), from));
                     self.attempts.push(attempt);
+                }
+                Some(LiveEvent::Quarantined(quarantine)) => {
+                    self.scribe.quarantine(&quarantine)?;
+                    turn.set_aside(&quarantine);
+                    self.sink.emit(AgentEvent::Warning { text: &route::told(&quarantine) });
+                }
+                Some(LiveEvent::Gated { link, lacks, passed_over }) => {
+                    self.sink.emit(AgentEvent::Warning { text: &route::lacking(&link, &lacks, passed_over) });
                 }
                 Some(LiveEvent::Waiting { pause, link }) => self.sink.emit(AgentEvent::Waiting { pause, link: &link }),
                 Some(LiveEvent::GaveUp(report)) => return Ok(Called::GaveUp(report)),

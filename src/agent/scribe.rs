@@ -5,7 +5,7 @@ use super::policy::Kind;
 use crate::base::{Cause, Failure, digest};
 use crate::model::{History, Message, ToolCall, Usage};
 use crate::route::Attempt;
-use crate::session::{self, Discarded, Effect, End, Entry, Intent, Journal, Receipt, Session, UsageEntry};
+use crate::session::{self, Discarded, Effect, End, Entry, Intent, Journal, Quarantine, Receipt, Session, UsageEntry};
 use crate::tool::{CallEvents, FileChange};
 use crate::workspace::process::Spawned;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +77,11 @@ impl Scribe {
     pub fn discarded(&self, attempt: &Attempt, chars: usize, reason: &str) -> Result<(), Failure> {
         let Attempt { model, provider, .. } = attempt.clone();
         self.write(Durable::No, || Entry::Discarded(Discarded { model, provider, chars: chars as u64, reason: reason.to_owned() }))
+    }
+
+    /// On the disk before the history is sent without them: a resumed session has to send the same bytes.
+    pub fn quarantine(&self, quarantine: &Quarantine) -> Result<(), Failure> {
+        self.write(Durable::Yes, || Entry::Quarantine(quarantine.clone()))
     }
 
     pub fn usage(&self, model: &str, provider: &str, usage: &Usage, cost_usd: Option<f64>) -> Result<(), Failure> {

@@ -7,7 +7,9 @@
 use super::guard::{Guard, Loop};
 use super::policy::Kind;
 use crate::base::{Cause, Failure};
+use crate::model::aside;
 use crate::model::{Block, History, Message, Reply, Role, Stop, ToolCall, ToolResult, Usage};
+use crate::session::Quarantine;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 
@@ -137,6 +139,11 @@ impl Turn {
 
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// These pieces were refused: they are not sent again.
+    pub fn set_aside(&mut self, quarantine: &Quarantine) {
+        self.history = aside::set_aside(&self.history, &|p| quarantine.pieces.contains(p), &quarantine.why);
     }
 
     pub fn into_history(self) -> History {

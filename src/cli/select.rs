@@ -5,7 +5,8 @@ use super::means::Means;
 use crate::auth::{Access, Keys};
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{self, State, Why, WireId, Workload};
+use crate::catalog::{self, Capability, State, Why, WireId, Workload};
+use crate::model::aside::Kind;
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
@@ -179,7 +180,15 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
-    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint, app.pool.clone())), account, price))
+    let link = Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint, app.pool.clone())), account, price);
+    Ok(link.lacking(lacks(chosen)))
+}
+
+/// What the catalogue says that a model cannot take. Of a model that it does not list nothing is known, and it is tried.
+fn lacks(link: &catalog::Link) -> Vec<Kind> {
+    let Some(can) = link.model.as_ref().and_then(|m| m.capabilities.as_ref()) else { return Vec::new() };
+    let gates = [(Kind::Image, Capability::Images), (Kind::Document, Capability::Documents)];
+    gates.into_iter().filter(|(_, needed)| !can.contains(needed)).map(|(kind, _)| kind).collect()
 }
 
 /// The codec of a link: its own wire's, or that of its provider where this build has only that one.

@@ -3,7 +3,7 @@
 
 use super::ask::TerminalApprover;
 use super::engine::{Engine, Parts, Report};
-use super::output::{Counts, ErrorObject, Format, ResultObject, Screen, Silent, StreamFace, Style, TextFace, json_line};
+use super::output::{Counts, ErrorObject, Format, Notes, ResultObject, Screen, StreamFace, Style, TextFace, json_line};
 use super::resume::Taken;
 use super::stop;
 use crate::agent::turn::Outcome;
@@ -77,10 +77,10 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
     stop::watch(&stopper, job.timeout)?;
 
     let mut text = TextFace::new(screen, job.quiet);
-    let (mut stream, mut silent) = (StreamFace, Silent);
+    let (mut stream, mut notes) = (StreamFace::default(), Notes::default());
     let sink: &mut dyn EventSink = match job.format {
         Format::Text => &mut text,
-        Format::Json => &mut silent,
+        Format::Json => &mut notes,
         Format::StreamJson => {
             StreamFace::session(engine.session.as_deref(), &engine.agent.name, &model, &provider);
             &mut stream
@@ -96,7 +96,8 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         let report = engine.go_on(sink, &mut approver, stopper, job.timeout).await;
         report.ok_or_else(|| Failure::internal("there is nothing to go on with"))?
     };
-    let result = result(report, &engine, started);
+    notes.0.append(&mut stream.notes.0);
+    let result = ResultObject { notes: notes.0, ..result(report, &engine, started) };
     match job.format {
         Format::Text => show(&mut text, screen, &result),
         Format::Json | Format::StreamJson => json_line(&result),

@@ -1,5 +1,6 @@
 //! What can go wrong between pup and a model: one vocabulary of classes and scopes for every wire and layer.
 
+use super::blame::Blame;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -109,6 +110,9 @@ pub struct ProviderError {
     /// The provider's own error code or type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// The item of the history that is to blame, where the refusal tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blames: Option<Box<Blame>>,
     /// Whether content of the attempt had already been handed on.
     #[serde(default)]
     pub committed: bool,
@@ -116,7 +120,17 @@ pub struct ProviderError {
 
 impl ProviderError {
     pub fn new(class: Class, scope: Scope, message: impl Into<String>) -> Self {
-        Self { class, scope, status: None, retry_after_s: None, request_id: None, message: message.into(), code: None, committed: false }
+        Self {
+            class,
+            scope,
+            status: None,
+            retry_after_s: None,
+            request_id: None,
+            message: message.into(),
+            code: None,
+            blames: None,
+            committed: false,
+        }
     }
 
     /// The connection failed, was cut, or spoke something else.

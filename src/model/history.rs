@@ -11,55 +11,91 @@ use std::sync::Arc;
 /// their messages, and pushing to the only holder copies nothing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct History(Arc<Vec<Arc<Message>>>);
+pub struct History {
+    messages: Arc<Vec<Arc<Message>>>,
+    /// The same for all that came of one history by pushing.
+    #[serde(skip)]
+    line: Arc<()>,
+}
+
+/// A history as it was, to be recognised in a later one.
+#[derive(Debug, Clone, Default)]
+pub struct Mark {
+    line: Arc<()>,
+    len: usize,
+    last: Option<Arc<Message>>,
+}
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        Arc::ptr_eq(&self.messages, &other.messages) || self.messages == other.messages
     }
 }
 
 impl History {
     pub fn push(&mut self, message: Message) {
-        Arc::make_mut(&mut self.0).push(Arc::new(message));
+        Arc::make_mut(&mut self.messages).push(Arc::new(message));
+    }
+
+    /// A message that another history holds too. Two histories of one line must not get the same one at the same place
+    /// behind different ones: [`Self::grew_from`] would not tell them apart.
+    pub(crate) fn push_shared(&mut self, message: Arc<Message>) {
+        Arc::make_mut(&mut self.messages).push(message);
     }
 
     /// Puts this in the place of the system messages at the beginning. The conversation stays as it is.
     pub fn set_system(&mut self, message: Message) {
-        let said = self.0.iter().skip_while(|m| m.role == Role::System).cloned();
-        self.0 = Arc::new(std::iter::once(Arc::new(message)).chain(said).collect());
+        let said = self.messages.iter().skip_while(|m| m.role == Role::System).cloned();
+        *self = std::iter::once(Arc::new(message)).chain(said).collect();
+    }
+
+    /// The history as it is now.
+    pub fn mark(&self) -> Mark {
+        Mark { line: Arc::clone(&self.line), len: self.len(), last: self.messages.last().cloned() }
+    }
+
+    /// Whether it is the marked one, or that with messages behind it, told without a look at each. A `false` may only
+    /// mean that it came to be by another way.
+    pub fn grew_from(&self, mark: &Mark) -> bool {
+        // Clones of one line part where they push different messages, so the last common one tells.
+        let last = mark.len.checked_sub(1).and_then(|at| self.get(at));
+        Arc::ptr_eq(&self.line, &mark.line)
+            && match (last, &mark.last) {
+                (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+                (mine, theirs) => mine.is_none() && theirs.is_none(),
+            }
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.messages.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.messages.is_empty()
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Arc<Message>> {
-        self.0.iter()
+        self.messages.iter()
     }
 
     pub fn get(&self, ix: usize) -> Option<&Arc<Message>> {
-        self.0.get(ix)
+        self.messages.get(ix)
     }
 
     pub fn last(&self) -> Option<&Message> {
-        self.0.last().map(Arc::as_ref)
+        self.messages.last().map(Arc::as_ref)
     }
 }
 
 impl FromIterator<Message> for History {
     fn from_iter<I: IntoIterator<Item = Message>>(iter: I) -> Self {
-        Self(Arc::new(iter.into_iter().map(Arc::new).collect()))
+        iter.into_iter().map(Arc::new).collect()
     }
 }
 
 impl FromIterator<Arc<Message>> for History {
     fn from_iter<I: IntoIterator<Item = Arc<Message>>>(iter: I) -> Self {
-        Self(Arc::new(iter.into_iter().collect()))
+        Self { messages: Arc::new(iter.into_iter().collect()), line: Arc::default() }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Nothing here does IO, knows a provider's name, or reads a clock.
 
 pub mod accumulate;
+pub mod aside;
+pub mod blame;
 pub mod event;
 pub mod fault;
 pub mod history;
@@ -12,6 +14,7 @@ pub mod request;
 pub mod usage;
 
 pub use accumulate::{Accumulator, Reply};
+pub use blame::Blame;
 pub use event::{BlockKind, Delta, Stop, StreamEvent};
 pub use fault::{Class, ProviderError, Scope};
 pub use history::History;

@@ -2,12 +2,14 @@
 
 use super::cooldown::Identity;
 use super::cost::cost_usd;
+use super::gate::Described;
 use crate::catalog::Price;
+use crate::model::aside::Kind;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
 use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
 use crate::wire::{Encoded, Encoder};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One way to a model: a provider and the name under which it knows the model.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Link {
     /// Who answers, as replies are marked.
     pub(super) origin: Origin,
     price: Option<Price>,
+    /// What this model cannot take.
+    pub(super) lacks: Vec<Kind>,
     speech: Mutex<Speech>,
 }
 
@@ -26,6 +30,9 @@ pub struct Link {
 struct Speech {
     dialect: Dialect,
     encoder: Encoder,
+    described: Described,
+    /// How many messages the last request had that it answered.
+    accepted: usize,
 }
 
 impl Link {
@@ -34,20 +41,45 @@ impl Link {
         let origin = Origin { provider: provider.id().to_owned(), account, model: upstream };
         let dialect = provider.dialect().to_target(origin.clone());
         let encoder = Encoder::new(provider.wire(), dialect.clone());
-        Self { id, provider, origin, price, speech: Mutex::new(Speech { dialect, encoder }) }
+        let speech = Mutex::new(Speech { dialect, encoder, described: Described::default(), accepted: 0 });
+        Self { id, provider, origin, price, lacks: Vec::new(), speech }
+    }
+
+    /// A model that cannot take pieces of these kinds.
+    #[must_use]
+    pub fn lacking(self, lacks: Vec<Kind>) -> Self {
+        Self { lacks, ..self }
+    }
+
+    fn speech(&self) -> MutexGuard<'_, Speech> {
+        // What it keeps can all be made again, so one left by a panic is as good as new.
+        self.speech.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many messages of this conversation were part of a request that it answered.
+    pub(super) fn accepted(&self) -> usize {
+        self.speech().accepted
+    }
+
+    /// It answered a request of this many messages.
+    pub(super) fn took(&self, messages: usize) {
+        self.speech().accepted = messages;
     }
 
     /// The request in this link's own words, and how its reply is to be read back.
     pub(super) fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
-        // The encoder keeps only bytes that it can make again, so one left by a panic is as good as new.
-        let Speech { dialect, encoder } = &mut *self.speech.lock().unwrap_or_else(PoisonError::into_inner);
-        let encoded = encoder.encode(&quirk::prepare(dialect, request));
-        (encoded, ReplyFilter::of(dialect, request))
+        let Speech { dialect, encoder, described, .. } = &mut *self.speech();
+        let mut request = quirk::prepare(dialect, request);
+        if !self.lacks.is_empty() {
+            let shown = described.of(&request.messages, &self.lacks);
+            request.to_mut().messages = shown;
+        }
+        (encoder.encode(&request), ReplyFilter::of(dialect, &request))
     }
 
     /// A server that cannot hold a reply to a schema is asked without one from now on. Whether that is news.
     pub(super) fn relax(&self, error: &ProviderError) -> bool {
-        let mut speech = self.speech.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut speech = self.speech();
         if error.class != Class::BadRequest || speech.dialect.calls != Calls::Constrained {
             return false;
         }

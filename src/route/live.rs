@@ -4,11 +4,13 @@ use super::link::Link;
 use super::plan::{Plan, Step};
 use super::receipt::Exhausted;
 use super::router::{Operation, Router};
+use super::suspect;
 use crate::base::clock::{self, Moment};
 use crate::base::id;
+use crate::model::aside::{self, Kind};
 use crate::model::{Delta, Origin, ProviderError, StreamEvent};
 use crate::provider::Exchange;
-use crate::session::{Attempt, Outcome};
+use crate::session::{Attempt, Outcome, Quarantine};
 use crate::wire::quirk::ReplyFilter;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +27,15 @@ pub enum LiveEvent {
     Answered {
         attempt: Attempt,
         origin: Origin,
+    },
+    /// Pieces of the conversation were refused; it goes on without them. The asker's own copy has to lose them as well.
+    Quarantined(Quarantine),
+    /// What the conversation holds and this link cannot take: it is passed over, or where no link can, it gets a line in
+    /// the place of each such piece. Told once in a session.
+    Gated {
+        link: String,
+        lacks: Vec<Kind>,
+        passed_over: bool,
     },
     /// The next attempt is due in this time.
     Waiting {
@@ -50,12 +61,17 @@ pub struct Live<'r> {
     queue: VecDeque<LiveEvent>,
     /// The wait that the plan asks for has been announced.
     announced: bool,
+    /// The link that is asked again at once, without what it refused.
+    again: Option<usize>,
+    /// How often in this call something was left out.
+    rounds: u32,
     over: bool,
 }
 
 /// The attempt that is being read.
 #[derive(Debug)]
 struct Open<'r> {
+    ix: usize,
     link: &'r Link,
     exchange: Exchange,
     filter: ReplyFilter,
@@ -67,8 +83,8 @@ struct Open<'r> {
 }
 
 impl<'r> Live<'r> {
-    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan) -> Self {
-        Self { router, operation, plan, open: None, queue: VecDeque::new(), announced: false, over: false }
+    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, told: Vec<LiveEvent>) -> Self {
+        Self { router, operation, plan, open: None, queue: told.into(), announced: false, again: None, rounds: 0, over: false }
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -82,6 +98,10 @@ impl<'r> Live<'r> {
             }
             if self.open.is_some() {
                 self.read().await;
+                continue;
+            }
+            if let Some(link) = self.again.take() {
+                self.attempt(link).await;
                 continue;
             }
             match self.plan.next(self.router.clock.now()) {
@@ -117,9 +137,9 @@ impl<'r> Live<'r> {
         }
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
         match self.in_time(link.provider.send(&encoded)).await.and_then(|sent| sent) {
-            Ok(exchange) => self.open = Some(Open { link, exchange, filter, began, shown: 0, committed: false, ended: false }),
+            Ok(exchange) => self.open = Some(Open { ix, link, exchange, filter, began, shown: 0, committed: false, ended: false }),
             Err(error) if link.relax(&error) => Box::pin(self.attempt(ix)).await,
-            Err(error) => self.failed(link, began, error),
+            Err(error) => self.failed(ix, link, began, error),
         }
     }
 
@@ -136,6 +156,8 @@ impl<'r> Live<'r> {
                 let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
                 self.over = true;
                 self.router.cooldowns().clear(&open.link.identity());
+                let Operation::Generate(request) = &self.operation;
+                open.link.took(request.messages.len());
                 self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
             }
             None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
@@ -161,17 +183,34 @@ impl<'r> Live<'r> {
         if open.committed {
             self.queue.push_back(LiveEvent::Discarded { chars: open.shown });
         }
-        self.failed(open.link, open.began, error);
+        self.failed(open.ix, open.link, open.began, error);
     }
 
-    fn failed(&mut self, link: &Link, began: Moment, error: ProviderError) {
+    fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError) {
         let now = self.router.clock.now();
         let mut attempt = record(link, Outcome::Failed(error.class), began, now);
         attempt.status = error.status;
         attempt.scope = Some(error.scope);
         attempt.retry_after_s = error.retry_after_s;
-        self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+        let quarantine = self.quarantine(link, &error);
+        if quarantine.is_none() {
+            self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+        }
         self.queue.push_back(LiveEvent::Failed { attempt, error });
+        if let Some(quarantine) = quarantine {
+            self.again = Some(ix);
+            self.queue.push_back(LiveEvent::Quarantined(quarantine));
+        }
+    }
+
+    /// Leaves out of the request what this refusal is about, if that can be told. The link is as good as before.
+    fn quarantine(&mut self, link: &Link, error: &ProviderError) -> Option<Quarantine> {
+        let Operation::Generate(request) = &mut self.operation;
+        let record = suspect::Record { accepted: link.accepted(), rounds: self.rounds };
+        let quarantine = suspect::suspects(&request.messages, error, &link.origin, record)?;
+        request.messages = aside::set_aside(&request.messages, &|p| quarantine.pieces.contains(p), &quarantine.why);
+        self.rounds += 1;
+        Some(quarantine)
     }
 
     /// Runs a future up to the call's deadline.

@@ -2,16 +2,20 @@
 
 mod cooldown;
 mod cost;
+mod gate;
 mod link;
 mod live;
 pub mod plan;
 mod receipt;
 mod router;
+mod suspect;
 
-pub use crate::session::{Attempt, Outcome};
+pub use crate::session::{Attempt, Outcome, Quarantine};
 pub use cooldown::{Cooldowns, Identity};
+pub use gate::lacking;
 pub use link::Link;
 pub use live::{Live, LiveEvent};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
 pub use router::{Ask, Operation, Rest, Router};
+pub use suspect::told;

@@ -95,13 +95,20 @@ struct LinkState {
     ready: Moment,
     /// Of no use any more for this call.
     out: bool,
+    /// Cannot take all that is sent: tried only once nothing else is left.
+    reserve: bool,
     /// Its last failure, perhaps of an earlier call, and when that was.
     last: Option<(ProviderError, Moment)>,
 }
 
 impl LinkState {
     fn usable(&self, now: Moment) -> bool {
-        !self.out && self.ready <= now
+        self.open() && self.ready <= now
+    }
+
+    /// Whether waiting for it makes sense.
+    fn open(&self) -> bool {
+        !self.out && !self.reserve
     }
 
     /// Takes over what earlier failures say of it.
@@ -124,11 +131,18 @@ impl Plan {
     /// A plan over `links` (name for the report, and what it stands for; in order of preference), starting now.
     pub fn new(rules: Rules, links: impl IntoIterator<Item = (String, Identity)>, cooldowns: &Cooldowns, now: Moment) -> Self {
         let links = links.into_iter().map(|(name, who)| {
-            let mut link = LinkState { name, who, failures: 0, ready: now, out: false, last: None };
+            let mut link = LinkState { name, who, failures: 0, ready: now, out: false, reserve: false, last: None };
             link.cool(cooldowns, now);
             link
         });
         Self { rules, started: now, links: links.collect(), current: None, attempts: 0, over: false }
+    }
+
+    /// The links that are not `able` to take what is sent wait until no other one is left.
+    pub fn prefer(&mut self, able: &[bool]) {
+        for (link, able) in self.links.iter_mut().zip(able) {
+            link.reserve = !able;
+        }
     }
 
     /// When the call must be over, if it has a deadline.
@@ -148,7 +162,12 @@ impl Plan {
             self.over = true;
             return Step::GiveUp(self.report(now));
         }
-        let Some((link, ready)) = self.pick(now) else {
+        let mut picked = self.pick(now);
+        if picked.is_none() && self.links.iter().any(|l| l.reserve) {
+            self.links.iter_mut().for_each(|l| l.reserve = false);
+            picked = self.pick(now);
+        }
+        let Some((link, ready)) = picked else {
             self.over = true;
             return Step::GiveUp(self.report(now));
         };
@@ -166,7 +185,7 @@ impl Plan {
         let state = |ix: usize| self.links.get(ix).map(|l| (ix, l));
         let retry = self.current.and_then(state).filter(|(_, l)| !l.out && l.failures > 0 && l.ready <= now.plus(self.rules.quick_retry));
         let first = || self.links.iter().enumerate().find(|(_, l)| l.usable(now));
-        let soonest = || self.links.iter().enumerate().filter(|(_, l)| !l.out).min_by_key(|(ix, l)| (l.ready, *ix));
+        let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.ready, *ix));
         let (ix, link) = retry.or_else(first).or_else(soonest)?;
         let in_time = link.ready <= now || self.deadline().is_none_or(|d| link.ready < d);
         in_time.then_some((ix, link.ready))

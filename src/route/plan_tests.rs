@@ -228,3 +228,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_link_that_cannot_take_it_all_is_the_last_resort() {
+    let mut p = plan(2);
+    p.plan.prefer(&[false, true]);
+    assert_eq!(p.next(Moment(0)), Step::Try { link: 1 });
+    p.failed(ProviderError::new(Class::Auth, Scope::Key, "x"), Moment(1), 0.0);
+    assert_eq!(p.next(Moment(1)), Step::Try { link: 0 });
+}

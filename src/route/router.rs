@@ -1,11 +1,14 @@
 //! The door itself: the links of a session, what is known of their failures, and how a call over them is begun.
 
 use super::cooldown::{Cooldowns, Ready};
+use super::gate::{self, Holdings};
 use super::link::Link;
-use super::live::Live;
+use super::live::{Live, LiveEvent};
 use super::plan::{Plan, Rules};
 use crate::base::clock::Clock;
+use crate::model::aside::Kind;
 use crate::model::{ProviderError, Request};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +19,14 @@ pub struct Router {
     rules: Rules,
     pub(super) clock: Clock,
     cooldowns: Mutex<Cooldowns>,
+    gates: Mutex<Gates>,
+}
+
+/// What the conversation holds, and which links were already said to lack what.
+#[derive(Debug, Default)]
+struct Gates {
+    holdings: Holdings,
+    told: BTreeSet<(String, Kind)>,
 }
 
 /// Whether a link may be tried, and what keeps it from it.
@@ -44,7 +55,7 @@ pub struct Ask {
 
 impl Router {
     pub fn new(links: Vec<Link>, rules: Rules) -> Self {
-        Self { links, rules, clock: Clock::system(), cooldowns: Mutex::default() }
+        Self { links, rules, clock: Clock::system(), cooldowns: Mutex::default(), gates: Mutex::default() }
     }
 
     pub fn links(&self) -> &[Link] {
@@ -78,8 +89,30 @@ impl Router {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let Operation::Generate(request) = &ask.operation;
+        let (able, told) = self.gate(request);
         let links = self.links.iter().map(|l| (l.id.clone(), l.identity()));
-        let plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
-        Live::new(self, ask.operation, plan)
+        let mut plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
+        plan.prefer(&able);
+        Live::new(self, ask.operation, plan, told)
+    }
+
+    /// Which links can take what this request holds, and what is to be said of the others.
+    fn gate(&self, request: &Request) -> (Vec<bool>, Vec<LiveEvent>) {
+        let Gates { holdings, told } = &mut *self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = holdings.of(&request.messages);
+        if held.is_empty() {
+            return (vec![true; self.links.len()], Vec::new());
+        }
+        let able = gate::pass(held, self.links.iter().map(|l| l.lacks.as_slice()));
+        let mut events = Vec::new();
+        for (link, able) in self.links.iter().zip(&able) {
+            let lacks: Vec<Kind> = held.iter().copied().filter(|kind| link.lacks.contains(kind)).collect();
+            let news = lacks.iter().filter(|kind| told.insert((link.id.clone(), **kind))).count();
+            if news > 0 {
+                events.push(LiveEvent::Gated { link: link.id.clone(), lacks, passed_over: !able });
+            }
+        }
+        (able, events)
     }
 }

@@ -1,6 +1,7 @@
 //! What a line of the journal says.
 
 use crate::base::Cause;
+use crate::model::aside::Piece;
 use crate::model::{Class, Message, Scope, Usage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,6 +29,9 @@ pub enum Entry {
     Usage(UsageEntry),
     /// A partial reply that was shown and taken back.
     Discarded(Discarded),
+    /// Pieces of the messages before this line were refused by a provider and are no longer sent. The messages stay as they
+    /// were written.
+    Quarantine(Quarantine),
     /// The run ended; a session that goes on afterwards has further lines.
     End(End),
     #[serde(skip)]
@@ -36,7 +40,8 @@ pub enum Entry {
 
 impl Entry {
     /// The kinds that this version reads.
-    pub const KINDS: [&'static str; 9] = ["session", "message", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "end"];
+    pub const KINDS: [&'static str; 10] =
+        ["session", "message", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "quarantine", "end"];
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -188,6 +193,16 @@ pub struct Discarded {
     /// Characters that had been shown.
     pub chars: u64,
     pub reason: String,
+}
+
+/// What is left out from here on, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Quarantine {
+    pub pieces: Vec<Piece>,
+    /// In words; stands in the place of what was left out.
+    pub why: String,
+    /// Who refused them.
+    pub provider: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -135,7 +135,7 @@ impl Loaded {
                     self.dangling.remove(ix);
                 }
             }
-            Entry::Attempt(_) | Entry::Usage(_) | Entry::Discarded(_) | Entry::End(_) | Entry::Unknown(_) => {}
+            Entry::Attempt(_) | Entry::Usage(_) | Entry::Discarded(_) | Entry::Quarantine(_) | Entry::End(_) | Entry::Unknown(_) => {}
         }
         self.ended = match &line.entry {
             Entry::End(end) => Some(end.clone()),

@@ -13,7 +13,7 @@ mod load;
 mod lock;
 mod shelf;
 
-pub use entry::{Attempt, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Receipt, Session, Spawned, UsageEntry};
+pub use entry::{Attempt, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Quarantine, Receipt, Session, Spawned, UsageEntry};
 pub use journal::Journal;
 pub use load::{Dangling, Line, Loaded};
 pub use shelf::{Status, Summary, find, journal_path, list};

@@ -13,10 +13,6 @@ impl Rope {
         &self.segments
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
-    }
-
     pub fn push(&mut self, bytes: Vec<u8>) {
         if bytes.is_empty() {
             return;
@@ -62,7 +58,7 @@ mod tests {
             want.truncate(len);
             assert_eq!(rope.segments().concat(), want);
         }
-        assert!(rope.is_empty());
+        assert!(rope.segments().is_empty());
         rope.push(b"again".to_vec());
         assert_eq!(rope.segments().concat(), b"again");
     }

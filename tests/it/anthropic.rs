@@ -29,7 +29,12 @@ struct Server {
 }
 
 impl Server {
-    fn new(answer: impl FnMut(usize) -> Answer + Send + 'static) -> Self {
+    fn new(mut answer: impl FnMut(usize) -> Answer + Send + 'static) -> Self {
+        Self::asked(move |body| answer(results(body)))
+    }
+
+    /// One that answers by the whole request.
+    fn asked(answer: impl FnMut(&[u8]) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -40,7 +45,7 @@ impl Server {
                 std::thread::spawn(move || {
                     let mut reader = BufReader::new(stream.try_clone().unwrap());
                     while let Ok(Some(request)) = http::read_request(&mut reader) {
-                        let reply = (answer.lock().unwrap())(results(&request.body));
+                        let reply = (answer.lock().unwrap())(&request.body);
                         kept.lock().unwrap().push(request);
                         if send(&stream, &reply).is_err() {
                             break;
@@ -260,6 +265,47 @@ fn what_only_looks_like_a_fault_costs_no_attempt() {
             assert_eq!(task::attempts(&result), vec!["ok"; TURNS], "{}", out.report());
         },
     );
+}
+
+/// A server that refuses signatures from its second turn on, in the vendor's words.
+fn refusing_signatures() -> Server {
+    let all = replies();
+    Server::asked(move |body| {
+        let turn = results(body);
+        if turn > 0 && String::from_utf8_lossy(body).contains("\"signature\":") {
+            let error =
+                json!({"type": "invalid_request_error", "message": "messages.1.content.0: Invalid `signature` in `thinking` block"});
+            let body = json!({"type": "error", "error": error}).to_string().into_bytes();
+            return Answer { status: 400, ..good(body) };
+        }
+        good(all[turn].clone())
+    })
+}
+
+#[test]
+fn a_refused_signature_is_left_out_for_good_and_told() {
+    let env = TestEnv::new();
+    let server = refusing_signatures();
+    let out = run(&server, &env);
+    let result = assert_finished(&env, &out);
+    assert_eq!(task::attempts(&result), ["ok", "bad_request", "ok", "ok", "ok"], "{}", out.report());
+    let told = "a signature of reasoning of this conversation will not be sent any more: anthropic refused it";
+    assert!(result["notes"][0].as_str().unwrap().starts_with(told), "{}", out.report());
+    let requests = server.requests();
+    assert!(String::from_utf8_lossy(&requests[1].body).contains("Proof"));
+    for later in &requests[2..] {
+        let body = String::from_utf8_lossy(&later.body);
+        assert!(!body.contains("Proof") && body.contains("toolu_1"), "{body}");
+    }
+    // The journal keeps what was said, and a resumed session leaves out the same and sends the same bytes before its prompt.
+    let launch = env.pup().args(["run", "--yolo", "--output", "json", "--resume", "last", "--model", "anthropic/mock-model", "and now?"]);
+    let key = ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port));
+    launch.env(key.0, key.1).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 6);
+    let (before, after) = (&requests[4].body, &requests[5].body);
+    let messages = before.windows(13).rposition(|w| w == b"],\"max_tokens").unwrap();
+    assert!(before[..messages - 2] == after[..messages - 2], "the bytes of the messages changed on resume");
 }
 
 #[test]

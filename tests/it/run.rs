@@ -61,6 +61,7 @@ fn json_is_one_object_of_the_documented_shape() {
         "cost_usd",
         "attempts",
         "error",
+        "notes",
         "duration_ms",
     ];
     assert_eq!(keys(&result), wanted);

@@ -11,10 +11,12 @@ pub use settle::{Due, Settled, settle};
 pub use take_up::{Continued, Unfinished, take_up};
 
 use crate::base::{Cause, redact, text};
+use crate::model::aside;
 use crate::model::history::{self, Mended};
 use crate::model::{Message, Role, ToolCall};
-use crate::session::{Effect, Entry, Intent, Line, Loaded, Receipt};
+use crate::session::{Effect, Entry, Intent, Line, Loaded, Quarantine, Receipt};
 use crate::workspace::process::survivors::Recorded;
+use std::sync::Arc;
 
 /// A session as its journal leaves it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -63,10 +65,11 @@ pub enum Missing {
 
 impl Plan {
     pub fn of(loaded: &Loaded) -> Self {
-        let written = || loaded.entries.iter().filter_map(|l| if let Entry::Message { message } = &l.entry { Some(message) } else { None });
+        let written = written(&loaded.entries);
         // A later system message is that of another agent, to which the session went over.
-        let system = written().rfind(|m| m.role == Role::System).cloned();
-        let Mended { messages, notes, open } = history::mend(written().filter(|m| m.role != Role::System).cloned());
+        let system = written.iter().rfind(|m| m.role == Role::System).map(|m| Message::clone(m));
+        let said = written.into_iter().filter(|m| m.role != Role::System).map(Arc::unwrap_or_clone);
+        let Mended { messages, notes, open } = history::mend(said);
         let recent = after_the_last_reply(&loaded.entries);
         let calls: Vec<ToolCall> = last_calls(&messages).cloned().collect();
         let mut prompts = lost_calls(recent, &calls).into_iter().collect::<Vec<_>>();
@@ -87,6 +90,23 @@ impl Plan {
             (Some(Role::Assistant | Role::System) | None, _) => Rest::Nothing,
         }
     }
+}
+
+/// The messages, without what was set aside of them later.
+fn written(entries: &[Line]) -> Vec<Arc<Message>> {
+    let mut written: Vec<Arc<Message>> = Vec::new();
+    for line in entries {
+        match &line.entry {
+            Entry::Message { message } => written.push(Arc::new(message.clone())),
+            Entry::Quarantine(Quarantine { pieces, why, .. }) => {
+                for message in &mut written {
+                    *message = aside::without(message, &|p| pieces.contains(p), why);
+                }
+            }
+            _ => {}
+        }
+    }
+    written
 }
 
 /// What is left of a session to do.

@@ -24,12 +24,16 @@ pub enum Format {
     StreamJson,
 }
 
-/// For `--output json`: nothing until the end.
-#[derive(Debug)]
-pub struct Silent;
+/// For `--output json`: nothing until the end; what a person should know is kept for it.
+#[derive(Debug, Default)]
+pub struct Notes(pub Vec<String>);
 
-impl EventSink for Silent {
-    fn emit(&mut self, _: AgentEvent<'_>) {}
+impl EventSink for Notes {
+    fn emit(&mut self, event: AgentEvent<'_>) {
+        if let AgentEvent::Warning { text } = event {
+            self.0.push(text.to_owned());
+        }
+    }
 }
 
 /// Writes a line of JSON to stdout. A reader that has gone away is not an error of the run.

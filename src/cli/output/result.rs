@@ -26,6 +26,8 @@ pub struct ResultObject {
     pub cost_usd: Option<f64>,
     pub attempts: Vec<Attempt>,
     pub error: Option<ErrorObject>,
+    /// What a person should know of the run, in words.
+    pub notes: Vec<String>,
     pub duration_ms: u64,
 }
 
@@ -76,6 +78,7 @@ impl ResultObject {
             cost_usd: None,
             attempts: Vec::new(),
             error: None,
+            notes: Vec::new(),
             duration_ms: 0,
         }
     }

@@ -1,12 +1,14 @@
 //! `--output stream-json`: one object a line, as it happens.
 
-use super::json_line;
+use super::{Notes, json_line};
 use crate::agent::{AgentEvent, EventSink};
 use serde_json::json;
 
 /// Writes each event as a line of JSON on stdout.
-#[derive(Debug)]
-pub struct StreamFace;
+#[derive(Debug, Default)]
+pub struct StreamFace {
+    pub notes: Notes,
+}
 
 impl StreamFace {
     /// The first line.
@@ -17,6 +19,9 @@ impl StreamFace {
 
 impl EventSink for StreamFace {
     fn emit(&mut self, event: AgentEvent<'_>) {
+        if let AgentEvent::Warning { text } = event {
+            self.notes.0.push(text.to_owned());
+        }
         let line = match event {
             AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
             AgentEvent::Text { text } => json!({"type": "text", "text": text}),

@@ -13,8 +13,8 @@ use crate::model::{Block, History, Loss, Message, Request, Role, ToolSpec};
 use crate::wire::Encoded;
 use crate::wire::codec::Encode;
 use crate::wire::json_out::Object;
+use crate::wire::prefix::Prefix;
 use crate::wire::quirk::Dialect;
-use crate::wire::rope::Rope;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ const LONG_MARK: &[u8] = br#","cache_control":{"type":"ephemeral","ttl":"1h"}"#;
 pub struct Encoder {
     dialect: Dialect,
     head: Option<Head>,
-    prefix: Prefix,
+    prefix: Prefix<Behind>,
+    past: Past,
 }
 
 /// The beginning of the body and what it was made of.
@@ -43,27 +44,16 @@ struct Head {
     spots: Vec<Spots>,
 }
 
-/// The messages that are already bytes. The last one is left open, for its side may go on.
-#[derive(Debug, Default)]
-struct Prefix {
-    done: Vec<Done>,
-    bytes: Rope,
-    past: Past,
-}
-
+/// Behind a message: its last side stays open, for the next message may be of it too.
 #[derive(Debug)]
-struct Done {
-    message: Arc<Message>,
-    /// Where its bytes end, counted from the first message's beginning.
-    end: usize,
-    /// The side that is open behind it.
+struct Behind {
     open: Option<Side>,
     spots: Spots,
 }
 
 impl Encoder {
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, head: None, prefix: Prefix::default() }
+        Self { dialect, head: None, prefix: Prefix::default(), past: Past::default() }
     }
 
     pub(super) fn encode_for(&mut self, request: &Request, purpose: Purpose) -> Encoded {
@@ -72,21 +62,37 @@ impl Encoder {
         let thinking = Thinking::plan(request, most, self.dialect.target.as_ref(), &mut losses);
         let system = request.messages.iter().take_while(|m| m.role == Role::System).count();
         let head = self.head(request, system, &mut losses);
-        self.prefix.extend(&request.messages, system, thinking.past(&request.model), &self.dialect, &mut losses);
-        let mut tail = self.prefix.closing().to_vec();
+        self.messages(&request.messages, system, thinking.past(&request.model), &mut losses);
+        let open = self.prefix.open().is_some_and(|behind| behind.open.is_some());
+        let mut tail = if open { b"]}".to_vec() } else { Vec::new() };
         tail.push(b']');
         let mut o = Object::resume(&mut tail);
         settings::write(&mut o, request, &self.dialect, &thinking, purpose, &mut losses);
         o.end();
         let marks = self.marks(request, system, head.len(), &mut losses);
         let mut body = vec![head];
-        body.extend_from_slice(self.prefix.bytes.segments());
+        body.extend_from_slice(self.prefix.segments());
         body.push(Bytes::from(tail));
         let path = match purpose {
             Purpose::Answer => "/v1/messages",
             Purpose::Count => COUNT_PATH,
         };
         Encoded { path: path.into(), body: insert(body, &marks), losses }
+    }
+
+    /// Writes what is new of the conversation, whose first `skip` messages stand in the head.
+    fn messages(&mut self, history: &History, skip: usize, past: Past, losses: &mut Vec<Loss>) {
+        if past != self.past {
+            self.prefix.clear();
+            self.past = past;
+        }
+        let dialect = &self.dialect;
+        self.prefix.extend(history, skip, |out, place| {
+            let base = place.base;
+            let mut writer = Writer::new(dialect, past, place.open.and_then(|before| before.open), base, out, losses);
+            let spots = writer.message(place.at, place.message);
+            Behind { open: writer.open, spots }
+        });
     }
 
     fn head(&mut self, request: &Request, system: usize, losses: &mut Vec<Loss>) -> Bytes {
@@ -135,7 +141,7 @@ impl Encoder {
             let of_system = self.head.as_ref().and_then(|h| h.spots.get(mark.message)).filter(|_| mark.message < system);
             let (spots, base) = match of_system {
                 Some(spots) => (Some(spots), 0),
-                None => (mark.message.checked_sub(system).and_then(|at| Some(&self.prefix.done.get(at)?.spots)), head_len),
+                None => (mark.message.checked_sub(system).and_then(|at| Some(&self.prefix.behind(at)?.spots)), head_len),
             };
             // A block that takes no mark leaves it to the one before it: a little less is cached.
             let spot = spots.and_then(|s| s.iter().take(mark.block + 1).rev().find_map(|spot| *spot));
@@ -196,35 +202,6 @@ fn prompt(out: &mut Vec<u8>, at: usize, message: &Message, follows: &mut bool, l
 impl Encode for Encoder {
     fn encode(&mut self, request: &Request) -> Encoded {
         self.encode_for(request, Purpose::Answer)
-    }
-}
-
-impl Prefix {
-    /// Makes the prefix that of `history`, whose first `skip` messages stand elsewhere.
-    fn extend(&mut self, history: &History, skip: usize, past: Past, dialect: &Dialect, losses: &mut Vec<Loss>) {
-        let same = self.done.iter().zip(history.iter().skip(skip)).take_while(|(mine, theirs)| Arc::ptr_eq(&mine.message, theirs)).count();
-        self.cut(if past == self.past { same } else { 0 });
-        self.past = past;
-        let (base, open) = self.done.last().map_or((0, None), |last| (last.end, last.open));
-        let mut writer = Writer::new(dialect, past, open, base);
-        for (at, message) in history.iter().enumerate().skip(skip + self.done.len()) {
-            let spots = writer.message(at, message);
-            let end = base + writer.out.len();
-            self.done.push(Done { message: Arc::clone(message), end, open: writer.open, spots });
-        }
-        losses.append(&mut writer.losses);
-        self.bytes.push(writer.out);
-    }
-
-    /// Forgets all but the first `keep` messages.
-    fn cut(&mut self, keep: usize) {
-        self.done.truncate(keep);
-        self.bytes.truncate(self.done.last().map_or(0, |last| last.end));
-    }
-
-    /// What ends the last message.
-    fn closing(&self) -> &'static [u8] {
-        if self.done.last().is_some_and(|last| last.open.is_some()) { b"]}" } else { b"" }
     }
 }
 

@@ -35,8 +35,8 @@ pub type Spots = Vec<Option<usize>>;
 pub struct Writer<'a> {
     dialect: &'a Dialect,
     past: Past,
-    pub out: Vec<u8>,
-    pub losses: Vec<Loss>,
+    out: &'a mut Vec<u8>,
+    losses: &'a mut Vec<Loss>,
     /// The side whose message is open.
     pub open: Option<Side>,
     /// What stands before `out`, in bytes.
@@ -44,8 +44,8 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(dialect: &'a Dialect, past: Past, open: Option<Side>, base: usize) -> Self {
-        Self { dialect, past, out: Vec::new(), losses: Vec::new(), open, base }
+    pub fn new(dialect: &'a Dialect, past: Past, open: Option<Side>, base: usize, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
+        Self { dialect, past, out, losses, open, base }
     }
 
     /// Writes the message at position `at`; its last message stays open.
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
             self.losses
                 .push(Loss::new(format!("messages[{at}]"), "the wire's conversations begin with the user; a line was put before this"));
             self.out.extend_from_slice(br#"{"role":"user","content":["#);
-            let mut lead = Object::begin(&mut self.out);
+            let mut lead = Object::begin(self.out);
             text(LEAD)(&mut lead);
             lead.end();
             self.out.extend_from_slice(b"]},");
@@ -92,7 +92,7 @@ impl<'a> Writer<'a> {
 
     fn block(&mut self, at: usize, side: Side, fill: impl FnOnce(&mut Object<'_>)) -> usize {
         self.enter(at, side);
-        let mut object = Object::begin(&mut self.out);
+        let mut object = Object::begin(self.out);
         fill(&mut object);
         object.end();
         self.base + self.out.len() - 1

@@ -3,14 +3,14 @@
 //! A body is `{"model":..,"tools":[..],"messages":[` + messages + `],` + settings + `}`: what changes from call to call
 //! (a lowered bound of the output, say) stands behind the history, so the bytes before it stay the same.
 
-use super::message::Writer;
-use crate::model::{History, Loss, Message, Request, ResponseFormat, Role, ToolChoice, ToolSpec};
+use super::message::{Open, Writer};
+use crate::model::{Loss, Request, ResponseFormat, ToolChoice, ToolSpec};
 use crate::wire::Encoded;
 use crate::wire::codec::Encode;
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
+use crate::wire::prefix::Prefix;
 use crate::wire::quirk::{Dialect, MaxOutput, StreamUsage};
-use crate::wire::rope::Rope;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const MAX_STOPS: usize = 4;
 pub struct Encoder {
     dialect: Dialect,
     head: Option<Head>,
-    prefix: Prefix,
+    prefix: Prefix<Open>,
 }
 
 /// The beginning of the body and what it was made of.
@@ -31,14 +31,6 @@ struct Head {
     model: String,
     tools: Arc<[ToolSpec]>,
     bytes: Bytes,
-}
-
-/// The messages that are already bytes.
-#[derive(Debug, Default)]
-struct Prefix {
-    /// Each message, and where its bytes end, counted from the first message's beginning.
-    messages: Vec<(Arc<Message>, usize)>,
-    bytes: Rope,
 }
 
 impl Encoder {
@@ -80,65 +72,20 @@ impl Encode for Encoder {
     fn encode(&mut self, request: &Request) -> Encoded {
         let mut losses = Vec::new();
         let head = self.head(request);
-        self.prefix.extend(&request.messages, &self.dialect, &mut losses);
-        let mut tail = vec![b']'];
+        let dialect = &self.dialect;
+        self.prefix.extend(&request.messages, 0, |out, place| {
+            Writer::new(dialect, place.open.cloned().unwrap_or_default(), out, &mut losses).message(place.at, place.message)
+        });
+        let mut tail = Vec::new();
+        Writer::new(dialect, self.prefix.open().cloned().unwrap_or_default(), &mut tail, &mut losses).flush();
+        tail.push(b']');
         settings(&mut tail, request, &self.dialect, &mut losses);
         tail.push(b'}');
-        let mut body = Vec::with_capacity(self.prefix.bytes.segments().len() + 2);
+        let mut body = Vec::with_capacity(self.prefix.segments().len() + 2);
         body.push(head);
-        body.extend_from_slice(self.prefix.bytes.segments());
+        body.extend_from_slice(self.prefix.segments());
         body.push(Bytes::from(tail));
         Encoded { path: "/chat/completions".into(), body, losses }
-    }
-}
-
-impl Prefix {
-    /// Makes the prefix that of `history`.
-    fn extend(&mut self, history: &History, dialect: &Dialect, losses: &mut Vec<Loss>) {
-        let same = self.messages.iter().zip(history).take_while(|((mine, _), theirs)| Arc::ptr_eq(mine, theirs)).count();
-        self.cut(self.whole_run(same, history));
-        let from = self.messages.len();
-        let mut writer = Writer::new(dialect, !self.bytes.is_empty());
-        let base = self.len();
-        for (at, message) in history.iter().enumerate().skip(from) {
-            if message.role != Role::Tool {
-                self.close_run(&mut writer, base);
-            }
-            writer.message(at, message);
-            self.messages.push((Arc::clone(message), base + writer.out.len()));
-        }
-        self.close_run(&mut writer, base);
-        losses.append(&mut writer.losses);
-        self.bytes.push(writer.out);
-    }
-
-    /// What waits for the end of a run of tool messages belongs to the run's last message.
-    fn close_run(&mut self, writer: &mut Writer<'_>, base: usize) {
-        writer.flush();
-        if let Some((_, end)) = self.messages.last_mut() {
-            *end = (*end).max(base + writer.out.len());
-        }
-    }
-
-    /// Images of tool results stand behind the last result of a run, so a run of tool messages is kept whole or not at all.
-    fn whole_run(&self, same: usize, history: &History) -> usize {
-        let is_tool = |m: Option<&Arc<Message>>| m.is_some_and(|m| m.role == Role::Tool);
-        let mine = |at: usize| is_tool(self.messages.get(at).map(|(m, _)| m));
-        let mut keep = same;
-        while keep > 0 && mine(keep - 1) && (mine(keep) || is_tool(history.get(keep))) {
-            keep -= 1;
-        }
-        keep
-    }
-
-    fn len(&self) -> usize {
-        self.messages.last().map_or(0, |(_, end)| *end)
-    }
-
-    /// Forgets all but the first `keep` messages.
-    fn cut(&mut self, keep: usize) {
-        self.messages.truncate(keep);
-        self.bytes.truncate(self.len());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests of Chat Completions: bytes, losses, and the stable prefix.
 
 use super::*;
-use crate::model::{Block, ImageSource, Origin, Part, ToolCall, ToolResult};
+use crate::model::{Block, History, ImageSource, Message, Origin, Part, Role, ToolCall, ToolResult};
 use crate::wire::{Wire, encode};
 use proptest::prelude::*;
 

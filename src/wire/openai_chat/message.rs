@@ -10,29 +10,38 @@ use crate::wire::names::wire_name;
 use crate::wire::quirk::{Dialect, MissingContent, ReasoningBack};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The words before the images of a tool result.
 pub const IMAGES_OF: &str = "Images in the result of tool call ";
 
 /// Writes messages, separated by commas, and gathers losses.
 pub struct Writer<'a> {
-    pub dialect: &'a Dialect,
-    pub out: Vec<u8>,
-    pub losses: Vec<Loss>,
-    /// Whether a message stands before the next one.
+    dialect: &'a Dialect,
+    out: &'a mut Vec<u8>,
+    losses: &'a mut Vec<Loss>,
+    open: Open,
+}
+
+/// What a message leaves open.
+#[derive(Debug, Clone, Default)]
+pub struct Open {
+    /// Whether anything was written so far.
     follows: bool,
-    /// Images of tool results that wait for the last result.
-    held: Vec<(String, Vec<ImageSource>)>,
+    /// Messages of tool results with images, which wait for the last result of the run.
+    held: Vec<Arc<Message>>,
 }
 
 impl<'a> Writer<'a> {
-    /// `follows`: whether messages stand before what this writer writes.
-    pub fn new(dialect: &'a Dialect, follows: bool) -> Self {
-        Self { dialect, out: Vec::new(), losses: Vec::new(), follows, held: Vec::new() }
+    pub fn new(dialect: &'a Dialect, open: Open, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
+        Self { dialect, out, losses, open }
     }
 
-    /// Writes the message at position `at`. Behind a run of tool messages, [`Self::flush`] comes first.
-    pub fn message(&mut self, at: usize, message: &Message) {
+    /// Writes the message at position `at` and returns what it leaves open.
+    pub fn message(mut self, at: usize, message: &Arc<Message>) -> Open {
+        if message.role != Role::Tool {
+            self.flush();
+        }
         match message.role {
             Role::System => self.plain(at, "system", message),
             Role::User => self.user(at, message),
@@ -45,16 +54,23 @@ impl<'a> Writer<'a> {
                         self.lose(at, n, "a block that is no tool result, in a message of tool results");
                     }
                 }
+                if message.tool_results().any(|r| images(r).next().is_some()) {
+                    self.open.held.push(Arc::clone(message));
+                }
             }
         }
+        self.open
     }
 
     /// Writes what waits for the end of a run of tool messages.
     pub fn flush(&mut self) {
-        for (id, images) in std::mem::take(&mut self.held) {
-            let lead = Piece::Text(format!("{IMAGES_OF}{id}:").into());
-            let parts: Vec<Piece<'_>> = std::iter::once(lead).chain(images.iter().map(Piece::Image)).collect();
-            self.write("user", |o| content(o, &parts));
+        let held = std::mem::take(&mut self.open.held);
+        for result in held.iter().flat_map(|m| m.tool_results()) {
+            let lead = Piece::Text(format!("{IMAGES_OF}{}:", self.dialect.ids.fit(&result.call_id)).into());
+            let parts: Vec<Piece<'_>> = std::iter::once(lead).chain(images(result).map(Piece::Image)).collect();
+            if parts.len() > 1 {
+                self.write("user", |o| content(o, &parts));
+            }
         }
     }
 
@@ -63,10 +79,10 @@ impl<'a> Writer<'a> {
     }
 
     fn write(&mut self, role: &str, fill: impl FnOnce(&mut Object<'_>)) {
-        if std::mem::replace(&mut self.follows, true) {
+        if std::mem::replace(&mut self.open.follows, true) {
             self.out.push(b',');
         }
-        let mut object = Object::begin(&mut self.out);
+        let mut object = Object::begin(self.out);
         object.field("role", role);
         fill(&mut object);
         object.end();
@@ -191,20 +207,19 @@ impl<'a> Writer<'a> {
         if result.is_error {
             self.lose(at, n, "the mark that a tool result is an error: its text has to say so");
         }
-        let images: Vec<ImageSource> =
-            result.parts.iter().filter_map(|p| if let Part::Image { source } = p { Some(source.clone()) } else { None }).collect();
         let mut text = result.joined();
         let id = self.dialect.ids.fit(&result.call_id);
-        if !images.is_empty() {
-            if text.is_empty() {
-                "[The result is shown in the next user message.]".clone_into(&mut text);
-            }
-            self.held.push((id.clone().into_owned(), images));
+        if text.is_empty() && images(result).next().is_some() {
+            "[The result is shown in the next user message.]".clone_into(&mut text);
         }
         self.write("tool", |o| {
             o.field("tool_call_id", &id).field("content", &text);
         });
     }
+}
+
+fn images(result: &ToolResult) -> impl Iterator<Item = &ImageSource> {
+    result.parts.iter().filter_map(|p| if let Part::Image { source } = p { Some(source) } else { None })
 }
 
 const BLANK: &str = "blank text";

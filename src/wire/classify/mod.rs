@@ -4,6 +4,8 @@
 //! Google's in a list, Z.AI's number codes, FastAPI's `detail`, plain text, web pages). What needs to know which
 //! provider it is (an empty 400 that means a full context) is decided above, where that is known.
 
+mod blame;
+
 use super::wait;
 use crate::base::{clock, text};
 use crate::model::{Class, ProviderError, Scope};
@@ -22,6 +24,8 @@ struct Facts {
     code: Option<String>,
     error: Value,
     html: bool,
+    /// The field or place that the refusal names apart from its message.
+    place: Option<String>,
 }
 
 /// An HTTP reply that is no success, or a success whose body is an error.
@@ -32,6 +36,7 @@ pub fn http(status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderE
     error.status = Some(status).filter(|s| *s != 200);
     error.request_id = request_id(headers, &facts.error);
     error.retry_after_s = facts.wait(headers, class);
+    facts.assign(&mut error);
     error
 }
 
@@ -94,7 +99,20 @@ impl Facts {
         {
             map.entry("request_id").or_insert(id);
         }
-        Self { status: own_status(&error, &root, status), message, words, code, error, html }
+        let place = place(&error, &root);
+        Self { status: own_status(&error, &root, status), message, words, code, error, html, place }
+    }
+
+    /// Says which item of the history a bad request is about.
+    fn assign(&self, error: &mut ProviderError) {
+        // A reasoning item that is no longer stored is not found, although it is the request that names it.
+        let lost = error.class == Class::NotFound && self.message.starts_with("Item with id ");
+        if lost {
+            (error.class, error.scope) = (Class::BadRequest, Scope::Request);
+        }
+        if error.class == Class::BadRequest {
+            error.blames = blame::find(&self.words, &self.shown(), self.place.as_deref()).map(Box::new);
+        }
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -110,6 +128,11 @@ impl Facts {
         }
         if let Some(verdict) = self.words.iter().find_map(|w| by_word(w)) {
             return verdict;
+        }
+        // A whole text that is too long, not an id or a name.
+        let short_field = || self.place.as_deref().is_some_and(|p| p.ends_with("id") || p.ends_with("name"));
+        if self.says(&["string_above_max_length"]) && !short_field() {
+            return (Class::ContextTooLong, Scope::Request);
         }
         if let Some(verdict) = self.numbered() {
             return verdict;
@@ -236,6 +259,16 @@ impl Facts {
     }
 }
 
+/// `param`, or the first `loc` of a list of faults.
+fn place(error: &Value, root: &Value) -> Option<String> {
+    let listed = || {
+        let steps =
+            root.pointer("/detail/0/loc")?.as_array()?.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+        Some(steps.collect::<Vec<_>>().join("."))
+    };
+    error.get("param").and_then(Value::as_str).map(str::to_owned).or_else(listed)
+}
+
 /// The words of an error value, wherever it keeps them.
 fn sentence(error: &Value) -> Option<String> {
     match error {
@@ -288,11 +321,9 @@ fn by_word(word: &str) -> Option<(Class, Scope)> {
         "content_filter" | "content_policy_violation" | "cyber_policy" | "bio_policy" | "moderation_blocked" => {
             (Class::ContentFilter, Scope::Request)
         }
-        "context_length_exceeded"
-        | "model_context_window_exceeded"
-        | "string_above_max_length"
-        | "request_too_large"
-        | "exceed_context_size_error" => (Class::ContextTooLong, Scope::Request),
+        "context_length_exceeded" | "model_context_window_exceeded" | "request_too_large" | "exceed_context_size_error" => {
+            (Class::ContextTooLong, Scope::Request)
+        }
         "invalid_api_key" | "authentication_error" | "unauthenticated" | "api_key_invalid" | "invalid_authentication_error" => {
             (Class::Auth, Scope::Key)
         }
@@ -346,5 +377,4 @@ fn by_status(status: u16, message: &str) -> (Class, Scope) {
 }
 
 #[cfg(test)]
-#[path = "classify_tests.rs"]
 mod tests;
