@@ -117,6 +117,8 @@ impl Driver<'_> {
                     self.sink.emit(AgentEvent::AttemptFailed { attempt: &attempt, error: &error, discarded_chars });
                     self.attempts.push(attempt);
                 }
+                // Only an operation that is no answer has one.
+                Some(LiveEvent::Result(_)) => {}
                 Some(LiveEvent::Answered { attempt, origin: from }) => {
                     self.scribe.attempt(&attempt)?;
                     answered = Some((attempt.clone(), from));

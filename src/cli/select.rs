@@ -180,7 +180,8 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     };
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = access.key().map(|k| k.label().to_owned());
-    let link = Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint, app.pool.clone())), account, price);
+    let link =
+        Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint, app.pool.clone())), account, price);
     Ok(link.lacking(lacks(chosen)))
 }
 

@@ -91,6 +91,8 @@ impl Scope {
 
 /// The code of what [`ProviderError::setup`] makes; no provider's.
 const SETUP: &str = "pup_setup";
+/// The code of what [`ProviderError::lacking`] makes.
+const LACKING: &str = "pup_lacking";
 
 /// A provider's failure with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,6 +148,16 @@ impl ProviderError {
     /// mends nothing, another provider may do.
     pub fn setup(message: impl Into<String>) -> Self {
         Self::network(message).with_code(Some(SETUP.to_owned()))
+    }
+
+    /// `who` has no such operation, whatever the model.
+    pub fn lacking(who: &str, what: &str) -> Self {
+        Self::new(Class::NotFound, Scope::Request, format!("{who} has no {what}")).with_code(Some(LACKING.to_owned()))
+    }
+
+    /// Whether it comes from this side and says all that there is to say.
+    pub fn is_own(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| [SETUP, LACKING].contains(&code))
     }
 
     /// Whether the same request to the same place may well succeed later without anybody doing anything.

@@ -1,11 +1,13 @@
 //! The one HTTP provider. What differs between vendors is data: address, headers, key, dialect, time-outs.
 
 use super::body::Segments;
-use super::exchange::{Exchange, Source};
+use super::exchange::{self, Exchange, Source};
 use super::pool::Pool;
 use crate::auth::Key;
 use crate::model::ProviderError;
+use crate::wire::ops::Call;
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use reqwest::{Method, Response};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use tokio::sync::oneshot;
 
 /// The most that is read of an error's body.
 const ERROR_BODY: usize = 256 * 1024;
+/// The most that is read of a whole reply. The vectors of a full call, written out, are about 75 MB.
+const WHOLE_BODY: usize = 128 << 20;
 /// How long an error's body may take; what has arrived by then is used.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
@@ -84,6 +88,22 @@ impl HttpProvider {
         let response = self.ask(Method::POST, &encoded.path, Segments::new(encoded.body.iter().cloned())).await?;
         let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
         Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts))
+    }
+
+    /// One call of an operation: the whole body of a good reply.
+    pub(super) async fn call(&self, call: &Call) -> Result<Bytes, ProviderError> {
+        let method = if call.body.is_some() { Method::POST } else { Method::GET };
+        let mut response = self.ask(method, &call.path, Segments::new(call.body.clone())).await?;
+        let (mut body, idle) = (BytesMut::new(), self.endpoint.timeouts.idle);
+        loop {
+            let next = tokio::time::timeout(idle, exchange::chunk(&mut response)).await;
+            let late = |_| ProviderError::timeout(format!("the reply stalled: no bytes for {} s", idle.as_secs_f64()));
+            let Some(piece) = next.map_err(late)?? else { return Ok(body.freeze()) };
+            if body.len() + piece.len() > WHOLE_BODY {
+                return Err(ProviderError::network(format!("the reply is larger than {} MiB", WHOLE_BODY >> 20)));
+            }
+            body.extend_from_slice(&piece);
+        }
     }
 
     /// Sends a request and waits for a reply whose status is good; any other is read and classified.

@@ -7,8 +7,10 @@ use crate::catalog::Price;
 use crate::model::aside::Kind;
 use crate::model::{Class, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
+use crate::wire::ops::{self, Call};
 use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
 use crate::wire::{Encoded, Encoder};
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One way to a model: a provider and the name under which it knows the model.
@@ -68,13 +70,31 @@ impl Link {
 
     /// The request in this link's own words, and how its reply is to be read back.
     pub(super) fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
-        let Speech { dialect, encoder, described, .. } = &mut *self.speech();
-        let mut request = quirk::prepare(dialect, request);
+        let speech = &mut *self.speech();
+        let filter = ReplyFilter::of(&speech.dialect, request);
+        let request = self.prepare(speech, request);
+        (speech.encoder.encode(&request), filter)
+    }
+
+    /// What asks how many tokens the request has here; none where the wire cannot tell.
+    pub(super) fn count(&self, request: &Request) -> Option<Call> {
+        let speech = &mut *self.speech();
+        let request = self.prepare(speech, request);
+        ops::count(self.provider.wire(), &speech.dialect, &request)
+    }
+
+    /// How many texts it takes in one call for embeddings, where that is not its wire's number.
+    pub(super) fn embed_inputs(&self) -> Option<usize> {
+        self.speech().dialect.embed_inputs
+    }
+
+    fn prepare<'q>(&self, speech: &mut Speech, request: &'q Request) -> Cow<'q, Request> {
+        let mut request = quirk::prepare(&speech.dialect, request);
         if !self.lacks.is_empty() {
-            let shown = described.of(&request.messages, &self.lacks);
+            let shown = speech.described.of(&request.messages, &self.lacks);
             request.to_mut().messages = shown;
         }
-        (encoder.encode(&request), ReplyFilter::of(dialect, &request))
+        request
     }
 
     /// A server that cannot hold a reply to a schema is asked without one from now on. Whether that is news.

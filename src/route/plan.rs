@@ -145,6 +145,14 @@ impl Plan {
         }
     }
 
+    /// This link is of no use for this call, whoever waits.
+    pub fn rule_out(&mut self, link: usize, why: ProviderError, now: Moment) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.out = true;
+            link.last = Some((why, now));
+        }
+    }
+
     /// When the call must be over, if it has a deadline.
     pub fn deadline(&self) -> Option<Moment> {
         self.rules.deadline.map(|d| self.started.plus(d))

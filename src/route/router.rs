@@ -7,7 +7,8 @@ use super::live::{Live, LiveEvent};
 use super::plan::{Plan, Rules};
 use crate::base::clock::Clock;
 use crate::model::aside::Kind;
-use crate::model::{ProviderError, Request};
+use crate::model::{EmbedRequest, ProviderError, Request};
+use crate::wire::ops::Op;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,8 +42,34 @@ pub enum Rest {
 /// What is asked of a model, or of its provider.
 #[derive(Debug)]
 pub enum Operation {
-    /// An answer. `model` is filled in by the link that gives it.
+    /// An answer. `model` is filled in by the link that gives it, here and below.
     Generate(Request),
+    /// Vectors of texts.
+    Embed(EmbedRequest),
+    /// How many tokens this request has.
+    CountTokens(Request),
+    /// The provider's own list of models.
+    ListModels,
+}
+
+impl Operation {
+    /// What a wire has to have for it, besides answers.
+    fn needs(&self) -> Option<Op> {
+        match self {
+            Self::Generate(_) => None,
+            Self::Embed(_) => Some(Op::Embed),
+            Self::CountTokens(_) => Some(Op::CountTokens),
+            Self::ListModels => Some(Op::ListModels),
+        }
+    }
+
+    /// The conversation that is sent.
+    fn conversation(&self) -> Option<&Request> {
+        match self {
+            Self::Generate(request) | Self::CountTokens(request) => Some(request),
+            Self::Embed(_) | Self::ListModels => None,
+        }
+    }
 }
 
 /// A question to a model.
@@ -89,11 +116,20 @@ impl Router {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let Operation::Generate(request) = &ask.operation;
-        let (able, told) = self.gate(request);
+        let now = self.clock.now();
         let links = self.links.iter().map(|l| (l.id.clone(), l.identity()));
-        let mut plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
-        plan.prefer(&able);
+        let mut plan = Plan::new(rules, links, &self.cooldowns(), now);
+        let mut told = Vec::new();
+        if let Some(request) = ask.operation.conversation() {
+            let (able, news) = self.gate(request);
+            plan.prefer(&able);
+            told = news;
+        }
+        if let Some(op) = ask.operation.needs() {
+            for (ix, link) in self.links.iter().enumerate().filter(|(_, l)| !l.provider.wire().has(op)) {
+                plan.rule_out(ix, ProviderError::lacking(&format!("the wire {}", link.provider.wire()), &op.to_string()), now);
+            }
+        }
         Live::new(self, ask.operation, plan, told)
     }
 

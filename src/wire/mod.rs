@@ -29,6 +29,7 @@ mod json_out;
 mod lenient;
 pub mod names;
 pub mod openai_chat;
+pub mod ops;
 mod prefix;
 pub mod quirk;
 mod rope;

@@ -1,77 +1,16 @@
 //! `pup run` against a server that speaks Messages: the codec's own server half, a task of four replies, and what can go
 //! wrong on the way. Each effect happens once.
 
-use crate::support::TestEnv;
-use crate::support::http::{self, BodyWriter, Framing, RawRequest};
+use crate::support::{Answer, TestEnv, Web};
 use crate::task::{self, FINAL, TURNS};
 use code_pup::model::{BlockKind, Delta, Request, Stop, StreamEvent, Usage};
 use code_pup::wire::anthropic::{Head, decode_request, encode_events};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 
-/// What the server sends for one request.
-#[derive(Clone)]
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// The connection is cut behind this many bytes.
-    cut: Option<usize>,
-}
-
-/// A server that answers by how many tool results a request holds, and keeps what it was asked. It ends with the test.
-struct Server {
-    port: u16,
-    seen: Arc<Mutex<Vec<RawRequest>>>,
-}
-
-impl Server {
-    fn new(mut answer: impl FnMut(usize) -> Answer + Send + 'static) -> Self {
-        Self::asked(move |body| answer(results(body)))
-    }
-
-    /// One that answers by the whole request.
-    fn asked(answer: impl FnMut(&[u8]) -> Answer + Send + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&seen), Arc::new(Mutex::new(answer)));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    while let Ok(Some(request)) = http::read_request(&mut reader) {
-                        let reply = (answer.lock().unwrap())(&request.body);
-                        kept.lock().unwrap().push(request);
-                        if send(&stream, &reply).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-        });
-        Self { port, seen }
-    }
-
-    fn requests(&self) -> Vec<RawRequest> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-fn send(mut stream: &TcpStream, reply: &Answer) -> std::io::Result<()> {
-    let Some(cut) = reply.cut else {
-        let mut body = BodyWriter::begin(&mut stream, reply.status, &reply.headers, Framing::Chunked, reply.body.len())?;
-        body.piece(&reply.body)?;
-        return body.end();
-    };
-    let mut body = BodyWriter::begin(&mut stream, reply.status, &reply.headers, Framing::Length, reply.body.len())?;
-    body.piece(&reply.body[..cut])?;
-    stream.flush()?;
-    stream.shutdown(Shutdown::Both)
+/// A server that answers by how many tool results a request holds.
+fn serve(mut answer: impl FnMut(usize) -> Answer + Send + 'static) -> Web {
+    Web::new(move |request| answer(results(&request.body)))
 }
 
 fn results(body: &[u8]) -> usize {
@@ -125,14 +64,12 @@ fn replies() -> [Vec<u8>; TURNS] {
 }
 
 fn good(body: Vec<u8>) -> Answer {
-    Answer { status: 200, headers: vec![("content-type".into(), "text/event-stream".into())], body, cut: None }
+    Answer::new(200, "text/event-stream", body)
 }
 
 fn refused(status: u16, kind: &str, header: Option<(&str, &str)>) -> Answer {
-    let body = json!({"type": "error", "error": {"type": kind, "message": "as scripted"}}).to_string().into_bytes();
-    let headers =
-        header.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).chain([("content-type".to_owned(), "application/json".to_owned())]);
-    Answer { status, headers: headers.collect(), body, cut: None }
+    let answer = Answer::json(status, &json!({"type": "error", "error": {"type": kind, "message": "as scripted"}}));
+    header.into_iter().fold(answer, |answer, (name, value)| answer.header(name, value))
 }
 
 /// The stream with something put before its last two events, or instead of them.
@@ -149,9 +86,9 @@ enum Rest {
     Gone,
 }
 
-fn run(server: &Server, env: &TestEnv) -> crate::support::Outcome {
+fn run(server: &Web, env: &TestEnv) -> crate::support::Outcome {
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--model", "anthropic/mock-model", "keep the notes"]);
-    launch.env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port)).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run()
+    launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run()
 }
 
 #[track_caller]
@@ -167,7 +104,7 @@ fn assert_finished(env: &TestEnv, out: &crate::support::Outcome) -> Value {
 fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
     let env = TestEnv::new();
     let all = replies();
-    let server = Server::new(move |turn| good(all[turn].clone()));
+    let server = serve(move |turn| good(all[turn].clone()));
     let out = run(&server, &env);
     let result = assert_finished(&env, &out);
     assert_eq!((&result["usage"]["input"], &result["usage"]["cache_read"]), (&json!(100 * TURNS), &json!(7 * TURNS)), "{}", out.report());
@@ -219,7 +156,7 @@ fn after_every_fault_at_every_turn_the_task_is_finished_once() {
             let env = TestEnv::new();
             let (all, spoil) = (replies(), *spoil);
             let mut spoilt = HashSet::new();
-            let server = Server::new(move |turn| if spoilt.insert(turn) { spoil(all[turn].clone()) } else { good(all[turn].clone()) });
+            let server = serve(move |turn| if spoilt.insert(turn) { spoil(all[turn].clone()) } else { good(all[turn].clone()) });
             let out = run(&server, &env);
             let result = assert_finished(&env, &out);
             assert_eq!(task::attempts(&result), [*class, "ok"].repeat(TURNS), "{}", out.report());
@@ -259,7 +196,7 @@ fn what_only_looks_like_a_fault_costs_no_attempt() {
         |(_, odd)| {
             let env = TestEnv::new();
             let (all, odd) = (replies(), *odd);
-            let server = Server::new(move |turn| good(odd(all[turn].clone())));
+            let server = serve(move |turn| good(odd(all[turn].clone())));
             let out = run(&server, &env);
             let result = assert_finished(&env, &out);
             assert_eq!(task::attempts(&result), vec!["ok"; TURNS], "{}", out.report());
@@ -268,11 +205,11 @@ fn what_only_looks_like_a_fault_costs_no_attempt() {
 }
 
 /// A server that refuses signatures from its second turn on, in the vendor's words.
-fn refusing_signatures() -> Server {
+fn refusing_signatures() -> Web {
     let all = replies();
-    Server::asked(move |body| {
-        let turn = results(body);
-        if turn > 0 && String::from_utf8_lossy(body).contains("\"signature\":") {
+    Web::new(move |request| {
+        let turn = results(&request.body);
+        if turn > 0 && String::from_utf8_lossy(&request.body).contains("\"signature\":") {
             let error =
                 json!({"type": "invalid_request_error", "message": "messages.1.content.0: Invalid `signature` in `thinking` block"});
             let body = json!({"type": "error", "error": error}).to_string().into_bytes();
@@ -299,7 +236,7 @@ fn a_refused_signature_is_left_out_for_good_and_told() {
     }
     // The journal keeps what was said, and a resumed session leaves out the same and sends the same bytes before its prompt.
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--resume", "last", "--model", "anthropic/mock-model", "and now?"]);
-    let key = ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", server.port));
+    let key = ("ANTHROPIC_BASE_URL", server.url());
     launch.env(key.0, key.1).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0);
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
@@ -319,7 +256,7 @@ fn final_refusals_end_with_their_own_code_and_no_retry() {
         (429, "rate_limit_error", 5, "exhausted"),
     ] {
         let env = TestEnv::new();
-        let server = Server::new(move |_| refused(status, kind, None));
+        let server = serve(move |_| refused(status, kind, None));
         let out = run(&server, &env).expect_code(code);
         assert_eq!((out.json()["cause"].as_str(), server.requests().len()), (Some(cause), 1), "{}", out.report());
     }

@@ -22,10 +22,12 @@ mod interrupt;
 mod journal;
 mod kills;
 mod models;
+mod ops;
 mod pool;
 mod readme;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_ops;
 mod resume;
 mod run;
 #[path = "../support/mod.rs"]

@@ -36,6 +36,8 @@ pub struct Dialect {
     pub key: Option<KeyStyle>,
     /// The bound of the output, in tokens, for a wire that requires one where the request sets none.
     pub default_output: Option<u64>,
+    /// The most texts that one call for embeddings may hold, where that is not the wire's own number.
+    pub embed_inputs: Option<usize>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
     /// without this, to nobody.
     pub target: Option<Origin>,

@@ -1,0 +1,217 @@
+//! What can be asked of a provider besides an answer: which wires have it, the requests, and what their replies say.
+//!
+//! An operation may take several calls: lists come in pages, and a provider takes only so many texts at once.
+
+use super::{Dialect, Wire, anthropic, classify, openai_chat};
+use crate::base::text;
+use crate::model::{EmbedRequest, Embeddings, Listed, Loss, ProviderError, Request};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+/// An operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    Embed,
+    CountTokens,
+    ListModels,
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Embed => "embeddings",
+            Self::CountTokens => "counting tokens",
+            Self::ListModels => "a list of models",
+        })
+    }
+}
+
+/// One call of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// What is added to the provider's base URL.
+    pub path: Cow<'static, str>,
+    /// A call without one only reads (`GET`).
+    pub body: Option<Bytes>,
+    pub losses: Vec<Loss>,
+}
+
+impl Call {
+    fn read(path: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: path.into(), body: None, losses: Vec::new() }
+    }
+
+    fn send(path: impl Into<Cow<'static, str>>, (body, losses): (Vec<u8>, Vec<Loss>)) -> Self {
+        Self { path: path.into(), body: Some(body.into()), losses }
+    }
+}
+
+/// A page of a list, and what asks for the next one.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    pub models: Vec<Listed>,
+    pub next: Option<String>,
+}
+
+/// OpenAI's limit of texts in one call, which the compatible servers have or exceed.
+const MAX_INPUTS: usize = 2_048;
+
+/// A call may have 300,000 tokens in all. Text has two bytes a token or more in nearly every script, most of it four.
+const MAX_INPUT_BYTES: usize = 600_000;
+
+impl Wire {
+    /// Whether this wire has the operation.
+    pub const fn has(self, op: Op) -> bool {
+        match (self, op) {
+            (Self::OpenaiChat, Op::Embed | Op::ListModels) | (Self::Anthropic, Op::CountTokens | Op::ListModels) => true,
+            (Self::OpenaiChat, Op::CountTokens) | (Self::Anthropic, Op::Embed) => false,
+        }
+    }
+}
+
+/// How the texts of a request are dealt out to calls: in order, as many as a provider takes at once. `most` is its own
+/// limit where it is known.
+pub fn batches(input: &[String], most: Option<usize>) -> Vec<Range<usize>> {
+    let most = most.unwrap_or(MAX_INPUTS).max(1);
+    let mut all = Vec::new();
+    let (mut from, mut bytes) = (0, 0usize);
+    for (at, text) in input.iter().enumerate() {
+        let more = bytes.saturating_add(text.len());
+        if at > from && (at - from == most || more > MAX_INPUT_BYTES) {
+            all.push(from..at);
+            (from, bytes) = (at, text.len());
+        } else {
+            bytes = more;
+        }
+    }
+    if from < input.len() {
+        all.push(from..input.len());
+    }
+    all
+}
+
+/// Asks for the vectors of some texts. None where the wire has no embeddings.
+pub fn embed(wire: Wire, request: &EmbedRequest) -> Option<Call> {
+    match wire {
+        Wire::OpenaiChat => Some(Call::send(openai_chat::EMBED_PATH, openai_chat::encode_embed(request))),
+        Wire::Anthropic => None,
+    }
+}
+
+/// The vectors of a good reply to a call with this many texts.
+pub fn embeddings(wire: Wire, body: &[u8], inputs: usize) -> Result<Embeddings, ProviderError> {
+    let found = match wire {
+        Wire::OpenaiChat => openai_chat::decode_embed(body),
+        Wire::Anthropic => None,
+    };
+    let found = found.ok_or_else(|| other(wire, Op::Embed, body))?;
+    if found.vectors.len() == inputs {
+        return Ok(found);
+    }
+    Err(ProviderError::network(format!("{} vectors came for {inputs} texts", found.vectors.len())))
+}
+
+/// Asks how many tokens a request has. None where the wire cannot tell.
+pub fn count(wire: Wire, dialect: &Dialect, request: &Request) -> Option<Call> {
+    match wire {
+        Wire::OpenaiChat => None,
+        Wire::Anthropic => Some(Call::send(anthropic::COUNT_PATH, anthropic::encode_count(dialect, request))),
+    }
+}
+
+/// The tokens that a good reply tells.
+pub fn counted(wire: Wire, body: &[u8]) -> Result<u64, ProviderError> {
+    let found = match wire {
+        Wire::OpenaiChat => None,
+        Wire::Anthropic => anthropic::decode_count(body).ok(),
+    };
+    found.ok_or_else(|| other(wire, Op::CountTokens, body))
+}
+
+/// Asks for a page of the provider's list: the first, or the one that an earlier page's `next` names. None where the
+/// wire has no list.
+pub fn models(wire: Wire, next: Option<&str>) -> Option<Call> {
+    match wire {
+        Wire::OpenaiChat => Some(Call::read(openai_chat::MODELS_PATH)),
+        Wire::Anthropic => Some(Call::read(anthropic::models_path(next))),
+    }
+}
+
+/// A page of models from a good reply.
+pub fn page(wire: Wire, body: &[u8]) -> Result<Page, ProviderError> {
+    let found = match wire {
+        Wire::OpenaiChat => openai_chat::decode_models(body).map(|models| Page { models, next: None }),
+        Wire::Anthropic => anthropic::decode_models(body).map(|(models, next)| Page { models, next }),
+    };
+    found.ok_or_else(|| other(wire, Op::ListModels, body))
+}
+
+/// A good status with something else than what was asked for: an error, a web page, half a body.
+fn other(wire: Wire, op: Op, body: &[u8]) -> ProviderError {
+    let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some_and(|e| !e.is_null()));
+    if is_error {
+        return classify(wire, 200, &[], body);
+    }
+    let head = if body.trim_ascii_start().starts_with(b"<") {
+        format!("a web page ({})", classify::page_title(body))
+    } else if body.trim_ascii().is_empty() {
+        "nothing".to_owned()
+    } else {
+        text::one_line(&text::strip_controls(&String::from_utf8_lossy(body.get(..400).unwrap_or(body))), 120)
+    };
+    ProviderError::network(format!("the reply is not {op}, but {head}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Class;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_wire_does_what_it_says_that_it_has() {
+        let (embed_request, request) = (EmbedRequest::default(), Request::default());
+        for wire in Wire::ALL {
+            assert_eq!(embed(wire, &embed_request).is_some(), wire.has(Op::Embed), "{wire}");
+            assert_eq!(count(wire, &Dialect::default(), &request).is_some(), wire.has(Op::CountTokens), "{wire}");
+            assert_eq!(models(wire, None).is_some(), wire.has(Op::ListModels), "{wire}");
+        }
+    }
+
+    #[test]
+    fn what_is_something_else_says_what_came() {
+        let class = |body: &str| page(Wire::OpenaiChat, body.as_bytes()).unwrap_err();
+        let refused = class(r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#);
+        assert_eq!(refused.class, Class::Auth, "{refused}");
+        for (body, wanted) in [
+            ("<html><title>Log in</title></html>", "a web page (Log in)"),
+            ("", "but nothing"),
+            (r#"{"data":[{"id":"#, r#"{"data":[{"id":"#),
+        ] {
+            let error = class(body);
+            assert!(error.class == Class::Network && error.message.contains(wanted), "{error}");
+        }
+        let few = embeddings(Wire::OpenaiChat, br#"{"data":[{"embedding":[1]}]}"#, 2).unwrap_err();
+        assert!(few.message.contains("1 vectors came for 2 texts"), "{few}");
+    }
+
+    proptest! {
+        #[test]
+        fn batches_keep_order_and_limits(lengths in prop::collection::vec(prop_oneof![0usize..50, 200_000usize..700_000], 0..40), most in 1usize..9) {
+            let input: Vec<String> = lengths.iter().map(|n| "x".repeat(*n)).collect();
+            let all = batches(&input, Some(most));
+            prop_assert_eq!(all.iter().cloned().flatten().collect::<Vec<_>>(), (0..input.len()).collect::<Vec<_>>());
+            for range in &all {
+                let bytes: usize = lengths[range.clone()].iter().sum();
+                prop_assert!(range.len() <= most && (bytes <= MAX_INPUT_BYTES || range.len() == 1));
+            }
+            // No two neighbours would have fitted into one.
+            for pair in all.windows(2) {
+                let bytes: usize = lengths[pair[0].start..=pair[1].start].iter().sum();
+                prop_assert!(pair[0].len() == most || bytes > MAX_INPUT_BYTES);
+            }
+        }
+    }
+}
