@@ -34,9 +34,14 @@ struct Layer {
 pub struct Layers(Vec<Layer>);
 
 impl Layers {
+    /// The built-in one alone.
+    pub fn built_in() -> Self {
+        Self(vec![Layer { owner: Owner::BuiltIn, label: "built-in models.json".into(), text: Cow::Borrowed(BUILT_IN) }])
+    }
+
     /// Reads the user's file and, where `project` names a trusted root, the project's. Absent files are no layers.
     pub fn read(places: &Places, project: Option<&Path>) -> Result<Self, Failure> {
-        let mut all = vec![Layer { owner: Owner::BuiltIn, label: "built-in models.json".into(), text: Cow::Borrowed(BUILT_IN) }];
+        let Self(mut all) = Self::built_in();
         let files = [(Owner::User, Some(places.config.join("models.json"))), (Owner::Project, project.map(|p| p.join(".pup/models.json")))];
         for (owner, path) in files {
             let Some(path) = path else { continue };

@@ -15,10 +15,13 @@ mod agents;
 mod build;
 mod chain;
 mod check;
+mod edit;
 mod format;
 mod json;
 mod layers;
 mod link;
+mod price_list;
+pub mod refresh;
 mod workload;
 
 pub use agents::{Agent, Agents, DEFAULT_AGENT, Finding, Listed, Origin, Severity, agent_files};
@@ -26,6 +29,7 @@ pub use build::{Catalog, Endpoint, Model, Provider, Timeouts};
 pub use chain::{ChainLink, Closed, Paid, Place, State, Terms, Usable, Why};
 pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Slimmer, WireId};
 pub use link::Link;
+pub use price_list::read as read_price_list;
 pub use workload::Workload;
 
 #[cfg(test)]

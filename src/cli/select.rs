@@ -12,6 +12,7 @@ use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::Link;
 use crate::wire::quirk::Calls;
 use crate::wire::{Dialect, Wire};
+use std::sync::Arc;
 
 /// What was asked for, strongest first.
 #[derive(Debug)]
@@ -105,13 +106,25 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
 }
 
+/// A link to a provider itself, for what is asked without a model.
+pub fn to_provider(app: &App, keys: &Keys<'_>, provider: &Arc<catalog::Provider>) -> Result<Link, Failure> {
+    build(app, keys, &app.catalog.on(provider, ""), &provider.id)
+}
+
+/// Where a provider is reached.
+pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
+    match &provider.endpoint {
+        catalog::Endpoint::Url(url) => Ok(url),
+        catalog::Endpoint::Loopback => {
+            Err(Failure::config(format!("{} has no address", provider.id)).hint("give it a `base_url` in models.json"))
+        }
+    }
+}
+
 /// Makes a link usable: address, key, dialect. `id` is our name of the model, whoever serves it.
 fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Link, Failure> {
     let access = keys.access(&chosen.provider)?;
-    let catalog::Endpoint::Url(url) = &chosen.provider.endpoint else {
-        return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
-    };
-    link(app, chosen, id, url, &access, None)
+    link(app, chosen, id, address(&chosen.provider)?, &access, None)
 }
 
 /// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
@@ -164,6 +177,7 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
         dialect.calls = calls;
     }
     dialect.default_output = chosen.max_output();
+    dialect.embed_inputs = provider.embed_inputs;
     let (http, own) = (&app.settings.http, provider.timeouts);
     let endpoint = Endpoint {
         provider: provider.id.clone(),

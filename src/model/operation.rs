@@ -46,4 +46,7 @@ pub struct ListedPrice {
     pub cache_read: Option<f64>,
     pub cache_write: Option<f64>,
     pub output: Option<f64>,
+    /// The longest prompt, in tokens, for which it holds, where longer ones cost more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<u64>,
 }

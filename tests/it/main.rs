@@ -22,6 +22,7 @@ mod interrupt;
 mod journal;
 mod kills;
 mod models;
+mod models_update;
 mod ops;
 mod pool;
 mod readme;

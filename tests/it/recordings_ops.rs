@@ -53,8 +53,8 @@ fn what_a_list_says_of_windows_and_prices_is_read() {
         ops::page(wire(provider).unwrap(), &recorded.body).unwrap().models.into_iter().find(|m| m.id == id).unwrap()
     };
     let sonnet = of("openrouter", "anthropic/claude-sonnet-4");
-    // Both of its sizes stand there, and a price that rises at 200,000.
-    assert_eq!((sonnet.context, sonnet.max_output), (Some(200_000), Some(64_000)));
+    // Two windows stand there; the smaller one is served.
+    assert_eq!((sonnet.context, sonnet.max_output, sonnet.price.up_to), (Some(200_000), Some(64_000), Some(200_000)));
     assert_eq!(
         (sonnet.price.input, sonnet.price.output, sonnet.price.cache_read, sonnet.price.cache_write),
         (Some(3.0), Some(15.0), Some(0.3), Some(3.75))

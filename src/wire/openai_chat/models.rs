@@ -38,14 +38,7 @@ fn listed(entry: &Value) -> Option<Listed> {
     let id = entry.get("id")?.as_str().filter(|id| !id.is_empty())?;
     let first = |places: &[&str]| places.iter().find_map(|place| entry.pointer(place)?.as_u64().filter(|n| *n > 0));
     let price = entry.get("pricing").map(price).unwrap_or_default();
-    // A price that rises above some size is true up to there, and so is what the window is good for at that price.
-    let step = entry.pointer("/pricing/overrides").and_then(Value::as_array).into_iter().flatten();
-    let step = step.filter_map(|o| o.get("min_prompt_tokens")?.as_u64()).min();
-    let context = match (first(&CONTEXT), step) {
-        (Some(window), Some(step)) => Some(window.min(step)),
-        (window, _) => window,
-    };
-    Some(Listed { id: id.to_owned(), context, max_output: first(&MAX_OUTPUT), price })
+    Some(Listed { id: id.to_owned(), context: first(&CONTEXT), max_output: first(&MAX_OUTPUT), price })
 }
 
 /// Two forms: text in dollars a token (OpenRouter, Synthetic), numbers in dollars a million (Together).
@@ -56,11 +49,13 @@ fn price(pricing: &Value) -> ListedPrice {
     };
     let number = |name: &str| pricing.get(name)?.as_f64();
     let any = |name: &str, other: &str| a_token(name).or_else(|| number(other));
+    let steps = pricing.get("overrides").and_then(Value::as_array).into_iter().flatten();
     ListedPrice {
         input: any("prompt", "input"),
         output: any("completion", "output"),
         cache_read: any("input_cache_read", "cached_input"),
         cache_write: a_token("input_cache_write"),
+        up_to: steps.filter_map(|step| step.get("min_prompt_tokens")?.as_u64()).min(),
     }
 }
 
@@ -87,8 +82,9 @@ mod tests {
             "pricing": {"prompt": "0.0000003", "completion": "0.000015", "input_cache_read": "0.00000003",
                 "overrides": [{"min_prompt_tokens": 200_000, "prompt": "0.000006"}]}}),
         );
-        assert_eq!((routed.context, routed.max_output), (Some(200_000), None));
-        assert_eq!(routed.price, ListedPrice { input: Some(0.3), output: Some(15.0), cache_read: Some(0.03), cache_write: None });
+        assert_eq!((routed.context, routed.max_output), (Some(262_144), None));
+        let price = ListedPrice { input: Some(0.3), output: Some(15.0), cache_read: Some(0.03), cache_write: None, up_to: Some(200_000) };
+        assert_eq!(routed.price, price);
         let body = json!([{"id": "m", "context_length": 131_072, "pricing": {"hourly": 0, "input": 0.88, "output": 0.88, "base": 0}}]);
         let together = decode_models(body.to_string().as_bytes()).unwrap().remove(0);
         assert_eq!((together.context, together.price.input, together.price.output), (Some(131_072), Some(0.88), Some(0.88)));
