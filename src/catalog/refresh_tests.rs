@@ -1,3 +1,5 @@
+//! What is compared, what changes, what stays; and that a second run finds nothing.
+
 use super::super::price_list;
 use super::*;
 use crate::base::places::Places;
