@@ -1,49 +1,26 @@
-//! Keys from the environment and from the config folder's `.env`.
+//! The keys that a user has for a provider: from the environment, from the config folder's `.env`, from the vault.
+//!
+//! A variable `NAME` may hold several values separated by commas, and `NAME_1`, `NAME_2` and so on may hold more (the count
+//! ends at the first number that is missing; `NAME_1` may be). Of a provider's variables the first that holds anything
+//! counts; keys of the vault come behind those. A value that occurs twice is one key.
 
 use super::dotenv;
+use super::key::{Key, Source};
+use super::secret::Secret;
+use super::standing::{Standing, Standings};
+use super::vault::{Held, Kept, Vault};
+use crate::base::clock::rfc3339;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{Provider, Usable};
+use crate::catalog::{Endpoint, Provider, Usable};
+use crate::config::Backend;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-
-/// A secret and the name it goes by. Only [`Key::secret`] gives the value away.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key {
-    label: String,
-    secret: String,
-}
-
-impl Key {
-    /// The variable that it came from; safe to show and to store.
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    /// The value, for the one header that carries it.
-    pub fn secret(&self) -> &str {
-        &self.secret
-    }
-
-    /// Enough to tell two keys apart: `sk-...abcd`. Short keys show nothing.
-    pub fn masked(&self) -> String {
-        let chars: Vec<char> = self.secret.chars().collect();
-        if chars.len() < 16 {
-            return "...".to_owned();
-        }
-        let head: String = chars.iter().take(3).collect();
-        let tail: String = chars.iter().skip(chars.len() - 4).collect();
-        format!("{head}...{tail}")
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({}, ...)", self.label)
-    }
-}
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// How a provider is entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,189 +39,293 @@ impl Access {
     }
 }
 
+/// A key that there is, whether it can be used or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    pub key: Key,
+    /// Why no provider would take it, or why it cannot be had.
+    pub fault: Option<Fault>,
+    pub standing: Standing,
+}
+
+/// What is wrong with a key before anybody is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Characters,
+    Quoted,
+    StoreIsFile,
+}
+
+impl Fault {
+    /// Behind the key's name.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Characters => "holds a space, a line break or another character that no key has",
+            Self::Quoted => "is wrapped in quotes, which no key has",
+            Self::StoreIsFile => "is kept in the keyring, and `auth.store` is `file`",
+        }
+    }
+
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Characters | Self::Quoted => "copy the key again, without anything around it",
+            Self::StoreIsFile => "pup config set auth.store auto",
+        }
+    }
+
+    /// What is wrong with this value, if anything is.
+    pub fn of(secret: &str) -> Option<Self> {
+        let wrapped = |q: char| secret.len() > 1 && secret.starts_with(q) && secret.ends_with(q);
+        if !secret.bytes().all(|b| b.is_ascii_graphic()) {
+            return Some(Self::Characters);
+        }
+        (wrapped('"') || wrapped('\'')).then_some(Self::Quoted)
+    }
+}
+
+impl Known {
+    /// Whether it is worth a request, now or later.
+    pub fn is_usable(&self) -> bool {
+        self.fault.is_none() && !matches!(self.standing, Standing::Disabled(_))
+    }
+
+    /// Why it is left out, where it is.
+    pub fn why_out(&self, provider: &str) -> Option<Failure> {
+        let label = self.key.label();
+        if let Some(fault) = self.fault {
+            return Some(Failure::new(Cause::Auth, format!("{label} {}", fault.what())).hint(fault.hint()));
+        }
+        let Standing::Disabled(mark) = &self.standing else { return None };
+        let message = format!("{provider}: the key {label} is disabled since {}: {}", rfc3339(mark.at), mark.error);
+        Some(Failure::new(Cause::Auth, message).hint(format!("set another key, or try this one again: pup auth enable {provider} {label}")))
+    }
+}
+
 /// All keys that could be used.
 pub struct Keys<'e> {
     env: &'e dyn Fn(&str) -> Option<String>,
     file: BTreeMap<String, String>,
     file_path: PathBuf,
+    vault: Result<Arc<Vault>, Failure>,
+    /// What the vault held when this was loaded.
+    held: Vec<Held>,
+    backend: Backend,
+    standings: Standings,
+    redactor: Redactor,
+    /// By provider; a chain asks for the same ones again and again.
+    known: RefCell<BTreeMap<String, Rc<[Known]>>>,
 }
 
 impl fmt::Debug for Keys<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("file", &self.file.keys()).finish_non_exhaustive()
+        f.debug_struct("Keys").field("file", &self.file.keys()).field("vault", &self.vault).finish_non_exhaustive()
     }
 }
 
+/// What the ids of keys in the vault begin with.
+const IN_VAULT: &str = "key/";
+
+/// The id under which the vault keeps a key.
+pub fn vault_id(provider: &str, label: &str) -> String {
+    format!("{IN_VAULT}{provider}/{label}")
+}
+
 impl<'e> Keys<'e> {
-    /// Reads `<config>/.env`; `env` wins over it.
-    pub fn load(places: &Places, env: &'e dyn Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+    /// Reads `<config>/.env` and the vault's index; `env` wins over the file. A vault that cannot be read is in nobody's way
+    /// who has another key. `redactor` learns every secret that is read.
+    pub fn load(places: &Places, env: &'e dyn Fn(&str) -> Option<String>, backend: Backend, redactor: &Redactor) -> Result<Self, Failure> {
         let file_path = places.config.join(".env");
-        let file = dotenv::read(&file_path)?.into_iter().collect();
-        Ok(Self { env, file, file_path })
+        let file: BTreeMap<String, String> = dotenv::read(&file_path)?.into_iter().collect();
+        for (name, value) in &file {
+            value.split(',').chain([value.as_str()]).for_each(|v| redactor.learn(name, v.trim()));
+        }
+        let opened = Vault::open(places, backend).and_then(|vault| Ok((vault.all()?, Arc::new(vault))));
+        let (held, vault) = opened.map_or_else(|failure| (Vec::new(), Err(failure)), |(held, vault)| (held, Ok(vault)));
+        for Held { id, secret, .. } in &held {
+            if let Some(secret) = secret {
+                redactor.learn(id, secret.expose());
+            }
+        }
+        let standings = Standings::load(places, redactor);
+        Ok(Self { env, file, file_path, vault, held, backend, standings, redactor: redactor.clone(), known: RefCell::default() })
     }
 
-    /// The provider's key from the first of its variables that is set and not blank. Of several values separated by
-    /// commas the first is taken. None at all is an `auth` failure that says which variables would do.
-    pub fn access(&self, provider: &Provider) -> Result<Access, Failure> {
+    /// The ways into a provider, one for each key that can be used; never none. A key that is disabled or cannot be one is
+    /// passed over, unless there is no other: then the failure says what is wrong with it.
+    pub fn access(&self, provider: &Provider) -> Result<Vec<Access>, Failure> {
+        let known = self.of(provider);
+        let usable: Vec<Access> = known.iter().filter(|k| k.is_usable()).map(|k| Access::Key(k.key.clone())).collect();
+        if !usable.is_empty() {
+            return Ok(usable);
+        }
+        if let Some(failure) = known.iter().find_map(|k| k.why_out(&provider.id)) {
+            return Err(failure);
+        }
         let names = &provider.api_key_env;
-        if names.is_empty() && provider.login.is_some() {
+        if names.is_empty() && provider.login.is_none() {
+            return Ok(vec![Access::Open]);
+        }
+        if let Err(failure) = &self.vault {
+            return Err(failure.clone());
+        }
+        if names.is_empty() {
             return Err(Failure::new(Cause::Auth, format!("{} wants a login, which is not built yet", provider.id))
                 .hint("`pup models chain coding` shows what can be used, and how"));
         }
-        if names.is_empty() {
-            return Ok(Access::Open);
-        }
-        let Some(key) = names.iter().find_map(|name| self.find(name)) else {
-            let first = names.first().map_or("", String::as_str);
-            let are = if names.len() == 1 { "is not set" } else { "are not set" };
-            return Err(Failure::new(Cause::Auth, format!("there is no key for {}: {} {are}", provider.id, names.join(", ")))
-                .hint(format!("export {first}=..., or write {first}=... into {}", self.file_path.display())));
-        };
-        if key.secret.bytes().all(|b| b.is_ascii_graphic()) {
-            return Ok(Access::Key(key));
-        }
-        Err(Failure::new(Cause::Auth, format!("{} holds a space, a line break or another character that no key has", key.label))
-            .hint("copy the key again, without anything around it"))
+        let first = names.first().map_or("", String::as_str);
+        let are = if names.len() == 1 { "is not set" } else { "are not set" };
+        Err(Failure::new(Cause::Auth, format!("there is no key for {}: {} {are}", provider.id, names.join(", "))).hint(format!(
+            "export {first}=..., or write {first}=... into {}, or keep it safe: pup auth add-key {}",
+            self.file_path.display(),
+            provider.id
+        )))
     }
 
-    /// Whether [`Keys::access`] finds a way in.
+    /// Whether [`Keys::access`] finds a way in that may work.
     pub fn has(&self, provider: &Provider) -> bool {
         self.usable(provider) == Usable::Yes
     }
 
     /// The same, with the reason. Whether a server answers where none needs a key is not known here.
     pub fn usable(&self, provider: &Provider) -> Usable {
+        let known = self.of(provider);
+        let disabled = |k: &Known| k.fault.is_none() && !k.is_usable();
+        if known.iter().any(Known::is_usable) {
+            return Usable::Yes;
+        }
         match (provider.api_key_env.as_slice(), provider.login) {
+            _ if known.iter().any(disabled) => Usable::KeysDisabled,
+            // What is wrong with it is said where it is used.
+            _ if !known.is_empty() => Usable::Yes,
             ([], Some(_)) => Usable::LoginNotBuilt,
             ([], None) => Usable::Yes,
-            (names, _) if names.iter().any(|name| self.find(name).is_some()) => Usable::Yes,
             _ => Usable::NoKey,
         }
     }
 
-    /// Teaches `redactor` every value of the `.env` file and every provider key in use.
-    pub fn teach<'p>(&self, redactor: &mut Redactor, providers: impl IntoIterator<Item = &'p Provider>) {
-        for (name, value) in &self.file {
-            redactor.learn(name, value.trim());
+    /// Every key of the provider, in the order of use.
+    pub fn of(&self, provider: &Provider) -> Rc<[Known]> {
+        if let Some(known) = self.known.borrow().get(&provider.id) {
+            return Rc::clone(known);
         }
+        let known: Rc<[Known]> = self.find(provider).into();
+        self.known.borrow_mut().insert(provider.id.clone(), Rc::clone(&known));
+        known
+    }
+
+    /// What a person should know of this provider's keys although work can begin.
+    pub fn notes(&self, provider: &Provider) -> Vec<String> {
+        let hinted = |f: Failure| f.hint.map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message));
+        self.of(provider).iter().filter_map(|k| k.why_out(&provider.id)).map(hinted).collect()
+    }
+
+    /// What a person should know of the vault although work can begin.
+    pub fn vault_notes(&self) -> Vec<String> {
+        match &self.vault {
+            Ok(vault) => vault.notes(),
+            Err(failure) => vec![format!("{} ({})", failure.message, failure.hint.as_deref().unwrap_or("keys in it are not used"))],
+        }
+    }
+
+    /// The vault, or why there is none.
+    pub fn vault(&self) -> Result<&Arc<Vault>, &Failure> {
+        self.vault.as_ref()
+    }
+
+    /// How keys stand.
+    pub fn standings(&self) -> &Standings {
+        &self.standings
+    }
+
+    /// Teaches the redactor every key of these providers that is at hand.
+    pub fn teach<'p>(&self, providers: impl IntoIterator<Item = &'p Provider>) {
         for name in providers.into_iter().flat_map(|p| &p.api_key_env) {
-            for value in self.values(name).iter().flat_map(|v| v.split(',')) {
-                redactor.learn(name, value.trim());
+            for (label, _, value) in self.family(name) {
+                self.redactor.learn(&label, &value);
             }
         }
     }
 
-    fn values(&self, name: &str) -> Option<String> {
-        (self.env)(name).filter(|v| !v.trim().is_empty()).or_else(|| self.file.get(name).cloned())
+    fn find(&self, provider: &Provider) -> Vec<Known> {
+        let address = match &provider.endpoint {
+            Endpoint::Url(url) => url.as_str(),
+            Endpoint::Loopback => "",
+        };
+        let named = provider.api_key_env.iter().map(|name| self.family(name)).find(|all| !all.is_empty()).unwrap_or_default();
+        let mut found: Vec<(Key, Option<Fault>)> = Vec::new();
+        for (label, source, value) in named {
+            let fault = Fault::of(&value);
+            found.push((Key::known(label, source, Secret::new(value), address), fault));
+        }
+        // What the user keeps for a provider is not for an address that a repository gave it.
+        if !provider.foreign {
+            found.extend(self.in_vault(&provider.id, address));
+        }
+        let mut known: Vec<Known> = Vec::new();
+        for (key, fault) in found {
+            let again = |k: &Known| key.at_hand().is_some() && k.key.at_hand() == key.at_hand();
+            if !known.iter().any(again) {
+                known.push(Known { standing: self.standings.of(&key.id(&provider.id)), key, fault });
+            }
+        }
+        known
     }
 
-    fn find(&self, name: &str) -> Option<Key> {
-        let all = self.values(name)?;
-        let secret = all.split(',').map(str::trim).find(|v| !v.is_empty())?.to_owned();
-        Some(Key { label: name.to_owned(), secret })
+    fn in_vault(&self, provider: &str, address: &str) -> Vec<(Key, Option<Fault>)> {
+        let prefix = vault_id(provider, "");
+        let Ok(vault) = &self.vault else { return Vec::new() };
+        let ours = self.held.iter().filter_map(|held| Some((held.id.strip_prefix(&prefix)?.to_owned(), held.clone())));
+        ours.map(|(label, held)| match (held.kept, held.secret) {
+            (Kept::File, secret) => {
+                let secret = secret.unwrap_or_else(|| Secret::new(""));
+                let fault = Fault::of(secret.expose());
+                (Key::known(label, Source::VaultFile, secret, address), fault)
+            }
+            (Kept::Keyring, _) => {
+                let fault = (self.backend == Backend::File).then_some(Fault::StoreIsFile);
+                (Key::in_keyring(label, held.id, Arc::clone(vault), self.redactor.clone(), address), fault)
+            }
+        })
+        .collect()
     }
+
+    /// Label, source and trimmed value of every key that `NAME` and its numbered sisters hold.
+    fn family(&self, name: &str) -> Vec<(String, Source, String)> {
+        let mut all = Vec::new();
+        for variable in self.variables(name) {
+            let Some((source, text)) = self.value(&variable) else { continue };
+            let values = text.split(',').map(str::trim).filter(|v| !v.is_empty()).enumerate();
+            all.extend(values.map(|(ix, value)| {
+                let label = if ix == 0 { variable.clone() } else { format!("{variable}#{}", ix + 1) };
+                (label, source, value.to_owned())
+            }));
+        }
+        all
+    }
+
+    fn value(&self, name: &str) -> Option<(Source, String)> {
+        let filled = |v: &String| !v.trim().is_empty();
+        let set = (self.env)(name).filter(filled).map(|v| (Source::Environment, v));
+        set.or_else(|| self.file.get(name).filter(|v| filled(v)).map(|v| (Source::EnvFile, v.clone())))
+    }
+
+    fn variables(&self, name: &str) -> impl Iterator<Item = String> {
+        variables_of(name, |v| self.value(v).is_some())
+    }
+}
+
+/// The environment variables that hold keys of this provider, or could: a model's commands do not get them.
+pub fn variables(provider: &Provider, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    provider.api_key_env.iter().flat_map(|name| variables_of(name, |v| env(v).is_some())).collect()
+}
+
+/// `NAME`, `NAME_1`, and `NAME_2` and so on as far as they are set.
+fn variables_of(name: &str, is_set: impl Fn(&str) -> bool) -> impl Iterator<Item = String> {
+    let name = name.to_owned();
+    let first = [name.clone(), format!("{name}_1")];
+    first.into_iter().chain((2..).map(move |n: u32| format!("{name}_{n}")).take_while(move |v| is_set(v)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::Catalog;
-
-    struct Home(tempfile::TempDir);
-
-    impl Home {
-        fn new(dotenv: &str) -> Self {
-            let home = Self(tempfile::tempdir().unwrap());
-            std::fs::write(home.0.path().join(".env"), dotenv).unwrap();
-            home
-        }
-
-        fn places(&self) -> Places {
-            let d = self.0.path().to_path_buf();
-            Places { config: d.clone(), state: d.clone(), cache: d }
-        }
-    }
-
-    fn access(dotenv: &str, vars: &[(&str, &str)], provider: &str) -> Result<Access, String> {
-        let home = Home::new(dotenv);
-        let env = |n: &str| vars.iter().find(|(k, _)| *k == n).map(|(_, v)| (*v).to_owned());
-        let show = |f: Failure| {
-            format!("{}: {}\nhint: {}", f.cause.as_str(), f.message, f.hint.unwrap_or_default())
-                .replace(&home.0.path().display().to_string(), "~")
-        };
-        let catalog = Catalog::load(&home.places(), None, &env).unwrap();
-        let keys = Keys::load(&home.places(), &env).map_err(show)?;
-        let provider = catalog.provider(provider).unwrap();
-        let found = keys.access(provider);
-        assert!(found.is_err() || keys.has(provider));
-        found.map_err(show)
-    }
-
-    fn key(dotenv: &str, vars: &[(&str, &str)], provider: &str) -> (String, String) {
-        let Access::Key(key) = access(dotenv, vars, provider).unwrap() else { panic!("no key needed") };
-        (key.label().to_owned(), key.secret().to_owned())
-    }
-
-    fn pair(a: &str, b: &str) -> (String, String) {
-        (a.to_owned(), b.to_owned())
-    }
-
-    #[test]
-    fn the_first_variable_that_is_set_wins() {
-        let vars = [("GOOGLE_AI_KEY", "  "), ("GOOGLE_API_KEY", " second \n"), ("GEMINI_API_KEY", "third")];
-        assert_eq!(key("", &vars, "gemini"), pair("GOOGLE_API_KEY", "second"));
-        assert_eq!(key("", &[("OPENAI_API_KEY", ", one , two")], "openai"), pair("OPENAI_API_KEY", "one"));
-        assert_eq!(access("", &[], "local"), Ok(Access::Open));
-    }
-
-    #[test]
-    fn the_env_file_of_the_config_folder_is_second() {
-        let file = "# mine\n\nexport GROQ_API_KEY='from-file'  # the work one\r\nOPENAI_API_KEY=\"a\"\nTOGETHER_API_KEY = bare # note\n";
-        assert_eq!(key(file, &[], "groq"), pair("GROQ_API_KEY", "from-file"));
-        assert_eq!(key(file, &[("GROQ_API_KEY", "from-env")], "groq"), pair("GROQ_API_KEY", "from-env"));
-        assert_eq!(key(file, &[("GROQ_API_KEY", "")], "groq"), pair("GROQ_API_KEY", "from-file"));
-        assert_eq!(key(file, &[], "together"), pair("TOGETHER_API_KEY", "bare"));
-    }
-
-    #[test]
-    fn what_people_see() {
-        insta::assert_snapshot!(access("", &[], "openai").unwrap_err(), @r#"
-        auth: there is no key for openai: OPENAI_API_KEY is not set
-        hint: export OPENAI_API_KEY=..., or write OPENAI_API_KEY=... into ~/.env
-        "#);
-        insta::assert_snapshot!(access("", &[("GEMINI_API_KEY", "")], "gemini").unwrap_err(), @r#"
-        auth: there is no key for gemini: GOOGLE_AI_KEY, GOOGLE_API_KEY, GEMINI_API_KEY are not set
-        hint: export GOOGLE_AI_KEY=..., or write GOOGLE_AI_KEY=... into ~/.env
-        "#);
-        insta::assert_snapshot!(access("", &[("ANTHROPIC_API_KEY", "k")], "claude_code").unwrap_err(), @r#"
-        auth: claude_code wants a login, which is not built yet
-        hint: `pup models chain coding` shows what can be used, and how
-        "#);
-        insta::assert_snapshot!(access("", &[("OPENAI_API_KEY", "sk-a b")], "openai").unwrap_err(), @r#"
-        auth: OPENAI_API_KEY holds a space, a line break or another character that no key has
-        hint: copy the key again, without anything around it
-        "#);
-        insta::assert_snapshot!(access("A=1\nsk-canary-canary-canary\n", &[], "openai").unwrap_err(), @r#"
-        config: ~/.env:2: this line is not of the form NAME=VALUE
-        hint: one assignment a line; put `#` before a comment; a quoted value ends on its line
-        "#);
-        insta::assert_snapshot!(access("A=\"open\n", &[], "openai").unwrap_err(), @r#"
-        config: ~/.env:1: this line is not of the form NAME=VALUE
-        hint: one assignment a line; put `#` before a comment; a quoted value ends on its line
-        "#);
-    }
-
-    #[test]
-    fn a_key_never_shows_itself_and_is_redacted_everywhere() {
-        let home = Home::new("ACME_THING=canary-from-the-file\n");
-        let env = |n: &str| (n == "OPENAI_API_KEY").then(|| "canary-one-00000,canary-two-00000".to_owned());
-        let catalog = Catalog::load(&home.places(), None, &env).unwrap();
-        let keys = Keys::load(&home.places(), &env).unwrap();
-        let access = keys.access(catalog.provider("openai").unwrap()).unwrap();
-        assert!(!format!("{access:?} {keys:?}").contains("canary"), "{access:?} {keys:?}");
-        let mut redactor = Redactor::default();
-        keys.teach(&mut redactor, catalog.providers().iter().map(AsRef::as_ref));
-        let text = "canary-one-00000 canary-two-00000 canary-from-the-file";
-        assert_eq!(redactor.redact(text), "[redacted:OPENAI_API_KEY] [redacted:OPENAI_API_KEY] [redacted:ACME_THING]");
-    }
-}
+#[path = "keys_tests.rs"]
+mod tests;

@@ -1,6 +1,14 @@
-//! Row 3: keys. Where a provider's secret comes from, and that it never shows itself.
+//! Row 3: keys. Where a provider's secret comes from, where it is kept, how it stands, and that it never shows itself.
 
 mod dotenv;
+mod key;
 mod keys;
+mod secret;
+pub mod standing;
+pub mod vault;
 
-pub use keys::{Access, Key, Keys};
+pub use key::{Key, Source};
+pub use keys::{Access, Fault, Keys, Known, variables, vault_id};
+pub use secret::Secret;
+pub use standing::{KeyId, Standing, Standings};
+pub use vault::{Backend, Kept, Vault};

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod digest;
 pub mod failure;
 pub mod id;
+pub mod lock;
 pub mod nearest;
 pub mod places;
 #[cfg(test)]

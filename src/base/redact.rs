@@ -6,7 +6,8 @@
 
 use regex::{Captures, Regex};
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::fmt;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard};
 
 /// What every replacement starts with; tools refuse to write text that contains it back into a file.
 pub const MARK: &str = "[redacted:";
@@ -44,17 +45,24 @@ static ASSIGNMENTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Replaces secrets in text. Cheap to make; the shapes are compiled once a process, at first use.
-#[derive(Debug, Clone, Default)]
+/// Replaces secrets in text. Cheap to make; the shapes are compiled once a process, at first use. Copies share what they
+/// know, because some secrets become known when the work is under way: a token that was renewed, a key out of the keyring.
+#[derive(Clone, Default)]
 pub struct Redactor {
     /// Value and label, longest value first so that a secret inside another does not leave a rest.
-    known: Vec<(String, String)>,
+    known: Arc<RwLock<Vec<(String, String)>>>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").field("known", &self.known().len()).finish()
+    }
 }
 
 impl Redactor {
     /// Learns every environment variable whose name says that it holds a secret.
     pub fn from_env(vars: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut all = Self::default();
+        let all = Self::default();
         for (name, value) in vars {
             if is_secret_name(&name) {
                 for part in value.split(',') {
@@ -67,17 +75,22 @@ impl Redactor {
     }
 
     /// Adds a value in use, e.g. a provider's key. Values under [`MIN_SECRET`] characters are ignored.
-    pub fn learn(&mut self, label: &str, value: &str) {
-        if value.chars().count() >= MIN_SECRET && !self.known.iter().any(|(v, _)| v == value) {
-            self.known.push((value.to_owned(), label.to_owned()));
-            self.known.sort_by_key(|(v, _)| std::cmp::Reverse(v.len()));
+    pub fn learn(&self, label: &str, value: &str) {
+        if value.chars().count() >= MIN_SECRET && !self.known().iter().any(|(v, _)| v == value) {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.push((value.to_owned(), label.to_owned()));
+            known.sort_by_key(|(v, _)| std::cmp::Reverse(v.len()));
         }
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Vec<(String, String)>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `text` with every secret replaced by `[redacted:LABEL]`.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut out = Cow::Borrowed(text);
-        for (value, label) in &self.known {
+        for (value, label) in self.known().iter() {
             if out.contains(value.as_str()) {
                 out = Cow::Owned(out.replace(value.as_str(), &mark(label)));
             }
@@ -186,6 +199,15 @@ mod tests {
         let r = env(&[("MY_API_KEY", "canary-value-0001"), ("PATH", "/usr/bin:/bin:/sbin"), ("SHORT_TOKEN", "abc")]);
         assert_eq!(r.redact("x canary-value-0001 y"), "x [redacted:MY_API_KEY] y");
         assert_eq!(r.redact("PATH is /usr/bin:/bin:/sbin abc"), "PATH is /usr/bin:/bin:/sbin abc");
+    }
+
+    #[test]
+    fn what_one_copy_learns_the_others_know_and_none_shows_it() {
+        let first = Redactor::default();
+        let second = first.clone();
+        first.learn("LATE", "canary-value-0002");
+        assert_eq!(second.redact("canary-value-0002"), "[redacted:LATE]");
+        assert!(!format!("{second:?}").contains("canary"), "{second:?}");
     }
 
     #[test]

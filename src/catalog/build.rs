@@ -1,6 +1,6 @@
 //! From merged entries to a catalogue in which every reference leads somewhere.
 
-use super::format::{self, Billing, Capability, File, Login, ModelEntry, OptIn, Price, ProviderEntry, Quota, Slimmer, WireId};
+use super::format::{self, Billing, Capability, File, Login, ModelEntry, OptIn, Price, ProviderEntry, Quota, Rotation, Slimmer, WireId};
 use super::layers::Layers;
 use super::workload::Workload;
 use crate::base::places::Places;
@@ -51,6 +51,9 @@ pub struct Provider {
     pub slimmer: Option<Slimmer>,
     pub paid: bool,
     pub timeouts: Timeouts,
+    pub rotation: Option<Rotation>,
+    /// Its address was set by a repository: a secret that the user keeps under this id was not meant for it.
+    pub foreign: bool,
 }
 
 impl Provider {
@@ -187,7 +190,9 @@ impl Builder<'_> {
         let Some(api_key_env) = entry.api_key_env else {
             return missing("api_key_env", "name the variables that hold the key, or [] where none is needed");
         };
-        let endpoint = match (entry.base_url, self.override_of(&id)?) {
+        let own_address = self.override_of(&id)?;
+        let foreign = own_address.is_none() && self.layers.project_says(&["providers", &id, "base_url"]);
+        let endpoint = match (entry.base_url, own_address) {
             (_, Some(url)) => Endpoint::Url(url),
             (Some(url), None) => match tidy_url(&url) {
                 Some(url) => Endpoint::Url(url),
@@ -226,16 +231,21 @@ impl Builder<'_> {
             slimmer: entry.slimmer,
             paid: entry.paid.unwrap_or(billing != Billing::Free),
             timeouts,
+            rotation: entry.rotation,
+            foreign,
             id,
         })
     }
 
     fn override_of(&self, id: &str) -> Result<Option<String>, Failure> {
-        let name = match id {
+        let own = match id {
             LOCAL => "PUP_LOCAL_BASE_URL".to_owned(),
             id => format!("{}_BASE_URL", id.to_ascii_uppercase().replace(['-', '.'], "_")),
         };
-        let Some(value) = (self.env)(&name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()) else { return Ok(None) };
+        // Google's own clients read another name.
+        let names = std::iter::once(own).chain((id == "gemini").then(|| "GOOGLE_GEMINI_BASE_URL".to_owned()));
+        let set = |name: String| (self.env)(&name).map(|v| (name, v.trim().to_owned())).filter(|(_, v)| !v.is_empty());
+        let Some((name, value)) = names.into_iter().find_map(set) else { return Ok(None) };
         let Some(url) = tidy_url(&value) else {
             return Err(Failure::config(format!("{name} is not an http or https address: {value:?}"))
                 .hint(format!("e.g. {name}=http://127.0.0.1:8080/v1")));

@@ -32,6 +32,8 @@ pub enum Usable {
     Yes,
     /// None of its key variables is set.
     NoKey,
+    /// The provider has refused every key that there is for it.
+    KeysDisabled,
     /// It wants a login that this build cannot make.
     LoginNotBuilt,
     /// It is a server on this machine, and does not answer.
@@ -103,6 +105,7 @@ pub enum Why {
     OptInMissing,
     PaidSkipped,
     NoKey,
+    KeysDisabled,
     NoServer,
 }
 
@@ -116,6 +119,7 @@ impl Why {
             Self::OptInMissing => "opt_in_missing",
             Self::PaidSkipped => "paid_skipped",
             Self::NoKey => "no_key",
+            Self::KeysDisabled => "keys_disabled",
             Self::NoServer => "no_server",
         }
     }
@@ -139,6 +143,7 @@ impl fmt::Display for Closed {
                 [one] => write!(f, "{one} is not set"),
                 names => write!(f, "none of {} is set", names.join(", ")),
             },
+            Why::KeysDisabled => write!(f, "it refused every key that there is (pup auth status {})", provider.id),
             Why::NoServer => f.write_str("no model server answers on this machine"),
         }
     }
@@ -255,6 +260,7 @@ impl Link {
         match (terms.usable)(&self.provider) {
             Usable::LoginNotBuilt => Some(Why::LoginNotBuilt),
             Usable::NoKey => Some(Why::NoKey),
+            Usable::KeysDisabled => Some(Why::KeysDisabled),
             Usable::NoServer => Some(Why::NoServer),
             Usable::Yes if self.provider.opt_in == Some(OptIn::Required) => Some(Why::OptInMissing),
             Usable::Yes if paid && terms.paid == Paid::Skipped => Some(Why::PaidSkipped),

@@ -41,7 +41,7 @@ impl User {
             None if p.api_key_env.is_empty() => Usable::Yes,
             None => Usable::NoKey,
         };
-        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::Anthropic);
+        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::Anthropic | WireId::Gemini);
         question(&self.catalog(), &Terms { usable: &usable, speaks: &speaks, paid: self.paid })
     }
 
@@ -180,8 +180,8 @@ fn a_model_that_calls_no_tools_is_out_and_a_better_one_stands_in_for_a_default()
     let user = User::with(&[]).overlay(overlay);
     assert_eq!(user.open(Workload::Coding), ["best <- acme/best"]);
     assert_eq!(user.said(Workload::Coding, "talker"), ["acme: talker does not call tools"]);
-    let only = r#"{"providers": {"acme": {"wire": "gemini", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
-    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol gemini is not built yet"]);
+    let only = r#"{"providers": {"acme": {"wire": "codex-cli", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
+    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol codex-cli is not built yet"]);
 }
 
 #[test]

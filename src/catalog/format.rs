@@ -73,6 +73,18 @@ pub struct ProviderEntry {
     /// Whether use costs money.
     pub paid: Option<bool>,
     pub timeouts: Option<TimeoutsEntry>,
+    /// Which of several keys is used, where it is not to be as the setting `auth.rotation` says.
+    pub rotation: Option<Rotation>,
+}
+
+/// Which of several keys of a provider is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// The one that was used last, until it fails.
+    Sticky,
+    /// The next one with every call that nothing binds to a key.
+    RoundRobin,
 }
 
 /// How long to wait for a provider, in seconds; unset ones come from the config.

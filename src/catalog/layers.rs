@@ -103,6 +103,12 @@ impl Layers {
         self.0.iter().rposition(|l| Node::parse(&l.text).is_some_and(|t| t.find(path).is_some()))
     }
 
+    /// Whether a project's file has `path`.
+    pub fn project_says(&self, path: &[&str]) -> bool {
+        let of_project = self.0.iter().filter(|l| l.owner == Owner::Project);
+        of_project.filter_map(|l| Node::parse(&l.text)).any(|t| t.find(path).is_some())
+    }
+
     /// A failure about the value at `path`, placed in the topmost layer that has it (or has its entry).
     pub fn failure(&self, path: &[&str], what: &str, hint: Option<String>) -> Failure {
         for depth in (1..=path.len()).rev() {
@@ -154,7 +160,7 @@ impl Layer {
             let known = below.get("providers").and_then(|p| p.get(id)).is_some();
             match entry.get("api_key_env").and_then(Value::as_array) {
                 Some(names) => {
-                    if let Some(name) = names.iter().filter_map(Value::as_str).find(|n| taken.contains(n)) {
+                    if let Some(name) = names.iter().filter_map(Value::as_str).find(|n| taken.contains(&family(n))) {
                         return Err(
                             self.refuse(&["providers", id, "api_key_env"], &format!("names {name}, which is the key of another provider"))
                         );
@@ -187,10 +193,18 @@ impl Layer {
 /// Marks an entry whose guarded fields replace those below; never written by people (the key check refuses it).
 const REPLACES: &str = "\u{0}replaces";
 
-fn key_variables(below: &Value) -> Vec<&str> {
+/// The variables that hold keys of the providers below, by their families.
+fn key_variables(below: &Value) -> Vec<String> {
     let providers = below.get("providers").and_then(Value::as_object);
     let names = providers.into_iter().flat_map(Map::values).filter_map(|p| p.get("api_key_env")?.as_array());
-    names.flatten().filter_map(Value::as_str).collect()
+    names.flatten().filter_map(Value::as_str).map(family).collect()
+}
+
+/// `NAME` of `NAME` and of `NAME_7`, which holds more keys of the same provider. Some systems do not tell cases apart.
+fn family(name: &str) -> String {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let stem = stem.strip_suffix('_').filter(|_| stem.len() < name.len()).unwrap_or(name);
+    stem.to_ascii_uppercase()
 }
 
 /// Objects merge member by member, everything else replaces.

@@ -27,7 +27,7 @@ mod workload;
 pub use agents::{Agent, Agents, DEFAULT_AGENT, Finding, Listed, Origin, Severity, agent_files};
 pub use build::{Catalog, Endpoint, Model, Provider, Timeouts};
 pub use chain::{ChainLink, Closed, Paid, Place, State, Terms, Usable, Why};
-pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Slimmer, WireId};
+pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Rotation, Slimmer, WireId};
 pub use link::Link;
 pub use price_list::read as read_price_list;
 pub use workload::Workload;

@@ -1,11 +1,13 @@
 //! What every command stands on: places, settings, catalogue, agents, redaction. Built once, handed down in parts.
 
+use crate::auth::{Keys, Standings};
 use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::catalog::{Agents, Catalog};
-use crate::config::{Config, Settings, State, Trust, project_root};
+use crate::catalog::{self, Agents, Catalog};
+use crate::config::{self, Config, Settings, State, Trust, project_root};
 use crate::provider::Pool;
+use crate::route::{Mode, Rotation};
 use crate::tool;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,27 @@ impl App {
         let redactor = redactor();
         let pool = Pool::new(settings.http.ca_file.clone());
         Ok(Self { places, settings, catalog, agents, redactor, pool, root, note })
+    }
+
+    /// The user's keys for every provider. `redactor` learns those that are at hand.
+    pub fn keys(&self, redactor: &Redactor) -> Result<Keys<'static>, Failure> {
+        let keys = Keys::load(&self.places, &env, self.settings.auth.store, redactor)?;
+        keys.teach(self.catalog.providers().iter().map(AsRef::as_ref));
+        Ok(keys)
+    }
+
+    /// Which of several keys a call uses, with the memory of how they fared.
+    pub fn rotation(&self, redactor: &Redactor) -> Rotation {
+        let of = |r: catalog::Rotation| match r {
+            catalog::Rotation::Sticky => Mode::Sticky,
+            catalog::Rotation::RoundRobin => Mode::RoundRobin,
+        };
+        let mode = match self.settings.auth.rotation {
+            config::Rotation::Sticky => Mode::Sticky,
+            config::Rotation::RoundRobin => Mode::RoundRobin,
+        };
+        let own = self.catalog.providers().iter().filter_map(|p| Some((p.id.clone(), of(p.rotation?)))).collect();
+        Rotation::new(mode, own, Some(Standings::load(&self.places, redactor)))
     }
 }
 

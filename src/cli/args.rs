@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{agents, config, debug, demo, doctor, models, run, sessions, trust};
+use super::{agents, auth, config, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -65,6 +65,11 @@ pub enum Command {
     Agents {
         #[command(subcommand)]
         command: agents::AgentsCommand,
+    },
+    /// Keep keys, and see which there are and how they stand
+    Auth {
+        #[command(subcommand)]
+        command: auth::AuthCommand,
     },
     /// Read and change settings, and see where each value comes from
     Config {

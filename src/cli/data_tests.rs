@@ -111,11 +111,14 @@ fn config_screens() {
     max_turns                9
     timeout                  (not set)
     loop_guard               24
+    auth.store               auto
+    auth.rotation            sticky
     http.connect_timeout     10s
     http.first_byte_timeout  2m
     http.idle_timeout        90s
     http.deadline            10m
     http.retries             (not set)
+    http.ca_file             (not set)
     shell.timeout            90s
     shell.max_output         16000
     "#);

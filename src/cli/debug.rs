@@ -134,11 +134,12 @@ fn first_request(
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(wire, &dialect, &request);
     let body: Value = serde_json::from_slice(&bytes).map_err(|e| Failure::internal(format!("the body is not JSON: {e}")))?;
-    let part = |name: &str| body.get(name).map_or(0, |v| count(&v.to_string()));
+    // Each wire has its own name for the conversation.
+    let part = |names: &[&str]| names.iter().find_map(|n| body.get(*n)).map_or(0, |v| count(&v.to_string()));
     let tokens = json!({
         "system": count(&system),
-        "tools": part("tools"),
-        "messages": part("messages"),
+        "tools": part(&["tools"]),
+        "messages": part(&["messages", "contents"]),
         "total": count(&String::from_utf8_lossy(&bytes)),
     });
     Ok(json!({"body": body, "bytes": bytes.len(), "tokens": tokens, "losses": losses}))

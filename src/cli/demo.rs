@@ -11,7 +11,7 @@ use crate::base::{Cause, Failure, atomic};
 use crate::catalog::{Agents, DEFAULT_AGENT};
 use crate::provider::scripted::{Fault, FaultKind, Scene};
 use crate::provider::{Provider, Scripted};
-use crate::route::{Link, Rules};
+use crate::route::{Link, Rotation, Rules};
 use crate::tool;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         rules: Rules::default(),
         places: Some(places),
         redactor: Redactor::default(),
+        rotation: Rotation::default(),
         hidden: Vec::new(),
     };
     let job = Job {

@@ -1,8 +1,7 @@
 //! `pup doctor`: looks at everything that a run needs, and says what to do about what is missing.
 
-use super::app::{self, App};
+use super::app::App;
 use super::print;
-use crate::auth::Keys;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::provider::local;
@@ -120,17 +119,22 @@ fn folders(places: &Places) -> Check {
 /// Keys (masked) and local servers.
 fn models(app: &App) -> Result<Vec<Check>, Failure> {
     let mut checks = Vec::new();
-    let keys = Keys::load(&app.places, &app::env)?;
-    for provider in app.catalog.providers().iter().filter(|p| !p.api_key_env.is_empty() && keys.has(p)) {
-        checks.push(match keys.access(provider) {
-            Ok(access) => {
-                let key = access.key().map(|k| format!("{} = {}", k.label(), k.masked())).unwrap_or_default();
-                Check::new("key", State::Ok, format!("{}: {key}", provider.id))
-            }
-            Err(failure) => Check::wrong("key", &failure),
-        });
+    let keys = app.keys(&app.redactor)?;
+    for provider in app.catalog.providers() {
+        for known in keys.of(provider).iter() {
+            let key = &known.key;
+            let what = match key.at_hand() {
+                Some(secret) => format!("{}: {} = {}", provider.id, key.label(), secret.masked()),
+                None => format!("{}: {} is in the {}", provider.id, key.label(), key.source().as_str()),
+            };
+            checks.push(known.why_out(&provider.id).map_or_else(|| Check::new("key", State::Ok, what), |f| Check::wrong("key", &f)));
+        }
     }
-    if checks.is_empty() {
+    if let Err(failure) = keys.vault() {
+        checks.push(Check::wrong("vault", failure));
+    }
+    checks.extend(keys.vault_notes().into_iter().filter(|_| keys.vault().is_ok()).map(|n| Check::new("vault", State::Note, n)));
+    if !checks.iter().any(|c| c.name == "key") {
         checks.push(Check::new("key", State::Note, "no provider's key is set"));
     }
     let servers = super::select::on_this_machine(local::find(&app.pool))?;

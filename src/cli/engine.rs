@@ -11,7 +11,7 @@ use crate::base::{Failure, id};
 use crate::catalog::Agent;
 use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
-use crate::route::{Attempt, Link, Router, Rules};
+use crate::route::{Attempt, Link, Rotation, Router, Rules};
 use crate::session::{Journal, Session};
 use crate::tool::{self, Context, Registry};
 use crate::workspace::Workspace;
@@ -26,6 +26,7 @@ pub struct Parts {
     pub agent: Agent,
     pub links: Vec<Link>,
     pub rules: Rules,
+    pub rotation: Rotation,
     pub approve: Approve,
     pub limits: Limits,
     pub tool_limits: tool::Limits,
@@ -147,7 +148,7 @@ impl Engine {
             instructions,
             registry,
             context,
-            router: Router::new(parts.links, parts.rules),
+            router: Router::new(parts.links, parts.rules, parts.rotation),
             scribe,
             output,
             history: History::default(),

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod app;
 mod args;
 pub(crate) mod ask;
+mod auth;
 mod config;
 mod debug;
 mod debug_tool;
@@ -11,6 +12,7 @@ mod debug_wire;
 mod demo;
 mod doctor;
 pub(crate) mod engine;
+mod hidden;
 pub(crate) mod log;
 mod means;
 mod models;
@@ -89,6 +91,10 @@ fn dispatch(command: Command) -> u8 {
         }
         Command::Sessions { command: Sessions::Look(command) } => {
             Places::from_env().and_then(|p| sessions::run(&command, &p, &mut out)).map(|()| 0)
+        }
+        Command::Auth { command } => {
+            drop(out);
+            auth::run(&command)
         }
         Command::Config { command } => settings(&command, &mut out).map(|()| 0),
         Command::Trust { command } => Places::from_env().and_then(|p| trust::run(&command, &p, &app::project(), &mut out)).map(|()| 0),

@@ -1,15 +1,16 @@
 //! `pup run`: one task, then exit.
 
 use super::agents;
-use super::app::App;
+use super::app::{self, App};
 use super::ask::can_ask;
 use super::engine::Parts;
 use super::log;
 use super::output::Format;
 use super::resume::Taken;
-use super::select::{self, Behind, Wanted};
+use super::select::{self, Behind, Chosen, Wanted};
 use super::work::{self, Job, Task};
 use crate::agent::{Approve, Limits, prompt};
+use crate::auth;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
@@ -120,11 +121,11 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
     let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
     let left_out = agents::left_out(&agent);
-    let mut redactor = app.redactor.clone();
-    let (links, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &mut redactor)?;
+    let redactor = app.redactor.clone();
+    let (Chosen { links, notes: of_keys }, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let timeout = app.settings.timeout;
-    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).collect();
+    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).chain(of_keys).collect();
     let places = (!args.no_session).then(|| app.places.clone());
     let parts = parts(&app, agent, links, redactor, approve, places);
     Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
@@ -146,7 +147,8 @@ pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, appr
     Parts {
         limits: limits(settings, &agent),
         rules: rules(settings),
-        hidden: app.catalog.providers().iter().flat_map(|p| p.api_key_env.clone()).collect(),
+        rotation: app.rotation(&redactor),
+        hidden: app.catalog.providers().iter().flat_map(|p| auth::variables(p, &app::env)).collect(),
         tool_limits: tool::Limits {
             shell_timeout: settings.shell.timeout,
             output_bytes: settings.shell.max_output,
@@ -181,24 +183,24 @@ pub fn agent(app: &App, named: Option<&str>, recorded: Option<&Session>) -> Resu
 
 /// The links of the run. A resumed session keeps its model, where none is named now and it is still to be had; else the
 /// note says which one takes its place.
-pub fn links(app: &App, wanted: &Wanted, recorded: Option<&str>, redactor: &mut Redactor) -> Result<(Vec<Link>, Option<String>), Failure> {
+pub fn links(app: &App, wanted: &Wanted, recorded: Option<&str>, redactor: &Redactor) -> Result<(Chosen, Option<String>), Failure> {
     let Some(recorded) = recorded.filter(|_| wanted.model.is_none() && wanted.provider.is_none()) else {
         return Ok((select::links(app, wanted, redactor)?, None));
     };
     let normal = select::links(app, wanted, redactor);
-    if let Ok(links) = &normal
-        && links.iter().any(|l| l.id == recorded)
+    if let Ok(chosen) = &normal
+        && chosen.links.iter().any(|l| l.id == recorded)
     {
         return Ok((normal?, None));
     }
     let same = Wanted { model: Some(recorded.to_owned()), provider: None, pin: None, workload: wanted.workload, behind: wanted.behind };
     match select::links(app, &same, redactor) {
-        Ok(links) => Ok((links, None)),
+        Ok(chosen) => Ok((chosen, None)),
         Err(why) => {
-            let links = normal?;
-            let now = links.first().map_or("another", |l| l.id.as_str());
+            let chosen = normal?;
+            let now = chosen.links.first().map_or("another", |l| l.id.as_str());
             let note = format!("the session's model {recorded} is not to be had now ({}); going on with {now}", why.message);
-            Ok((links, Some(note)))
+            Ok((chosen, Some(note)))
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Which models a run talks to: the one that was named, or the workload's chain as far as this user can reach it.
 
-use super::app::{self, App};
+use super::app::App;
 use super::means::Means;
-use crate::auth::{Access, Keys};
+use crate::auth::Keys;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{self, Capability, State, Why, WireId, Workload};
+use crate::catalog::{self, Capability, State, Usable, Why, WireId, Workload};
 use crate::model::aside::Kind;
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
@@ -33,10 +33,16 @@ pub enum Behind {
     Chain,
 }
 
-/// The links of a run, in the order of attempts. Keys that are used become known to the redactor.
-pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<Link>, Failure> {
-    let keys = Keys::load(&app.places, &app::env)?;
-    keys.teach(redactor, app.catalog.providers().iter().map(AsRef::as_ref));
+/// The links of a run, and what a person should know of those that are not among them.
+pub struct Chosen {
+    pub links: Vec<Link>,
+    pub notes: Vec<String>,
+}
+
+/// The links of a run, in the order of attempts, one for each key that can be used. Keys that are used become known to the
+/// redactor. A key that its provider has refused is left out and named; if nothing else is left, that is the failure.
+pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, Failure> {
+    let keys = app.keys(redactor)?;
     let means = Means::new(&keys, app.settings.paid_models, false);
     let named = wanted.model.as_deref().or(app.settings.model.as_deref());
     let first = match (wanted.provider.as_deref(), named) {
@@ -46,39 +52,55 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &mut Redactor) -> Result<Vec<
     };
     let mut links = Vec::new();
     match (&first, wanted.pin.as_deref()) {
-        (Some(chosen), _) => links.push(open(app, &keys, &means, chosen)?),
+        (Some(chosen), _) => links.extend(open(app, &keys, &means, chosen)?),
         // An agent's own choice that cannot be used is no reason not to work: the chain stands behind it.
-        (None, Some(pin)) => links.extend(open(app, &keys, &means, &app.catalog.resolve(pin)?).ok()),
+        (None, Some(pin)) => links.extend(open(app, &keys, &means, &app.catalog.resolve(pin)?).unwrap_or_default()),
         (None, None) => {}
     }
+    let mut refused: Vec<&Arc<catalog::Provider>> = Vec::new();
     if first.is_none() || wanted.behind == Behind::Chain {
         for link in means.chain(&app.catalog, wanted.workload) {
             if let State::In { served_by, .. } = &link.state
                 && !links.iter().any(|l| l.id == link.id)
             {
-                links.push(build(app, &keys, served_by, &link.id)?);
+                links.extend(build(app, &keys, served_by, &link.id)?);
             }
         }
+        refused.extend(app.catalog.providers().iter().filter(|p| keys.usable(p) == Usable::KeysDisabled));
     }
     if links.is_empty() {
         links.extend(found_locally(app)?);
     }
-    if links.is_empty() { Err(nothing(app)) } else { Ok(links) }
+    if links.is_empty() {
+        return Err(refused
+            .first()
+            .and_then(|p| keys.access(p).err())
+            .or_else(|| keys.vault().err().cloned())
+            .unwrap_or_else(|| nothing(app)));
+    }
+    let mut notes = keys.vault_notes();
+    let used = links.iter().filter_map(|l| app.catalog.provider(l.provider.id()));
+    for note in used.chain(refused).flat_map(|p| keys.notes(p)) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    Ok(Chosen { links, notes })
 }
 
 /// The named model, over its own provider or another door to it.
-fn open(app: &App, keys: &Keys<'_>, means: &Means<'_>, chosen: &catalog::Link) -> Result<Link, Failure> {
+fn open(app: &App, keys: &Keys<'_>, means: &Means<'_>, chosen: &catalog::Link) -> Result<Vec<Link>, Failure> {
     if chosen.provider.is_local() {
-        return named_locally(app, chosen);
+        return named_locally(app, chosen).map(|link| vec![link]);
     }
     match chosen.model.as_ref().and_then(|m| means.reach(&app.catalog, m)) {
         Some(State::In { served_by, .. }) => build(app, keys, &served_by, &chosen.id()),
-        Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::NoTools)) => {
+        Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::KeysDisabled | Why::NoTools)) => {
             let reasons: Vec<String> = closed.iter().map(ToString::to_string).collect();
             Err(Failure::new(Cause::Auth, format!("{} cannot be reached\n  {}", chosen.id(), reasons.join("\n  ")))
                 .hint("`pup models list` shows what can; `pup doctor` what is set up"))
         }
-        // Only a key is missing, which says so itself; or it is named on purpose, tools or not.
+        // Only a key is missing or refused, which says so itself; or it is named on purpose, tools or not.
         _ => build(app, keys, chosen, &chosen.id()),
     }
 }
@@ -106,8 +128,8 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
 }
 
-/// A link to a provider itself, for what is asked without a model.
-pub fn to_provider(app: &App, keys: &Keys<'_>, provider: &Arc<catalog::Provider>) -> Result<Link, Failure> {
+/// A link to a provider itself, once for each key, for what is asked without a model.
+pub fn to_provider(app: &App, keys: &Keys<'_>, provider: &Arc<catalog::Provider>) -> Result<Vec<Link>, Failure> {
     build(app, keys, &app.catalog.on(provider, ""), &provider.id)
 }
 
@@ -121,10 +143,12 @@ pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
     }
 }
 
-/// Makes a link usable: address, key, dialect. `id` is our name of the model, whoever serves it.
-fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Link, Failure> {
+/// Makes a link usable: address, key, dialect; once for each key. `id` is our name of the model, whoever serves it.
+fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
     let access = keys.access(&chosen.provider)?;
-    link(app, chosen, id, address(&chosen.provider)?, &access, None)
+    let endpoint = endpoint(app, chosen, address(&chosen.provider)?, None)?;
+    let first = HttpProvider::new(endpoint, app.pool.clone());
+    Ok(access.iter().map(|access| link(chosen, id, first.with_key(access.key().cloned()))).collect())
 }
 
 /// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
@@ -164,10 +188,12 @@ fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link
     // are read out of the text, beside the wire's own field.
     let calls = if server.software.constrains() { Calls::Constrained } else { Calls::Text };
     tracing::debug!(server = server.base_url, software = server.software.name(), ?calls, "local server");
-    link(app, chosen, &chosen.id(), &server.base_url, &Access::Open, Some(calls))
+    let endpoint = endpoint(app, chosen, &server.base_url, Some(calls))?;
+    Ok(link(chosen, &chosen.id(), HttpProvider::new(endpoint, app.pool.clone())))
 }
 
-fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access, calls: Option<Calls>) -> Result<Link, Failure> {
+/// Everything about reaching it but the key.
+fn endpoint(app: &App, chosen: &catalog::Link, url: &str, calls: Option<Calls>) -> Result<Endpoint, Failure> {
     let provider = &chosen.provider;
     let mut dialect = Dialect::from_quirks(&provider.quirks).map_err(|e| {
         Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it")
@@ -179,24 +205,25 @@ fn link(app: &App, chosen: &catalog::Link, id: &str, url: &str, access: &Access,
     dialect.default_output = chosen.max_output();
     dialect.embed_inputs = provider.embed_inputs;
     let (http, own) = (&app.settings.http, provider.timeouts);
-    let endpoint = Endpoint {
+    Ok(Endpoint {
         provider: provider.id.clone(),
         wire: wire(chosen)?,
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
-        key: access.key().cloned(),
+        key: None,
         dialect,
         timeouts: Timeouts {
             connect: own.connect.unwrap_or(http.connect_timeout),
             first_byte: own.first_byte.unwrap_or(http.first_byte_timeout),
             idle: own.idle.unwrap_or(http.idle_timeout),
         },
-    };
+    })
+}
+
+fn link(chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let price = chosen.model.as_ref().and_then(|m| m.price);
-    let account = access.key().map(|k| k.label().to_owned());
-    let link =
-        Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(HttpProvider::new(endpoint, app.pool.clone())), account, price);
-    Ok(link.lacking(lacks(chosen)))
+    let account = provider.endpoint().key.as_ref().map(|k| k.label().to_owned());
+    Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price).lacking(lacks(chosen))
 }
 
 /// What the catalogue says that a model cannot take. Of a model that it does not list nothing is known, and it is tried.

@@ -54,6 +54,18 @@ pub const KEYS: &[Key] = &[
         default: Some("24"),
         doc: "How often the same call with the same result may come before the run is stopped.",
     },
+    Key {
+        name: "auth.store",
+        kind: Kind::OneOf(&["auto", "keyring", "file"]),
+        default: Some("auto"),
+        doc: "Where `pup auth` keeps secrets. `auto`: in the keyring where there is one, else in a file that only you can read.",
+    },
+    Key {
+        name: "auth.rotation",
+        kind: Kind::OneOf(&["sticky", "round_robin"]),
+        default: Some("sticky"),
+        doc: "Which of several keys of a provider is used. `sticky`: the last one, until it fails; `round_robin`: the next one with every call.",
+    },
     Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
     Key {
         name: "http.first_byte_timeout",

@@ -36,6 +36,56 @@ impl Approve {
     }
 }
 
+/// Where new secrets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The keyring where there is one, else the file.
+    #[default]
+    Auto,
+    Keyring,
+    File,
+}
+
+impl Backend {
+    /// From the word of the config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "keyring" => Some(Self::Keyring),
+            "file" => Some(Self::File),
+            _ => None,
+        }
+    }
+}
+
+/// Which of several keys of a provider is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rotation {
+    /// The one that was used last, until it fails.
+    #[default]
+    Sticky,
+    /// The next one with every call that nothing binds to a key.
+    RoundRobin,
+}
+
+impl Rotation {
+    /// From the word of the config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "sticky" => Some(Self::Sticky),
+            "round_robin" => Some(Self::RoundRobin),
+            _ => None,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sticky => "sticky",
+            Self::RoundRobin => "round_robin",
+        }
+    }
+}
+
 /// Everything in force. The meaning of each field stands beside its key (`super::KEYS`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -46,8 +96,15 @@ pub struct Settings {
     pub max_turns: u32,
     pub timeout: Option<Duration>,
     pub loop_guard: u32,
+    pub auth: Auth,
     pub http: Http,
     pub shell: Shell,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    pub store: Backend,
+    pub rotation: Rotation,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +136,10 @@ impl Config {
             max_turns: self.count("max_turns").unwrap_or(u32::MAX),
             timeout: self.duration("timeout"),
             loop_guard: self.count("loop_guard").unwrap_or(u32::MAX),
+            auth: Auth {
+                store: self.text("auth.store").as_deref().and_then(Backend::from_word).unwrap_or_default(),
+                rotation: self.text("auth.rotation").as_deref().and_then(Rotation::from_word).unwrap_or_default(),
+            },
             http: Http {
                 connect_timeout: self.duration("http.connect_timeout").unwrap_or(Duration::MAX),
                 first_byte_timeout: self.duration("http.first_byte_timeout").unwrap_or(Duration::MAX),

@@ -3,11 +3,12 @@
 use super::body::Segments;
 use super::exchange::{self, Exchange, Source};
 use super::pool::Pool;
-use crate::auth::Key;
-use crate::model::ProviderError;
+use crate::auth::{Key, Secret};
+use crate::model::{Class, ProviderError, Scope};
 use crate::wire::ops::Call;
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http_body::Body;
 use reqwest::{Method, Response};
 use std::time::Duration;
@@ -56,12 +57,13 @@ impl Endpoint {
     }
 
     /// What a request has besides its content: the wire's, the provider's (which win) and the key.
-    fn headers(&self) -> Vec<(&str, String)> {
+    fn headers(&self, key: Option<&Secret>) -> Vec<(&str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let wires = self.wire.headers().iter().filter(|(name, _)| !own(name)).map(|(name, value)| (*name, (*value).to_owned()));
-        let key = self.key.as_ref().map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
-            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.secret())),
-            KeyStyle::XApiKey => ("x-api-key", key.secret().to_owned()),
+        let key = key.map(|key| match self.dialect.key.unwrap_or(self.wire.key_style()) {
+            KeyStyle::Bearer => ("authorization", format!("Bearer {}", key.expose())),
+            KeyStyle::XApiKey => ("x-api-key", key.expose().to_owned()),
+            KeyStyle::XGoogApiKey => ("x-goog-api-key", key.expose().to_owned()),
         });
         wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect()
     }
@@ -70,13 +72,20 @@ impl Endpoint {
 /// A provider over HTTP.
 #[derive(Debug)]
 pub struct HttpProvider {
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     pool: Pool,
 }
 
 impl HttpProvider {
     pub fn new(endpoint: Endpoint, pool: Pool) -> Self {
-        Self { endpoint, pool }
+        Self { endpoint: Box::new(endpoint), pool }
+    }
+
+    /// The same provider entered with another key, over the same connections.
+    #[must_use]
+    pub fn with_key(&self, key: Option<Key>) -> Self {
+        let endpoint = Endpoint { key, ..Endpoint::clone(&self.endpoint) };
+        Self { endpoint: Box::new(endpoint), pool: self.pool.clone() }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -93,7 +102,7 @@ impl HttpProvider {
     /// One call of an operation: the whole body of a good reply.
     pub(super) async fn call(&self, call: &Call) -> Result<Bytes, ProviderError> {
         let method = if call.body.is_some() { Method::POST } else { Method::GET };
-        let mut response = self.ask(method, &call.path, Segments::new(call.body.clone())).await?;
+        let mut response = self.ask(method, &call.path, Segments::new(call.body.iter().flatten().cloned())).await?;
         let (mut body, idle) = (BytesMut::new(), self.endpoint.timeouts.idle);
         loop {
             let next = tokio::time::timeout(idle, exchange::chunk(&mut response)).await;
@@ -113,12 +122,20 @@ impl HttpProvider {
         path: &str,
         (segments, sent): (Segments, oneshot::Receiver<()>),
     ) -> Result<Response, ProviderError> {
-        let mut request = self.pool.request(method, &self.endpoint.url(path))?.header("accept-encoding", "identity");
-        for (name, value) in self.endpoint.headers() {
-            request = request.header(name, &value);
+        let key = match &self.endpoint.key {
+            Some(key) => Some(secret(key).await?),
+            None => None,
+        };
+        let mut request =
+            self.pool.request(method, &self.endpoint.url(path))?.header("accept-encoding", HeaderValue::from_static("identity"));
+        for (name, value) in self.endpoint.headers(key.as_ref()) {
+            let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
+            // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
+            value.set_sensitive(true);
+            request = request.header(name, value);
         }
         if !segments.is_end_stream() {
-            request = request.header("content-type", "application/json").body(reqwest::Body::wrap(segments));
+            request = request.header("content-type", HeaderValue::from_static("application/json")).body(reqwest::Body::wrap(segments));
         }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
         let late = async {
@@ -134,6 +151,20 @@ impl HttpProvider {
             }
         };
         if response.status().is_success() { Ok(response) } else { Err(refusal(self.endpoint.wire, response).await) }
+    }
+}
+
+/// The key's value. Where the keyring has it, that is asked on a thread of its own: it may wait for a person.
+async fn secret(key: &Key) -> Result<Secret, ProviderError> {
+    if let Some(secret) = key.at_hand() {
+        return Ok(secret.clone());
+    }
+    let asked = key.clone();
+    let found = tokio::task::spawn_blocking(move || asked.secret().cloned()).await;
+    match found {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(failure)) => Err(ProviderError::new(Class::Auth, Scope::Key, failure.message)),
+        Err(_) => Err(ProviderError::new(Class::Auth, Scope::Key, format!("{} could not be fetched", key.label()))),
     }
 }
 

@@ -19,6 +19,7 @@ pub use http::{Endpoint, HttpProvider, Timeouts};
 pub use pool::{HostStats, Pool};
 pub use scripted::Scripted;
 
+use crate::auth::Key;
 use crate::model::ProviderError;
 use crate::wire::ops::Call;
 use crate::wire::{Dialect, Encoded, Wire};
@@ -44,6 +45,14 @@ impl Provider {
         match self {
             Self::Http(p) => p.endpoint().wire,
             Self::Scripted(_) => Wire::OpenaiChat,
+        }
+    }
+
+    /// The key that it is entered with, if it asks for one.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Http(p) => p.endpoint().key.as_ref(),
+            Self::Scripted(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ use super::connect::{Names, TICKET, Watch};
 use super::proxy::{self, Proxy};
 use super::{roots, trouble};
 use crate::model::ProviderError;
+use http::HeaderValue;
 use reqwest::{Client, Method, Response, Url};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -156,7 +157,7 @@ impl Pool {
 }
 
 impl Outgoing {
-    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn header(mut self, name: &str, value: HeaderValue) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }

@@ -26,7 +26,7 @@ use crate::cli::ChatArgs;
 use crate::cli::app::App;
 use crate::cli::engine::{Engine, Parts};
 use crate::cli::output::{Format, Screen, Style};
-use crate::cli::select::{Behind, Wanted};
+use crate::cli::select::{Behind, Chosen, Wanted};
 use crate::cli::{agents, log, run as one_run, work};
 use crate::route::Link;
 use chat::{Chat, Surroundings};
@@ -49,8 +49,8 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let app = App::load(&one_run::root(args.cwd.as_deref())?, &flags)?;
     let log = (args.verbose > 0).then(|| log_file(&app)).transpose()?;
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
-    let (links, redactor) = links_for(&app, &agent, args.model.as_deref())?;
-    let mut notes: Vec<String> = app.note.iter().cloned().collect();
+    let (Chosen { links, notes: of_keys }, redactor) = links_for(&app, &agent, args.model.as_deref())?;
+    let mut notes: Vec<String> = app.note.iter().cloned().chain(of_keys).collect();
     if let Some((file, path)) = log {
         log::start(args.verbose, &redactor, log::Sink::File(file));
         notes.push(format!("what happens is logged in {path}"));
@@ -138,8 +138,8 @@ fn parts_of(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, appro
 }
 
 /// The links for an agent, and a redactor that knows their keys.
-fn links_for(app: &App, agent: &Agent, named: Option<&str>) -> Result<(Vec<Link>, Redactor), Failure> {
-    links_again(app, agent, named, None).map(|(links, redactor, _)| (links, redactor))
+fn links_for(app: &App, agent: &Agent, named: Option<&str>) -> Result<(Chosen, Redactor), Failure> {
+    links_again(app, agent, named, None).map(|(chosen, redactor, _)| (chosen, redactor))
 }
 
 /// The same for a session that was held with the model `recorded`; the note says where it cannot be had.
@@ -148,7 +148,7 @@ fn links_again(
     agent: &Agent,
     named: Option<&str>,
     recorded: Option<&str>,
-) -> Result<(Vec<Link>, Redactor, Option<String>), Failure> {
+) -> Result<(Chosen, Redactor, Option<String>), Failure> {
     let wanted = Wanted {
         model: named.map(str::to_owned),
         provider: None,
@@ -156,9 +156,9 @@ fn links_again(
         workload: agent.workload,
         behind: Behind::Nothing,
     };
-    let mut redactor = app.redactor.clone();
+    let redactor = app.redactor.clone();
     // Looking for a local server needs a runtime of its own, which cannot be inside the chat's: so it has another thread.
-    let found = std::thread::scope(|s| s.spawn(|| one_run::links(app, &wanted, recorded, &mut redactor)).join());
-    let (links, note) = found.map_err(|_| Failure::internal("looking for a model failed"))??;
-    Ok((links, redactor, note))
+    let found = std::thread::scope(|s| s.spawn(|| one_run::links(app, &wanted, recorded, &redactor)).join());
+    let (chosen, note) = found.map_err(|_| Failure::internal("looking for a model failed"))??;
+    Ok((chosen, redactor, note))
 }

@@ -6,6 +6,7 @@ use super::{layout, links_for, terminal};
 use crate::base::{Failure, text};
 use crate::catalog::{Agent, Workload};
 use crate::cli::output::Style;
+use crate::cli::select::Chosen;
 use crate::cli::{agents, run};
 use crate::route::{Link, Rest};
 use crate::session::{self, Summary};
@@ -97,7 +98,7 @@ impl Chat {
             return Ok(());
         }
         let links = match links_for(&self.app, &agent, self.named.as_deref()) {
-            Ok((links, _)) => Some(links),
+            Ok((chosen, _)) => Some(chosen.links),
             // What is in use works; only a model that the agent asks for by name has to be found.
             Err(failure) if agent.model.is_some() && self.named.is_none() => return Err(failure),
             Err(_) => None,
@@ -125,13 +126,16 @@ impl Chat {
     }
 
     fn switch_model(&mut self, id: &str) -> Done {
-        let (links, _) = links_for(&self.app, &self.engine.agent, Some(id))?;
+        let (Chosen { links, notes }, _) = links_for(&self.app, &self.engine.agent, Some(id))?;
         self.named = Some(id.to_owned());
         if ids(&links) == ids(self.engine.router().links()) {
             self.say(Style::Plain, &format!("{id} is the model already"));
             return Ok(());
         }
         self.engine.switch_model(links)?;
+        for note in &notes {
+            self.say(Style::Yellow, note);
+        }
         self.say(Style::Plain, &format!("the conversation goes on with {}", self.model().unwrap_or_default()));
         Ok(())
     }
@@ -151,7 +155,8 @@ impl Chat {
                 Rest::Out(error) => format!(": out: {error}"),
             };
             let number = format!("{:>2}. ", n + 1);
-            let words = format!("{} from {}{state}", link.id, link.provider.id());
+            let key = link.account().map(|a| format!(" with {a}")).unwrap_or_default();
+            let words = format!("{} from {}{key}{state}", link.id, link.provider.id());
             for (n, line) in text::wrap(&words, terminal::columns().saturating_sub(4)).iter().enumerate() {
                 self.screen.line(Style::Plain, &format!("{}{line}", if n == 0 { &number } else { "    " }));
             }

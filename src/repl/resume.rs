@@ -8,6 +8,7 @@ use crate::cli::engine::Engine;
 use crate::cli::output::Style;
 use crate::cli::resume::Taken;
 use crate::cli::run;
+use crate::cli::select::Chosen;
 use crate::model::{History, Role};
 use crate::session;
 use std::path::Path;
@@ -29,7 +30,7 @@ impl Chat {
         let recorded = taken.session();
         let agent = run::agent(&self.app, None, recorded)?;
         let model = recorded.and_then(|s| s.model.as_deref());
-        let (links, redactor, note) = links_again(&self.app, &agent, self.named.as_deref(), model)?;
+        let (Chosen { links, .. }, redactor, note) = links_again(&self.app, &agent, self.named.as_deref(), model)?;
         let parts = parts_of(&self.app, agent, links, redactor, self.engine.approve, Some(places));
         let (engine, notes) = Engine::resume(parts, taken, None).await?;
         self.engine = engine;

@@ -1,4 +1,5 @@
-//! Which models, keys and providers are left alone for a while, and why. In memory, for the life of the process.
+//! Which models, keys and providers are left alone for a while, and why. What concerns keys outlives the process
+//! (`rotation`); the rest is found out again.
 
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
@@ -27,9 +28,30 @@ pub struct Identity {
 /// What is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
-    Model { provider: String, upstream: String },
-    Key { provider: String, account: Option<String> },
+    Model {
+        provider: String,
+        upstream: String,
+    },
+    Key {
+        provider: String,
+        account: Option<String>,
+    },
+    /// A limit that the provider counts for each key and model.
+    KeyModel {
+        provider: String,
+        account: Option<String>,
+        upstream: String,
+    },
     Provider(String),
+}
+
+/// What is held against a key: for one model, or for all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Held {
+    pub upstream: Option<String>,
+    /// None: for good, as far as this process can tell.
+    pub lasts: Option<Duration>,
+    pub in_a_row: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +99,37 @@ impl Cooldowns {
         }
     }
 
+    /// What this failure, which was just taken in, is held against the link's key for; none where the key is not at fault.
+    pub(super) fn held(&self, who: &Identity, error: &ProviderError, now: Moment) -> Option<Held> {
+        let target = target(who, error)?;
+        let upstream = match &target {
+            Target::Key { .. } => None,
+            Target::KeyModel { upstream, .. } => Some(upstream.clone()),
+            Target::Model { .. } | Target::Provider(_) => return None,
+        };
+        let cool = self.0.get(&target).filter(|c| c.since == now)?;
+        Some(Held { upstream, lasts: cool.until.map(|u| u.since(now)), in_a_row: cool.in_a_row })
+    }
+
+    /// Takes up what was held against a key before this process began. An error that is over still counts as one in a row.
+    pub(super) fn restore(&mut self, who: &Identity, held: Held, error: ProviderError, now: Moment) {
+        let Identity { provider, account, .. } = who.clone();
+        let target = match held.upstream {
+            None => Target::Key { provider, account },
+            Some(upstream) => Target::KeyModel { provider, account, upstream },
+        };
+        let until = held.lasts.map(|l| now.plus(l));
+        self.0.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row });
+    }
+
+    /// Forgets everything that is held against keys.
+    pub(super) fn forget_keys(&mut self) {
+        self.0.retain(|target, _| match target {
+            Target::Key { .. } | Target::KeyModel { .. } => false,
+            Target::Model { .. } | Target::Provider(_) => true,
+        });
+    }
+
     /// When the link may be tried next.
     pub fn ready(&self, who: &Identity, now: Moment) -> Ready {
         let mut ready = Ready::Now;
@@ -92,20 +145,34 @@ impl Cooldowns {
     }
 }
 
-fn all(who: &Identity) -> [Target; 3] {
+/// Whether the failure of one link says as much of the other: they share what is at fault, or the request is, and that is
+/// the same for every key.
+pub(super) fn speaks_for(failed: &Identity, error: &ProviderError, other: &Identity) -> bool {
+    match target(failed, error) {
+        Some(target) => all(other).contains(&target),
+        None => failed.provider == other.provider && failed.upstream == other.upstream,
+    }
+}
+
+fn all(who: &Identity) -> [Target; 4] {
+    let Identity { provider, account, upstream } = who.clone();
     [
-        Target::Model { provider: who.provider.clone(), upstream: who.upstream.clone() },
-        Target::Key { provider: who.provider.clone(), account: who.account.clone() },
-        Target::Provider(who.provider.clone()),
+        Target::Model { provider: provider.clone(), upstream: upstream.clone() },
+        Target::Key { provider: provider.clone(), account: account.clone() },
+        Target::KeyModel { provider: provider.clone(), account, upstream },
+        Target::Provider(provider),
     ]
 }
 
+#[allow(clippy::match_same_arms, reason = "the order of the rules is their meaning")]
 fn target(who: &Identity, error: &ProviderError) -> Option<Target> {
-    let [model, key, provider] = all(who);
+    let [model, key, key_model, provider] = all(who);
     match (error.class, error.scope) {
         (Class::ContextTooLong | Class::BadRequest | Class::ContentFilter, _) | (_, Scope::Request) => None,
         // A broken stream says little about the rest of a provider.
-        (Class::Network | Class::Timeout | Class::Server | Class::Overloaded, _) | (_, Scope::Model) => Some(model),
+        (Class::Network | Class::Timeout | Class::Server | Class::Overloaded, _) => Some(model),
+        (Class::RateLimit | Class::Quota, Scope::Model) => Some(key_model),
+        (_, Scope::Model) => Some(model),
         (_, Scope::Key) => Some(key),
         (_, Scope::Provider) => Some(provider),
     }
@@ -149,14 +216,35 @@ mod tests {
     #[test]
     fn a_failure_cools_what_its_scope_names_and_nothing_else() {
         let (a, same_key, other_key, same_model) = (who("p", "k1", "m1"), who("p", "k1", "m2"), who("p", "k2", "m3"), who("p", "k2", "m1"));
-        for (scope, cooled) in
-            [(Scope::Request, [0, 0, 0, 0]), (Scope::Model, [1, 0, 0, 1]), (Scope::Key, [1, 1, 0, 0]), (Scope::Provider, [1, 1, 1, 1])]
-        {
+        for (class, scope, cooled) in [
+            (Class::RateLimit, Scope::Request, [0, 0, 0, 0]),
+            (Class::RateLimit, Scope::Model, [1, 0, 0, 0]),
+            (Class::RateLimit, Scope::Key, [1, 1, 0, 0]),
+            (Class::RateLimit, Scope::Provider, [1, 1, 1, 1]),
+            (Class::Overloaded, Scope::Model, [1, 0, 0, 1]),
+            (Class::NotFound, Scope::Model, [1, 0, 0, 1]),
+        ] {
             let mut all = Cooldowns::default();
-            all.note(&a, &error(Class::RateLimit, scope), Moment(0));
+            let error = error(class, scope);
+            all.note(&a, &error, Moment(0));
             let now = [&a, &same_key, &other_key, &same_model].map(|w| u8::from(all.ready(w, Moment(1)) != Ready::Now));
-            assert_eq!(now, cooled, "{scope:?}");
+            assert_eq!(now, cooled, "{class:?} {scope:?}");
             assert_eq!(all.ready(&who("q", "k1", "m1"), Moment(1)), Ready::Now);
+            if scope != Scope::Request {
+                let spoken_for = [&a, &same_key, &other_key, &same_model].map(|w| u8::from(speaks_for(&a, &error, w)));
+                assert_eq!(spoken_for, cooled, "{class:?} {scope:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_s_own_fault_cools_nothing_and_is_the_same_for_every_key() {
+        let (a, same_key, same_model) = (who("p", "k1", "m1"), who("p", "k1", "m2"), who("p", "k2", "m1"));
+        for class in [Class::BadRequest, Class::ContextTooLong, Class::ContentFilter] {
+            let mut all = Cooldowns::default();
+            all.note(&a, &error(class, Scope::Request), Moment(0));
+            assert_eq!(all.ready(&a, Moment(0)), Ready::Now);
+            assert_eq!([&same_key, &same_model].map(|w| speaks_for(&a, &error(class, Scope::Request), w)), [false, true]);
         }
     }
 

@@ -3,14 +3,17 @@
 use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::gate::Described;
+use super::rotation::Candidate;
+use crate::auth::{Key, KeyId};
 use crate::catalog::Price;
 use crate::model::aside::Kind;
-use crate::model::{Class, Origin, ProviderError, Request, Usage};
+use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
 use crate::wire::ops::{self, Call};
 use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
 use crate::wire::{Encoded, Encoder};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One way to a model: a provider and the name under which it knows the model.
@@ -83,9 +86,14 @@ impl Link {
         ops::count(self.provider.wire(), &speech.dialect, &request)
     }
 
-    /// How many texts it takes in one call for embeddings, where that is not its wire's number.
-    pub(super) fn embed_inputs(&self) -> Option<usize> {
-        self.speech().dialect.embed_inputs
+    /// How many texts, and which, go into each call for embeddings.
+    pub(super) fn batches(&self, input: &[String]) -> Vec<Range<usize>> {
+        ops::batches(self.provider.wire(), input, self.speech().dialect.embed_inputs)
+    }
+
+    /// What asks for vectors; none where the wire has none.
+    pub(super) fn embed(&self, request: &EmbedRequest) -> Option<Call> {
+        ops::embed(self.provider.wire(), &self.speech().dialect, request)
     }
 
     fn prepare<'q>(&self, speech: &mut Speech, request: &'q Request) -> Cow<'q, Request> {
@@ -112,6 +120,30 @@ impl Link {
     pub(super) fn identity(&self) -> Identity {
         let Origin { provider, account, model } = self.origin.clone();
         Identity { provider, account, upstream: model }
+    }
+
+    /// Providers like to repeat the key that they refuse.
+    pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
+        if let Some(secret) = self.provider.key().and_then(Key::at_hand).filter(|s| !s.expose().is_empty()) {
+            let masked = secret.masked();
+            error.message = error.message.replace(secret.expose(), &masked);
+            error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
+        }
+        error
+    }
+
+    /// Label of the key in use, if there is one.
+    pub fn account(&self) -> Option<&str> {
+        self.origin.account.as_deref()
+    }
+
+    /// The key in use, as the rotation knows it.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        Some(self.provider.key()?.id(&self.origin.provider))
+    }
+
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { id: self.id.clone(), who: self.identity() }
     }
 
     /// What this usage costs here, in US dollars; none where a price is unknown.

@@ -70,6 +70,8 @@ pub struct Live<'r> {
     /// What earlier attempts at an operation already have.
     progress: Progress,
     plan: Plan,
+    /// The plan's links as those of the router.
+    order: Vec<usize>,
     open: Option<Open<'r>>,
     queue: VecDeque<LiveEvent>,
     /// The wait that the plan asks for has been announced.
@@ -96,12 +98,13 @@ struct Open<'r> {
 }
 
 impl<'r> Live<'r> {
-    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, told: Vec<LiveEvent>) -> Self {
+    pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, order: Vec<usize>, told: Vec<LiveEvent>) -> Self {
         Self {
             router,
             operation,
             progress: Progress::default(),
             plan,
+            order,
             open: None,
             queue: told.into(),
             announced: false,
@@ -136,7 +139,7 @@ impl<'r> Live<'r> {
                 Step::Wait { until, link } => {
                     let pause = until.since(self.router.clock.now());
                     if !std::mem::replace(&mut self.announced, true) {
-                        let link = self.router.links().get(link).map(|l| l.id.clone()).unwrap_or_default();
+                        let link = self.link(link).map(|l| l.id.clone()).unwrap_or_default();
                         return Some(LiveEvent::Waiting { pause, link });
                     }
                     tokio::time::sleep(pause).await;
@@ -162,9 +165,14 @@ impl<'r> Live<'r> {
         result.ok_or_else(|| Exhausted { errors: Vec::new(), soonest_s: None, attempts: self.plan.attempts() })
     }
 
+    /// A link of the plan.
+    fn link(&self, ix: usize) -> Option<&'r Link> {
+        self.router.links().get(*self.order.get(ix)?)
+    }
+
     /// Sends the request over a link.
     async fn attempt(&mut self, ix: usize) {
-        let Some(link) = self.router.links().get(ix) else { return };
+        let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
         let Operation::Generate(request) = &mut self.operation else {
             return self.query(ix, link, began).await;
@@ -200,7 +208,7 @@ impl<'r> Live<'r> {
     fn answered(&mut self, link: &Link, began: Moment) {
         let attempt = record(link, Outcome::Ok, began, self.router.clock.now());
         self.over = true;
-        self.router.cooldowns().clear(&link.identity());
+        self.router.answered(link);
         self.queue.push_back(LiveEvent::Answered { attempt, origin: link.origin.clone() });
     }
 
@@ -246,6 +254,7 @@ impl<'r> Live<'r> {
     }
 
     fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError) {
+        let error = link.hush(error);
         let now = self.router.clock.now();
         let mut attempt = record(link, Outcome::Failed(error.class), began, now);
         attempt.status = error.status;
@@ -254,6 +263,7 @@ impl<'r> Live<'r> {
         let quarantine = self.quarantine(link, &error);
         if quarantine.is_none() {
             self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+            self.router.failed(link, &error, now);
         }
         self.queue.push_back(LiveEvent::Failed { attempt, error });
         if let Some(quarantine) = quarantine {
@@ -285,6 +295,7 @@ fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt 
     Attempt {
         model: link.id.clone(),
         provider: link.provider.id().to_owned(),
+        account: link.origin.account.clone(),
         outcome,
         status: None,
         scope: None,

@@ -8,6 +8,7 @@ mod live;
 pub mod plan;
 mod query;
 mod receipt;
+mod rotation;
 mod router;
 mod suspect;
 
@@ -18,5 +19,6 @@ pub use link::Link;
 pub use live::{Live, LiveEvent, Product};
 pub use plan::{Plan, Rules};
 pub use receipt::Exhausted;
+pub use rotation::{Mode, Rotation};
 pub use router::{Ask, Operation, Rest, Router};
 pub use suspect::told;

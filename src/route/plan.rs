@@ -4,7 +4,7 @@
 //! The last usable link is retried with backoff, honouring the provider's own times, until the deadline. There is no
 //! other retry loop in pup.
 
-use super::cooldown::{Cooldowns, Identity, Ready};
+use super::cooldown::{Cooldowns, Identity, Ready, speaks_for};
 use super::receipt::Exhausted;
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
@@ -202,32 +202,36 @@ impl Plan {
     /// Takes in the failure of the last attempt. `jitter` in 0..=1 spreads retries of many processes.
     pub fn failed(&mut self, error: &ProviderError, cooldowns: &mut Cooldowns, now: Moment, jitter: f64) {
         let Some(current) = self.current else { return };
-        let others = self.links.iter().enumerate().any(|(ix, l)| ix != current && l.usable(now));
+        let Some(who) = self.links.get(current).map(|l| l.who.clone()) else { return };
+        // Other keys of a model that is down are no way out: what is said of one link holds for all that share its fault.
+        let alike: Vec<bool> = self.links.iter().map(|l| speaks_for(&who, error, &l.who)).collect();
+        let others = self.links.iter().zip(&alike).any(|(l, alike)| !alike && l.usable(now));
         let rules = self.rules;
         let Some(link) = self.links.get_mut(current) else { return };
         link.failures += 1;
+        let failures = link.failures;
         let class = error.class;
         let own = error.retry_after();
         let passes = error.is_transient() || (class == Class::Quota && own.is_some());
         link.last = Some((error.clone(), now));
-        if others {
-            let short = own.is_none_or(|t| t <= rules.quick_retry);
-            if verdict(class, error.scope) == Verdict::Retry && class != Class::RateLimit && link.failures == 1 && short {
-                link.ready = now.plus(rules.quick_retry);
-                return;
+        let short = own.is_none_or(|t| t <= rules.quick_retry);
+        if others && verdict(class, error.scope) == Verdict::Retry && class != Class::RateLimit && failures == 1 && short {
+            link.ready = now.plus(rules.quick_retry);
+            return;
+        }
+        if others || !passes || own.is_some() {
+            cooldowns.note(&who, error, now);
+        }
+        let alike = self.links.iter_mut().zip(alike).enumerate().filter(|(ix, (_, alike))| *ix == current || *alike);
+        for link in alike.map(|(_, (link, _))| link) {
+            if !passes {
+                // Wrong for good, as far as this call can tell.
+                link.out = true;
+            } else if !others {
+                // The last usable way: waiting can help, at its own time or with backoff.
+                link.failures = link.failures.max(failures);
+                link.ready = link.ready.max(now.plus(own.unwrap_or_else(|| backoff(rules, failures, jitter))));
             }
-            // Its turn is over. What a cooldown does not hold back may be wrong for good: not again in this call.
-            cooldowns.note(&link.who, error, now);
-            link.out = !passes;
-        } else if passes {
-            // The last usable link: waiting can help, at its own time or with backoff.
-            link.ready = now.plus(own.unwrap_or_else(|| backoff(rules, link.failures, jitter)));
-            if own.is_some() {
-                cooldowns.note(&link.who, error, now);
-            }
-        } else {
-            link.out = true;
-            cooldowns.note(&link.who, error, now);
         }
         self.current = None;
         for link in &mut self.links {
@@ -236,7 +240,16 @@ impl Plan {
     }
 
     fn report(&self, now: Moment) -> Exhausted {
-        let errors = self.links.iter().filter_map(|l| l.last.as_ref().map(|(e, _)| (l.name.clone(), e.clone()))).collect();
+        let mut told: Vec<(&LinkState, &ProviderError, Moment)> = Vec::new();
+        for (link, (error, at)) in self.links.iter().filter_map(|l| Some((l, l.last.as_ref()?))) {
+            // What holds for several links, because they are keys of one model, is said once.
+            let again =
+                |(other, e, t): &(&LinkState, &ProviderError, Moment)| *e == error && t == at && speaks_for(&other.who, error, &link.who);
+            if !told.iter().any(again) {
+                told.push((link, error, *at));
+            }
+        }
+        let errors = told.into_iter().map(|(link, error, _)| (link.name.clone(), error.clone())).collect();
         let left = |(e, at): &(ProviderError, Moment)| e.retry_after_s.map(|s| (s - now.since(*at).as_secs_f64()).max(0.0));
         let soonest_s = self.links.iter().filter_map(|l| l.last.as_ref().and_then(left)).min_by(f64::total_cmp);
         Exhausted { errors, soonest_s, attempts: self.attempts }

@@ -229,6 +229,80 @@ proptest! {
     }
 }
 
+/// A plan over one model with several keys, and another provider's behind it.
+fn keyed(keys: &[&str]) -> Run {
+    let who = |provider: &str, account: Option<&str>| Identity {
+        provider: provider.into(),
+        account: account.map(Into::into),
+        upstream: "u".into(),
+    };
+    let links = keys.iter().map(|k| (format!("m ({k})"), who("p", Some(k)))).chain([("n".to_owned(), who("q", None))]);
+    let cooldowns = Cooldowns::default();
+    Run { plan: Plan::new(Rules::default(), links, &cooldowns, Moment(0)), cooldowns }
+}
+
+fn scoped(class: Class, scope: Scope) -> ProviderError {
+    ProviderError::new(class, scope, "x")
+}
+
+/// The links that are tried when each attempt at once fails like this.
+fn tried(mut run: Run, error: &ProviderError) -> Vec<usize> {
+    let mut all = Vec::new();
+    while let Step::Try { link } = run.next(Moment(0)) {
+        all.push(link);
+        run.failed(error.clone(), Moment(0), 0.0);
+    }
+    all
+}
+
+#[test]
+fn all_keys_of_a_link_come_before_the_next_link_where_the_key_is_at_fault() {
+    for class in [Class::RateLimit, Class::Quota, Class::Auth, Class::Permission, Class::Billing] {
+        assert_eq!(tried(keyed(&["a", "b", "c"]), &scoped(class, Scope::Key)), [0, 1, 2, 3], "{class:?}");
+    }
+    assert_eq!(tried(keyed(&["a", "b"]), &scoped(Class::RateLimit, Scope::Model)), [0, 1, 2], "a limit of each key for a model");
+}
+
+#[test]
+fn no_other_key_is_tried_where_the_request_or_the_model_is_at_fault() {
+    for (class, scope) in [
+        (Class::BadRequest, Scope::Request),
+        (Class::ContentFilter, Scope::Request),
+        (Class::ContextTooLong, Scope::Request),
+        (Class::NotFound, Scope::Model),
+        (Class::RateLimit, Scope::Provider),
+    ] {
+        assert_eq!(tried(keyed(&["a", "b", "c"]), &scoped(class, scope)), [0, 3], "{class:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_waited_for_once_however_many_keys_there_are() {
+    let mut run = keyed(&["a", "b", "c"]);
+    let down = scoped(Class::Server, Scope::Provider);
+    let mut now = Moment(0);
+    let mut steps = Vec::new();
+    for _ in 0..8 {
+        match run.next(now) {
+            Step::Try { link } => {
+                steps.push(link);
+                run.failed(down.clone(), now, 0.0);
+            }
+            Step::Wait { until, .. } => now = until,
+            Step::GiveUp(report) => panic!("gave up: {report:?}"),
+        }
+    }
+    assert_eq!(steps[..3], [0, 0, 3], "a quick retry, then the other provider: {steps:?}");
+    let Step::GiveUp(report) = run.next(now.plus(Duration::from_mins(11))) else { panic!("no end") };
+    assert_eq!(report.errors.len(), 2, "what holds for three keys is said once: {report:?}");
+    // Alone, its keys share the backoff.
+    let mut alone = keyed(&["a", "b", "c"]);
+    alone.plan.links.pop();
+    assert_eq!(alone.next(Moment(0)), Step::Try { link: 0 });
+    alone.failed(down, Moment(0), 0.0);
+    assert_eq!(alone.next(Moment(0)), Step::Wait { until: Moment(500), link: 0 });
+}
+
 #[test]
 fn a_link_that_cannot_take_it_all_is_the_last_resort() {
     let mut p = plan(2);

@@ -34,12 +34,12 @@ impl Progress {
 pub(super) async fn attempt(link: &Link, operation: &Operation, progress: &mut Progress) -> Result<Product, ProviderError> {
     match operation {
         Operation::Embed(request) => {
-            let batches = ops::batches(&request.input, link.embed_inputs());
+            let batches = link.batches(&request.input);
             for range in batches.into_iter().skip(progress.batches) {
                 let inputs = range.len();
                 let input = request.input.get(range).unwrap_or_default().to_vec();
                 let part = crate::model::EmbedRequest { model: link.origin.model.clone(), input, ..request.clone() };
-                let body = call(link, ops::embed(link.provider.wire(), &part), Op::Embed).await?;
+                let body = call(link, link.embed(&part), Op::Embed).await?;
                 let Embeddings { vectors, usage, model } = ops::embeddings(link.provider.wire(), &body, inputs)?;
                 progress.batches += 1;
                 progress.embeddings.vectors.extend(vectors);

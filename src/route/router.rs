@@ -1,13 +1,14 @@
 //! The door itself: the links of a session, what is known of their failures, and how a call over them is begun.
 
-use super::cooldown::{Cooldowns, Ready};
+use super::cooldown::{Cooldowns, Identity, Ready};
 use super::gate::{self, Holdings};
 use super::link::Link;
 use super::live::{Live, LiveEvent};
 use super::plan::{Plan, Rules};
-use crate::base::clock::Clock;
+use super::rotation::{Candidate, Rotation};
+use crate::base::clock::{Clock, Moment};
 use crate::model::aside::Kind;
-use crate::model::{EmbedRequest, ProviderError, Request};
+use crate::model::{EmbedRequest, History, ProviderError, Request};
 use crate::wire::ops::Op;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ pub struct Router {
     rules: Rules,
     pub(super) clock: Clock,
     cooldowns: Mutex<Cooldowns>,
+    rotation: Rotation,
     gates: Mutex<Gates>,
 }
 
@@ -81,17 +83,28 @@ pub struct Ask {
 }
 
 impl Router {
-    pub fn new(links: Vec<Link>, rules: Rules) -> Self {
-        Self { links, rules, clock: Clock::system(), cooldowns: Mutex::default(), gates: Mutex::default() }
+    pub fn new(links: Vec<Link>, rules: Rules, rotation: Rotation) -> Self {
+        let (cooldowns, gates) = (Mutex::default(), Mutex::default());
+        let router = Self { links, rules, clock: Clock::system(), cooldowns, rotation, gates };
+        router.recall();
+        router
     }
 
     pub fn links(&self) -> &[Link] {
         &self.links
     }
 
-    /// From now on these links are used. What is known of links that failed stays.
+    /// From now on these links are used. What is known of links that failed stays; of keys, what the rotation remembers: one
+    /// may have been replaced meanwhile.
     pub fn set_links(&mut self, links: Vec<Link>) {
         self.links = links;
+        self.rotation.look_again();
+        self.recall();
+    }
+
+    /// Takes up what is remembered of the keys.
+    fn recall(&self) {
+        self.rotation.recall(self.links.iter(), &mut self.cooldowns(), self.clock.now());
     }
 
     /// Each link with the time until it may be tried.
@@ -117,20 +130,42 @@ impl Router {
             (a, b) => a.or(b),
         };
         let now = self.clock.now();
-        let links = self.links.iter().map(|l| (l.id.clone(), l.identity()));
-        let mut plan = Plan::new(rules, links, &self.cooldowns(), now);
+        let candidates: Vec<Candidate> = self.links.iter().map(Link::candidate).collect();
+        let nothing = History::default();
+        let conversation = ask.operation.conversation();
+        let order = self.rotation.order(&candidates, conversation.map_or(&nothing, |request| &request.messages));
+        let ordered = || order.iter().filter_map(|ix| self.links.get(*ix).zip(candidates.get(*ix)));
+        let names = ordered().map(|(_, c)| (c.name(&candidates), c.who.clone()));
+        let mut plan = Plan::new(rules, names, &self.cooldowns(), now);
         let mut told = Vec::new();
-        if let Some(request) = ask.operation.conversation() {
+        if let Some(request) = conversation {
             let (able, news) = self.gate(request);
+            let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
             plan.prefer(&able);
             told = news;
         }
         if let Some(op) = ask.operation.needs() {
-            for (ix, link) in self.links.iter().enumerate().filter(|(_, l)| !l.provider.wire().has(op)) {
+            for (ix, (link, _)) in ordered().enumerate().filter(|(_, (link, _))| !link.provider.wire().has(op)) {
                 plan.rule_out(ix, ProviderError::lacking(&format!("the wire {}", link.provider.wire()), &op.to_string()), now);
             }
         }
-        Live::new(self, ask.operation, plan, told)
+        Live::new(self, ask.operation, plan, order, told)
+    }
+
+    /// An attempt over this link was answered.
+    pub(super) fn answered(&self, link: &Link) {
+        self.cooldowns().clear(&link.identity());
+        let several = self.links.iter().any(|l| l.origin.provider == link.origin.provider && l.origin.account != link.origin.account);
+        self.rotation.answered(link, several);
+    }
+
+    /// An attempt over this link failed, which the plan has taken in.
+    pub(super) fn failed(&self, link: &Link, error: &ProviderError, now: Moment) {
+        let who: Identity = link.identity();
+        let held = self.cooldowns().held(&who, error, now);
+        if let Some(held) = held {
+            self.rotation.failed(link, error, held);
+        }
     }
 
     /// Which links can take what this request holds, and what is to be said of the others.

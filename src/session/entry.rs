@@ -170,6 +170,9 @@ impl JsonSchema for Outcome {
 pub struct Attempt {
     pub model: String,
     pub provider: String,
+    /// Label of the key that was used, never the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     pub outcome: Outcome,
     pub status: Option<u16>,
     pub scope: Option<Scope>,

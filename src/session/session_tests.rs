@@ -112,7 +112,7 @@ fn long_texts_live_beside_the_journal() {
 #[test]
 fn secrets_are_gone_before_anything_is_written() {
     let home = Home::new();
-    let mut redactor = Redactor::default();
+    let redactor = Redactor::default();
     redactor.learn("OPENAI_API_KEY", "canary-canary-1");
     let mut s = session("s");
     s.prompt = Some("use canary-canary-1".into());
@@ -284,6 +284,7 @@ fn attempt(outcome: Outcome) -> Entry {
     Entry::Attempt(Attempt {
         model: "m".into(),
         provider: "p".into(),
+        account: Some("P_KEY_2".into()),
         outcome,
         status: Some(429),
         scope: Some(Scope::Key),

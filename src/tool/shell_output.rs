@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_secret_at_the_cut_does_not_leak_in_halves() {
-        let mut redactor = Redactor::default();
+        let redactor = Redactor::default();
         redactor.learn("CANARY", "canary-0123456789-canary");
         let head = format!("{}canary-01234", "x\n".repeat(5_000));
         let tail = format!("56789-canary{}", "\ny".repeat(5_000));
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn live_text_is_whole_lines_redacted_and_bounded() {
-        let mut redactor = Redactor::default();
+        let redactor = Redactor::default();
         redactor.learn("CANARY", "canary-0123456789");
         let mut got: Vec<String> = Vec::new();
         let mut live = LiveText::default();

@@ -203,7 +203,7 @@ fn a_file_that_changed_since_it_was_read_is_a_conflict() {
 #[test]
 fn a_hidden_secret_is_never_written_back() {
     let mut b = Bench::new(&[(".env", "DB_PASSWORD=hunter2hunter2\nPORT=1\n"), ("doc", "see [redacted:openai] there\n")]);
-    let mut redactor = Redactor::default();
+    let redactor = Redactor::default();
     redactor.learn("CANARY", "canary-value-0001");
     b.ctx.redactor = Arc::new(redactor);
     let seen = b.text("read_file", json!({"path": ".env"}));

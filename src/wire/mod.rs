@@ -22,16 +22,23 @@
 //! ```
 
 pub mod anthropic;
+pub mod antigravity;
+mod arguments;
 pub mod classify;
 mod codec;
+mod elements;
+pub mod gemini;
 pub mod ids;
+mod in_order;
 mod json_out;
 mod lenient;
 pub mod names;
 pub mod openai_chat;
 pub mod ops;
+mod pieces;
 mod prefix;
 pub mod quirk;
+mod refs;
 mod rope;
 mod sniff;
 pub mod sse;
@@ -57,6 +64,12 @@ pub enum Wire {
     /// Anthropic's Messages.
     #[serde(rename = "anthropic")]
     Anthropic,
+    /// Google's generateContent.
+    #[serde(rename = "gemini")]
+    Gemini,
+    /// The same in the envelope of Google's internal door, which also serves Claude.
+    #[serde(rename = "antigravity")]
+    Antigravity,
 }
 
 /// How a key is shown to a server.
@@ -66,31 +79,36 @@ pub enum KeyStyle {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
 }
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 2] = [Self::OpenaiChat, Self::Anthropic];
+    pub const ALL: [Self; 4] = [Self::OpenaiChat, Self::Anthropic, Self::Gemini, Self::Antigravity];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => openai_chat::NAME,
             Self::Anthropic => anthropic::NAME,
+            Self::Gemini => gemini::NAME,
+            Self::Antigravity => antigravity::NAME,
         }
     }
 
     pub const fn key_style(self) -> KeyStyle {
         match self {
-            Self::OpenaiChat => KeyStyle::Bearer,
+            Self::OpenaiChat | Self::Antigravity => KeyStyle::Bearer,
             Self::Anthropic => KeyStyle::XApiKey,
+            Self::Gemini => KeyStyle::XGoogApiKey,
         }
     }
 
     /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenaiChat => &[],
+            Self::OpenaiChat | Self::Gemini | Self::Antigravity => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
@@ -99,6 +117,8 @@ impl Wire {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),
             Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
+            Self::Gemini => Box::new(gemini::Encoder::new(dialect)),
+            Self::Antigravity => Box::new(antigravity::Encoder::new(dialect)),
         }
     }
 
@@ -107,6 +127,7 @@ impl Wire {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
+            Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),
         }
     }
 }
@@ -201,6 +222,7 @@ pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u
     match wire {
         Wire::OpenaiChat => classify::http(status, headers, body),
         Wire::Anthropic => anthropic::classify(status, headers, body),
+        Wire::Gemini | Wire::Antigravity => gemini::classify(status, headers, body),
     }
 }
 
@@ -215,6 +237,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown wire `openai-chta`; known: openai-chat, anthropic (did you mean `openai-chat`?)");
+        assert_eq!(
+            error.to_string(),
+            "unknown wire `openai-chta`; known: openai-chat, anthropic, gemini, antigravity (did you mean `openai-chat`?)"
+        );
     }
 }

@@ -22,13 +22,27 @@ pub fn wire_name(name: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}_{}", text::prefix(&readable, MAX_NAME - 11), digest::short(name.as_bytes(), 10)))
 }
 
+/// The tool name as a wire takes it whose names begin with a letter or `_`.
+pub fn letter_first(name: &str) -> Cow<'_, str> {
+    let fitted = wire_name(name);
+    if fitted.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_') {
+        return fitted;
+    }
+    Cow::Owned(format!("_{}_{}", text::prefix(&fitted, MAX_NAME - 12), digest::short(name.as_bytes(), 10)))
+}
+
 /// The way back from a wire name to the tool's own.
 #[derive(Debug, Clone, Default)]
 pub struct ToolNames(HashMap<String, String>);
 
 impl ToolNames {
     pub fn of(tools: &[ToolSpec]) -> Self {
-        let changed = tools.iter().filter_map(|t| match wire_name(&t.name) {
+        Self::fitted(tools, wire_name)
+    }
+
+    /// For names that went through `fit`.
+    pub fn fitted(tools: &[ToolSpec], fit: impl Fn(&str) -> Cow<'_, str>) -> Self {
+        let changed = tools.iter().filter_map(|t| match fit(&t.name) {
             Cow::Owned(wire) => Some((wire, t.name.clone())),
             Cow::Borrowed(_) => None,
         });
@@ -61,5 +75,19 @@ mod tests {
         let distinct: std::collections::HashSet<_> = wire.iter().collect();
         assert_eq!(distinct.len(), wire.len());
         assert_eq!(back.original("unknown"), "unknown");
+    }
+
+    #[test]
+    fn a_first_letter_is_put_before_names_that_have_none() {
+        assert_eq!(letter_first("read_file"), "read_file");
+        let names = ["7zip", "-x", "_x", &"9".repeat(80), "ü"].map(str::to_owned);
+        let tools: Vec<ToolSpec> =
+            names.iter().map(|n| ToolSpec { name: n.clone(), description: String::new(), parameters: serde_json::json!({}) }).collect();
+        let back = ToolNames::fitted(&tools, letter_first);
+        for name in &names {
+            let wire = letter_first(name);
+            assert!(wire.len() <= 64 && wire.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()), "{wire}");
+            assert_eq!((back.original(&wire), letter_first(&wire)), (name.as_str(), wire.clone()));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An operation may take several calls: lists come in pages, and a provider takes only so many texts at once.
 
-use super::{Dialect, Wire, anthropic, classify, openai_chat};
+use super::{Dialect, Encoded, Wire, anthropic, antigravity, classify, gemini, openai_chat};
 use crate::base::text;
 use crate::model::{EmbedRequest, Embeddings, Listed, Loss, ProviderError, Request};
 use bytes::Bytes;
@@ -33,8 +33,8 @@ impl fmt::Display for Op {
 pub struct Call {
     /// What is added to the provider's base URL.
     pub path: Cow<'static, str>,
-    /// A call without one only reads (`GET`).
-    pub body: Option<Bytes>,
+    /// In pieces. A call without a body only reads (`GET`).
+    pub body: Option<Vec<Bytes>>,
     pub losses: Vec<Loss>,
 }
 
@@ -43,8 +43,14 @@ impl Call {
         Self { path: path.into(), body: None, losses: Vec::new() }
     }
 
-    fn send(path: impl Into<Cow<'static, str>>, (body, losses): (Vec<u8>, Vec<Loss>)) -> Self {
-        Self { path: path.into(), body: Some(body.into()), losses }
+    fn send(path: &'static str, (body, losses): (Vec<u8>, Vec<Loss>)) -> Self {
+        Self { path: path.into(), body: Some(vec![body.into()]), losses }
+    }
+}
+
+impl From<Encoded> for Call {
+    fn from(Encoded { path, body, losses }: Encoded) -> Self {
+        Self { path, body: Some(body), losses }
     }
 }
 
@@ -55,9 +61,6 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// OpenAI's limit of texts in one call, which the compatible servers have or exceed.
-const MAX_INPUTS: usize = 2_048;
-
 /// A call may have 300,000 tokens in all. Text has two bytes a token or more in nearly every script, most of it four.
 const MAX_INPUT_BYTES: usize = 600_000;
 
@@ -65,16 +68,28 @@ impl Wire {
     /// Whether this wire has the operation.
     pub const fn has(self, op: Op) -> bool {
         match (self, op) {
-            (Self::OpenaiChat, Op::Embed | Op::ListModels) | (Self::Anthropic, Op::CountTokens | Op::ListModels) => true,
-            (Self::OpenaiChat, Op::CountTokens) | (Self::Anthropic, Op::Embed) => false,
+            (Self::OpenaiChat, Op::Embed | Op::ListModels)
+            | (Self::Anthropic, Op::CountTokens | Op::ListModels)
+            | (Self::Gemini, Op::Embed | Op::CountTokens | Op::ListModels)
+            | (Self::Antigravity, Op::CountTokens) => true,
+            (Self::OpenaiChat, Op::CountTokens) | (Self::Anthropic, Op::Embed) | (Self::Antigravity, Op::Embed | Op::ListModels) => false,
+        }
+    }
+
+    /// The most texts that one call for embeddings may hold: OpenAI's number, which compatible servers have or exceed,
+    /// and Google's.
+    const fn embed_inputs(self) -> usize {
+        match self {
+            Self::OpenaiChat | Self::Anthropic => 2_048,
+            Self::Gemini | Self::Antigravity => 100,
         }
     }
 }
 
 /// How the texts of a request are dealt out to calls: in order, as many as a provider takes at once. `most` is its own
-/// limit where it is known.
-pub fn batches(input: &[String], most: Option<usize>) -> Vec<Range<usize>> {
-    let most = most.unwrap_or(MAX_INPUTS).max(1);
+/// limit where that is not its wire's.
+pub fn batches(wire: Wire, input: &[String], most: Option<usize>) -> Vec<Range<usize>> {
+    let most = most.unwrap_or(wire.embed_inputs()).max(1);
     let mut all = Vec::new();
     let (mut from, mut bytes) = (0, 0usize);
     for (at, text) in input.iter().enumerate() {
@@ -93,10 +108,11 @@ pub fn batches(input: &[String], most: Option<usize>) -> Vec<Range<usize>> {
 }
 
 /// Asks for the vectors of some texts. None where the wire has no embeddings.
-pub fn embed(wire: Wire, request: &EmbedRequest) -> Option<Call> {
+pub fn embed(wire: Wire, dialect: &Dialect, request: &EmbedRequest) -> Option<Call> {
     match wire {
         Wire::OpenaiChat => Some(Call::send(openai_chat::EMBED_PATH, openai_chat::encode_embed(request))),
-        Wire::Anthropic => None,
+        Wire::Gemini => Some(gemini::encode_embed(dialect, request).into()),
+        Wire::Anthropic | Wire::Antigravity => None,
     }
 }
 
@@ -104,7 +120,8 @@ pub fn embed(wire: Wire, request: &EmbedRequest) -> Option<Call> {
 pub fn embeddings(wire: Wire, body: &[u8], inputs: usize) -> Result<Embeddings, ProviderError> {
     let found = match wire {
         Wire::OpenaiChat => openai_chat::decode_embed(body),
-        Wire::Anthropic => None,
+        Wire::Gemini => gemini::decode_embed(body),
+        Wire::Anthropic | Wire::Antigravity => None,
     };
     let found = found.ok_or_else(|| other(wire, Op::Embed, body))?;
     if found.vectors.len() == inputs {
@@ -118,6 +135,8 @@ pub fn count(wire: Wire, dialect: &Dialect, request: &Request) -> Option<Call> {
     match wire {
         Wire::OpenaiChat => None,
         Wire::Anthropic => Some(Call::send(anthropic::COUNT_PATH, anthropic::encode_count(dialect, request))),
+        Wire::Gemini => Some(gemini::encode_count(dialect, request).into()),
+        Wire::Antigravity => Some(antigravity::encode_count(dialect, request).into()),
     }
 }
 
@@ -126,6 +145,7 @@ pub fn counted(wire: Wire, body: &[u8]) -> Result<u64, ProviderError> {
     let found = match wire {
         Wire::OpenaiChat => None,
         Wire::Anthropic => anthropic::decode_count(body).ok(),
+        Wire::Gemini | Wire::Antigravity => gemini::decode_count(body),
     };
     found.ok_or_else(|| other(wire, Op::CountTokens, body))
 }
@@ -136,6 +156,8 @@ pub fn models(wire: Wire, next: Option<&str>) -> Option<Call> {
     match wire {
         Wire::OpenaiChat => Some(Call::read(openai_chat::MODELS_PATH)),
         Wire::Anthropic => Some(Call::read(anthropic::models_path(next))),
+        Wire::Gemini => Some(Call::read(gemini::models_path(next))),
+        Wire::Antigravity => None,
     }
 }
 
@@ -144,6 +166,8 @@ pub fn page(wire: Wire, body: &[u8]) -> Result<Page, ProviderError> {
     let found = match wire {
         Wire::OpenaiChat => openai_chat::decode_models(body).map(|models| Page { models, next: None }),
         Wire::Anthropic => anthropic::decode_models(body).map(|(models, next)| Page { models, next }),
+        Wire::Gemini => gemini::decode_models(body).map(|(models, next)| Page { models, next }),
+        Wire::Antigravity => None,
     };
     found.ok_or_else(|| other(wire, Op::ListModels, body))
 }
@@ -152,7 +176,11 @@ pub fn page(wire: Wire, body: &[u8]) -> Result<Page, ProviderError> {
 fn other(wire: Wire, op: Op, body: &[u8]) -> ProviderError {
     let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some_and(|e| !e.is_null()));
     if is_error {
-        return classify(wire, 200, &[], body);
+        return match wire {
+            Wire::OpenaiChat => classify::in_band(body),
+            Wire::Anthropic => anthropic::in_band(body),
+            Wire::Gemini | Wire::Antigravity => gemini::in_band(body),
+        };
     }
     let head = if body.trim_ascii_start().starts_with(b"<") {
         format!("a web page ({})", classify::page_title(body))
@@ -174,7 +202,7 @@ mod tests {
     fn each_wire_does_what_it_says_that_it_has() {
         let (embed_request, request) = (EmbedRequest::default(), Request::default());
         for wire in Wire::ALL {
-            assert_eq!(embed(wire, &embed_request).is_some(), wire.has(Op::Embed), "{wire}");
+            assert_eq!(embed(wire, &Dialect::default(), &embed_request).is_some(), wire.has(Op::Embed), "{wire}");
             assert_eq!(count(wire, &Dialect::default(), &request).is_some(), wire.has(Op::CountTokens), "{wire}");
             assert_eq!(models(wire, None).is_some(), wire.has(Op::ListModels), "{wire}");
         }
@@ -201,7 +229,7 @@ mod tests {
         #[test]
         fn batches_keep_order_and_limits(lengths in prop::collection::vec(prop_oneof![0usize..50, 200_000usize..700_000], 0..40), most in 1usize..9) {
             let input: Vec<String> = lengths.iter().map(|n| "x".repeat(*n)).collect();
-            let all = batches(&input, Some(most));
+            let all = batches(Wire::OpenaiChat, &input, Some(most));
             prop_assert_eq!(all.iter().cloned().flatten().collect::<Vec<_>>(), (0..input.len()).collect::<Vec<_>>());
             for range in &all {
                 let bytes: usize = lengths[range.clone()].iter().sum();

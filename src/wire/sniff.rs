@@ -1,5 +1,6 @@
 //! Tells what a reply's body is from its first significant byte, and cuts it into pieces that a codec reads.
 
+use super::elements::Elements;
 use super::sse::{Frame, SseDecoder};
 
 /// The most that is buffered of a body that cannot be read piece by piece.
@@ -29,7 +30,7 @@ pub enum Nature<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
     Frame(Frame<'a>),
-    /// A whole JSON body, or several behind one another; only at the end.
+    /// A whole JSON body, or several behind one another, at the end; or an element of an array as soon as it is there.
     Json(&'a [u8]),
 }
 
@@ -47,6 +48,8 @@ enum Shape {
     Unknown,
     Sse(SseDecoder),
     Json(Vec<u8>),
+    /// JSON that begins with an array.
+    Array(Elements),
     Html,
 }
 
@@ -58,7 +61,8 @@ impl Body {
             let Some(at) = bytes.iter().position(|b| !b.is_ascii_whitespace() && !matches!(b, 0xef | 0xbb | 0xbf)) else { return };
             bytes = bytes.split_at(at).1;
             self.shape = match bytes.first() {
-                Some(b'{' | b'[') => Shape::Json(Vec::new()),
+                Some(b'{') => Shape::Json(Vec::new()),
+                Some(b'[') => Shape::Array(Elements::default()),
                 Some(b'<') => Shape::Html,
                 _ => Shape::Sse(SseDecoder::default()),
             };
@@ -69,8 +73,11 @@ impl Body {
         match &mut self.shape {
             Shape::Sse(sse) => sse.feed(bytes, &mut |frame| on_piece(Piece::Frame(frame))),
             Shape::Json(whole) if whole.len() + bytes.len() <= MAX_BODY => whole.extend_from_slice(bytes),
+            Shape::Array(elements) if elements.pending() + bytes.len() <= MAX_BODY => {
+                elements.feed(bytes, &mut |element| on_piece(Piece::Json(element)));
+            }
             // Too big to be a reply: what is kept is cut, so it will be reported as such.
-            Shape::Json(_) | Shape::Html | Shape::Unknown => {}
+            Shape::Json(_) | Shape::Array(_) | Shape::Html | Shape::Unknown => {}
         }
     }
 
@@ -78,6 +85,7 @@ impl Body {
         match &mut self.shape {
             Shape::Sse(sse) => sse.finish(&mut |frame| on_piece(Piece::Frame(frame))),
             Shape::Json(whole) => on_piece(Piece::Json(&std::mem::take(whole))),
+            Shape::Array(elements) => on_piece(Piece::Json(&elements.finish())),
             Shape::Html | Shape::Unknown => {}
         }
     }
@@ -86,7 +94,7 @@ impl Body {
         match self.shape {
             Shape::Unknown => Nature::Empty,
             Shape::Sse(_) => Nature::Stream { head: &self.head },
-            Shape::Json(_) => Nature::Json { head: &self.head },
+            Shape::Json(_) | Shape::Array(_) => Nature::Json { head: &self.head },
             Shape::Html => Nature::Html { head: &self.head },
         }
     }

@@ -1,75 +1,26 @@
 //! `pup run` against a server that speaks Messages: the codec's own server half, a task of four replies, and what can go
 //! wrong on the way. Each effect happens once.
 
-use crate::support::{Answer, TestEnv, Web};
-use crate::task::{self, FINAL, TURNS};
-use code_pup::model::{BlockKind, Delta, Request, Stop, StreamEvent, Usage};
+use crate::support::http::RawRequest;
+use crate::support::{Answer, Cut, End, Outcome, TestEnv, WireServer};
+use crate::task::{self, TURNS};
+use code_pup::model::Request;
 use code_pup::wire::anthropic::{Head, decode_request, encode_events};
 use serde_json::{Value, json};
-use std::collections::HashSet;
 
-/// A server that answers by how many tool results a request holds.
-fn serve(mut answer: impl FnMut(usize) -> Answer + Send + 'static) -> Web {
-    Web::new(move |request| answer(results(&request.body)))
-}
-
-fn results(body: &[u8]) -> usize {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+fn turn(request: &RawRequest) -> usize {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let blocks = body["messages"].as_array().into_iter().flatten().filter_map(|m| m["content"].as_array()).flatten();
     blocks.filter(|b| b["type"] == "tool_result").count()
 }
 
-/// The task's replies: thinking and text before some of the calls.
+/// The task's replies as this wire's server writes them.
 fn replies() -> [Vec<u8>; TURNS] {
-    let text = |ix, text: &str| {
-        let halves = text.split_at(text.len() / 2);
-        let piece = |t: &str| StreamEvent::Delta { ix, delta: Delta::Text { text: t.into() } };
-        vec![StreamEvent::BlockStart { ix, kind: BlockKind::Text }, piece(halves.0), piece(halves.1), StreamEvent::BlockEnd { ix }]
-    };
-    let thinking = |proof: &str| {
-        let delta = |delta| StreamEvent::Delta { ix: 0, delta };
-        vec![
-            StreamEvent::BlockStart { ix: 0, kind: BlockKind::Thinking },
-            delta(Delta::Thinking { text: "what first?".into() }),
-            delta(Delta::Signature { text: proof.into() }),
-            StreamEvent::BlockEnd { ix: 0 },
-        ]
-    };
-    let call = |ix, id: &str, name: &str, args: &Value| {
-        let (id, name, text) = (id.to_owned(), name.to_owned(), args.to_string());
-        vec![
-            StreamEvent::BlockStart { ix, kind: BlockKind::ToolCall { id, name } },
-            StreamEvent::Delta { ix, delta: Delta::Args { text } },
-            StreamEvent::BlockEnd { ix },
-        ]
-    };
-    let create = json!({"path": "notes.txt", "content": "one line\nsecond line\n"});
-    let log = json!({"command": "echo ran >> log.txt; wc -l < log.txt"});
-    let replace = json!({"path": "notes.txt", "replacements": [{"old_str": "one line", "new_str": "two lines"}]});
-    let turns = [
-        [thinking("Proof+/1="), call(1, "toolu_1", "create_file", &create)].concat(),
-        [text(0, "Now the log."), call(1, "toolu_2", "shell", &log)].concat(),
-        call(0, "toolu_3", "replace_in_file", &replace),
-        text(0, FINAL),
-    ];
-    let mut n = 0;
-    turns.map(|blocks| {
-        n += 1;
-        let usage = StreamEvent::Usage { usage: Usage { input: Some(100), cache_read: Some(7), output: Some(20), ..Usage::default() } };
-        let stop = if n == TURNS { Stop::End } else { Stop::ToolUse };
-        let end = [usage, StreamEvent::End { stop, reason: None }];
-        let events: Vec<StreamEvent> = blocks.into_iter().chain(end).collect();
-        encode_events(Head { id: format!("msg_{n}"), model: "mock-model".into() }, &events).0
-    })
+    task::events().map(|events| encode_events(Head::default(), &events).0)
 }
 
-fn good(body: Vec<u8>) -> Answer {
-    Answer::new(200, "text/event-stream", body)
-}
-
-fn refused(status: u16, kind: &str, header: Option<(&str, &str)>) -> Answer {
-    let answer = Answer::json(status, &json!({"type": "error", "error": {"type": kind, "message": "as scripted"}}));
-    header.into_iter().fold(answer, |answer, (name, value)| answer.header(name, value))
+fn refused(status: u16, kind: &str) -> Answer {
+    Answer::json(status, json!({"type": "error", "error": {"type": kind, "message": "as scripted"}}).to_string())
 }
 
 /// The stream with something put before its last two events, or instead of them.
@@ -86,27 +37,18 @@ enum Rest {
     Gone,
 }
 
-fn run(server: &Web, env: &TestEnv) -> crate::support::Outcome {
+fn run(server: &WireServer, env: &TestEnv) -> Outcome {
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--model", "anthropic/mock-model", "keep the notes"]);
     launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run()
-}
-
-#[track_caller]
-fn assert_finished(env: &TestEnv, out: &crate::support::Outcome) -> Value {
-    let result = out.json();
-    assert_eq!((out.code, &result["text"]), (Some(0), &json!(FINAL)), "{}", out.report());
-    assert_eq!((&result["turns"], &result["tool_calls"]), (&json!(TURNS), &json!(TURNS - 1)), "{}", out.report());
-    assert_eq!((env.read("notes.txt").as_str(), env.read("log.txt").as_str()), ("two lines\nsecond line\n", "ran\n"), "{}", out.report());
-    result
 }
 
 #[test]
 fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
     let env = TestEnv::new();
     let all = replies();
-    let server = serve(move |turn| good(all[turn].clone()));
+    let server = WireServer::new(turn, move |turn| Answer::stream(all[turn].clone()));
     let out = run(&server, &env);
-    let result = assert_finished(&env, &out);
+    let result = task::assert_done(&env, &out);
     assert_eq!((&result["usage"]["input"], &result["usage"]["cache_read"]), (&json!(100 * TURNS), &json!(7 * TURNS)), "{}", out.report());
     let requests = server.requests();
     assert_eq!(requests.len(), TURNS);
@@ -130,23 +72,26 @@ fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
 
 #[test]
 fn after_every_fault_at_every_turn_the_task_is_finished_once() {
-    type Spoil = fn(Vec<u8>) -> Answer;
+    type Spoil = fn(Answer) -> Answer;
     let faults: [(&str, &str, Spoil); 9] = [
-        ("429", "rate_limit", |_| refused(429, "rate_limit_error", Some(("retry-after", "0.2")))),
-        ("500", "server", |_| refused(500, "api_error", None)),
-        ("529", "overloaded", |_| refused(529, "overloaded_error", None)),
-        ("overloaded in the stream", "overloaded", |b| {
+        ("429", "rate_limit", |_| refused(429, "rate_limit_error").header("retry-after", "0.2")),
+        ("500", "server", |_| refused(500, "api_error")),
+        ("529", "overloaded", |_| refused(529, "overloaded_error")),
+        ("overloaded in the stream", "overloaded", |a| {
             let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
-            good(before_the_end(&b, error, Rest::Gone))
+            Answer::stream(before_the_end(&a.body, error, Rest::Gone))
         }),
-        ("no end", "network", |b| good(before_the_end(&b, "", Rest::Gone))),
-        ("a second answer inside", "network", |b| {
+        ("no end", "network", |a| Answer::stream(before_the_end(&a.body, "", Rest::Gone))),
+        ("a second answer inside", "network", |a| {
             let other = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_other\",\"content\":[]}}\n\n";
-            good(before_the_end(&b, other, Rest::Kept))
+            Answer::stream(before_the_end(&a.body, other, Rest::Kept))
         }),
-        ("cut in the middle", "network", |b| Answer { cut: Some(b.len() / 2), ..good(b) }),
-        ("cut at once", "network", |b| Answer { cut: Some(0), ..good(b) }),
-        ("a web page", "network", |_| good(b"<html><title>Sign in</title></html>".to_vec())),
+        ("cut in the middle", "network", |a| {
+            let half = a.body.len() / 2;
+            a.end(End::CutAt(half, Cut::Close))
+        }),
+        ("cut at once", "network", |a| a.end(End::CutAt(0, Cut::Reset))),
+        ("a web page", "network", |_| Answer::stream(b"<html><title>Sign in</title></html>".to_vec())),
     ];
     task::each(
         6,
@@ -154,11 +99,9 @@ fn after_every_fault_at_every_turn_the_task_is_finished_once() {
         |f| f.0.to_owned(),
         |(_, class, spoil)| {
             let env = TestEnv::new();
-            let (all, spoil) = (replies(), *spoil);
-            let mut spoilt = HashSet::new();
-            let server = serve(move |turn| if spoilt.insert(turn) { spoil(all[turn].clone()) } else { good(all[turn].clone()) });
+            let server = WireServer::once_spoilt(turn, replies().map(Answer::stream).to_vec(), *spoil);
             let out = run(&server, &env);
-            let result = assert_finished(&env, &out);
+            let result = task::assert_done(&env, &out);
             assert_eq!(task::attempts(&result), [*class, "ok"].repeat(TURNS), "{}", out.report());
             for pair in server.requests().chunks(2) {
                 assert!(pair[0].body == pair[1].body, "a retried request changed");
@@ -196,26 +139,25 @@ fn what_only_looks_like_a_fault_costs_no_attempt() {
         |(_, odd)| {
             let env = TestEnv::new();
             let (all, odd) = (replies(), *odd);
-            let server = serve(move |turn| good(odd(all[turn].clone())));
+            let server = WireServer::new(turn, move |turn| Answer::stream(odd(all[turn].clone())));
             let out = run(&server, &env);
-            let result = assert_finished(&env, &out);
+            let result = task::assert_done(&env, &out);
             assert_eq!(task::attempts(&result), vec!["ok"; TURNS], "{}", out.report());
         },
     );
 }
 
 /// A server that refuses signatures from its second turn on, in the vendor's words.
-fn refusing_signatures() -> Web {
+fn refusing_signatures() -> WireServer {
     let all = replies();
-    Web::new(move |request| {
-        let turn = results(&request.body);
+    WireServer::asked(move |request| {
+        let turn = turn(request);
         if turn > 0 && String::from_utf8_lossy(&request.body).contains("\"signature\":") {
             let error =
                 json!({"type": "invalid_request_error", "message": "messages.1.content.0: Invalid `signature` in `thinking` block"});
-            let body = json!({"type": "error", "error": error}).to_string().into_bytes();
-            return Answer { status: 400, ..good(body) };
+            return Answer::json(400, json!({"type": "error", "error": error}).to_string());
         }
-        good(all[turn].clone())
+        Answer::stream(all[turn].clone())
     })
 }
 
@@ -224,7 +166,7 @@ fn a_refused_signature_is_left_out_for_good_and_told() {
     let env = TestEnv::new();
     let server = refusing_signatures();
     let out = run(&server, &env);
-    let result = assert_finished(&env, &out);
+    let result = task::assert_done(&env, &out);
     assert_eq!(task::attempts(&result), ["ok", "bad_request", "ok", "ok", "ok"], "{}", out.report());
     let told = "a signature of reasoning of this conversation will not be sent any more: anthropic refused it";
     assert!(result["notes"][0].as_str().unwrap().starts_with(told), "{}", out.report());
@@ -236,8 +178,7 @@ fn a_refused_signature_is_left_out_for_good_and_told() {
     }
     // The journal keeps what was said, and a resumed session leaves out the same and sends the same bytes before its prompt.
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--resume", "last", "--model", "anthropic/mock-model", "and now?"]);
-    let key = ("ANTHROPIC_BASE_URL", server.url());
-    launch.env(key.0, key.1).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0);
+    launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0);
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
     let (before, after) = (&requests[4].body, &requests[5].body);
@@ -256,7 +197,7 @@ fn final_refusals_end_with_their_own_code_and_no_retry() {
         (429, "rate_limit_error", 5, "exhausted"),
     ] {
         let env = TestEnv::new();
-        let server = serve(move |_| refused(status, kind, None));
+        let server = WireServer::new(turn, move |_| refused(status, kind));
         let out = run(&server, &env).expect_code(code);
         assert_eq!((out.json()["cause"].as_str(), server.requests().len()), (Some(cause), 1), "{}", out.report());
     }
@@ -268,7 +209,7 @@ fn debug_decode_and_encode_speak_it() {
     let body = replies()[0].clone();
     let out = env.pup().args(["debug", "decode", "--wire", "anthropic"]).input(body).run().expect_code(0);
     let got = out.json();
-    assert_eq!((&got["thinking"], &got["stop"], &got["complete"]), (&json!("what first?"), &json!("tool_use"), &json!(true)));
+    assert_eq!((&got["thinking"], &got["stop"], &got["complete"]), (&json!(task::THOUGHT), &json!("tool_use"), &json!(true)));
     assert_eq!((&got["tool_calls"][0]["id"], &got["tool_calls"][0]["arguments"]["path"]), (&json!("toolu_1"), &json!("notes.txt")));
     assert_eq!(got["usage"], json!({"input": 100, "cache_read": 7, "cache_write": null, "output": 20, "reasoning": null}));
     let request = r#"{"model":"m","messages":[{"role":"system","blocks":[{"type":"text","text":"s"}]},{"role":"user","blocks":[{"type":"text","text":"hi"}]}],"stream":true}"#;

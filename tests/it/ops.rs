@@ -1,15 +1,19 @@
 //! Operations through the router's door: vectors, counts and lists, over the same plan, cooldowns and errors as an answer.
 
 use crate::support::http::RawRequest;
-use crate::support::{Answer, Web};
+use crate::support::{Answer, Cut, End, WireServer};
 use code_pup::model::{Class, EmbedRequest, Embeddings, Listed, Message, Request};
 use code_pup::provider::{Endpoint, HttpProvider, Pool, Provider, Timeouts};
-use code_pup::route::{Ask, Exhausted, Link, LiveEvent, Operation, Outcome, Product, Router, Rules};
+use code_pup::route::{Ask, Exhausted, Link, LiveEvent, Operation, Outcome, Product, Rotation, Router, Rules};
 use code_pup::wire::{Dialect, Wire};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-fn link(id: &str, wire: Wire, web: &Web, embed_inputs: Option<usize>) -> Link {
+fn json_answer(status: u16, body: &Value) -> Answer {
+    Answer::json(status, body.to_string())
+}
+
+fn link(id: &str, wire: Wire, web: &WireServer, embed_inputs: Option<usize>) -> Link {
     let wait = Duration::from_secs(10);
     let endpoint = Endpoint {
         provider: format!("provider-of-{id}"),
@@ -27,7 +31,7 @@ fn link(id: &str, wire: Wire, web: &Web, embed_inputs: Option<usize>) -> Link {
 fn events(links: Vec<Link>, operation: Operation) -> Vec<LiveEvent> {
     let rules =
         Rules { backoff_min: Duration::from_millis(20), deadline: Some(Duration::from_secs(5)), max_attempts: 6, ..Rules::default() };
-    let router = Router::new(links, rules);
+    let router = Router::new(links, rules, Rotation::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut live = router.start(Ask { operation, deadline: None });
@@ -40,7 +44,8 @@ fn events(links: Vec<Link>, operation: Operation) -> Vec<LiveEvent> {
 }
 
 fn result(links: Vec<Link>, operation: Operation) -> Result<Product, Exhausted> {
-    let router = Router::new(links, Rules { max_attempts: 2, backoff_min: Duration::from_millis(20), ..Rules::default() });
+    let router =
+        Router::new(links, Rules { max_attempts: 2, backoff_min: Duration::from_millis(20), ..Rules::default() }, Rotation::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(router.start(Ask { operation, deadline: Some(Duration::from_secs(5)) }).result())
 }
@@ -55,7 +60,7 @@ fn vectors(request: &RawRequest, server: usize) -> Answer {
     let inputs = body["input"].as_array().unwrap();
     let item = |(ix, text): (usize, &Value)| json!({"object": "embedding", "index": ix, "embedding": [text.as_str().unwrap().parse::<usize>().unwrap(), server]});
     let data: Vec<Value> = inputs.iter().enumerate().map(item).collect();
-    Answer::json(
+    json_answer(
         200,
         &json!({"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": inputs.len(), "total_tokens": 0}}),
     )
@@ -64,9 +69,9 @@ fn vectors(request: &RawRequest, server: usize) -> Answer {
 #[test]
 fn many_texts_are_dealt_out_and_a_retry_goes_on_behind_what_is_there() {
     let mut calls = 0;
-    let web = Web::new(move |request| {
+    let web = WireServer::asked(move |request| {
         calls += 1;
-        if calls == 2 { Answer::json(500, &json!({"error": {"message": "hiccup"}})) } else { vectors(request, 1) }
+        if calls == 2 { json_answer(500, &json!({"error": {"message": "hiccup"}})) } else { vectors(request, 1) }
     });
     let all = events(vec![link("a", Wire::OpenaiChat, &web, None)], texts(4_100));
     let [
@@ -93,16 +98,16 @@ fn inputs(request: &RawRequest) -> usize {
 #[test]
 fn another_link_begins_anew_and_one_without_the_operation_is_skipped_with_that_reason() {
     let mut calls = 0;
-    let first = Web::new(move |request| {
+    let first = WireServer::asked(move |request| {
         calls += 1;
         if calls == 1 {
             vectors(request, 1)
         } else {
-            Answer::json(401, &json!({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}))
+            json_answer(401, &json!({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}))
         }
     });
-    let second = Web::new(|request| vectors(request, 2));
-    let claude = Web::new(|_| Answer::json(500, &json!({})));
+    let second = WireServer::asked(|request| vectors(request, 2));
+    let claude = WireServer::asked(|_| json_answer(500, &json!({})));
     let links = || {
         vec![
             link("claude", Wire::Anthropic, &claude, None),
@@ -124,12 +129,12 @@ fn another_link_begins_anew_and_one_without_the_operation_is_skipped_with_that_r
 
 #[test]
 fn tokens_are_counted_and_lists_are_read_to_their_end() {
-    let web = Web::new(|request| match request.path.as_str() {
-        "/v1/messages/count_tokens" => Answer::json(200, &json!({"input_tokens": 14})),
-        "/v1/models?limit=1000" => Answer::json(200, &json!({"data": [{"id": "x", "max_tokens": 5}], "has_more": true, "last_id": "x"})),
-        "/v1/models?limit=1000&after_id=x" => Answer::json(200, &json!({"data": [{"id": "y"}], "has_more": false, "last_id": "y"})),
-        "/v1/models" => Answer::json(200, &json!({"data": [{"id": "z"}]})),
-        other => Answer::json(404, &json!({"error": {"message": format!("no {other}")}})),
+    let web = WireServer::asked(|request| match request.path.as_str() {
+        "/v1/messages/count_tokens" => json_answer(200, &json!({"input_tokens": 14})),
+        "/v1/models?limit=1000" => json_answer(200, &json!({"data": [{"id": "x", "max_tokens": 5}], "has_more": true, "last_id": "x"})),
+        "/v1/models?limit=1000&after_id=x" => json_answer(200, &json!({"data": [{"id": "y"}], "has_more": false, "last_id": "y"})),
+        "/v1/models" => json_answer(200, &json!({"data": [{"id": "z"}]})),
+        other => json_answer(404, &json!({"error": {"message": format!("no {other}")}})),
     });
     let claude = || vec![link("claude", Wire::Anthropic, &web, None)];
     let request = Request { messages: [Message::user("hi")].into_iter().collect(), max_output: Some(3), ..Request::default() };
@@ -146,23 +151,50 @@ fn tokens_are_counted_and_lists_are_read_to_their_end() {
 }
 
 #[test]
+fn googles_own_wire_has_all_three() {
+    let web = WireServer::asked(|request| match request.path.as_str() {
+        "/v1/v1beta/models/g-upstream:batchEmbedContents" => {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let texts: Vec<Value> = body["requests"].as_array().unwrap().iter().map(|r| r["content"]["parts"][0]["text"].clone()).collect();
+            let vector = |text: &Value| json!({"values": [text.as_str().unwrap().parse::<usize>().unwrap()]});
+            json_answer(
+                200,
+                &json!({"embeddings": texts.iter().map(vector).collect::<Vec<_>>(), "usageMetadata": {"promptTokenCount": texts.len()}}),
+            )
+        }
+        "/v1/v1beta/models/g-upstream:countTokens" => json_answer(200, &json!({"totalTokens": 8})),
+        "/v1/v1beta/models?pageSize=1000" => json_answer(200, &json!({"models": [{"name": "models/x"}], "nextPageToken": "T"})),
+        "/v1/v1beta/models?pageSize=1000&pageToken=T" => json_answer(200, &json!({"models": [{"name": "models/y", "inputTokenLimit": 9}]})),
+        other => json_answer(404, &json!({"error": {"message": format!("no {other}")}})),
+    });
+    let g = || vec![link("g", Wire::Gemini, &web, None)];
+    let Product::Embeddings(got) = result(g(), texts(250)).unwrap() else { panic!() };
+    assert!(got.vectors.iter().enumerate().all(|(ix, v)| *v == [ix as f32]) && got.usage.input == Some(250));
+    assert_eq!(web.requests().len(), 3, "a hundred at a time");
+    let request = Request { messages: [Message::user("hi")].into_iter().collect(), ..Request::default() };
+    assert_eq!(result(g(), Operation::CountTokens(request)).unwrap(), Product::Tokens(8));
+    let listed = |id: &str, context| Listed { id: id.into(), context, ..Listed::default() };
+    assert_eq!(result(g(), Operation::ListModels).unwrap(), Product::Models(vec![listed("x", None), listed("y", Some(9))]));
+}
+
+#[test]
 fn what_is_not_the_result_is_a_failure_that_says_what_came() {
     let list = json!({"data": [{"id": "a"}, {"id": "b"}]}).to_string();
     for (answer, class, wanted) in [
-        (Answer::new(200, "text/html", "<html><title>Sign in</title></html>"), Class::Network, "a web page (Sign in)"),
-        (Answer::new(200, "application/json", &list[..list.len() - 3]), Class::Network, "the reply is not a list of models"),
-        (Answer::new(200, "application/json", list.clone()).cut(9), Class::Network, "the connection broke"),
-        (Answer::json(200, &json!({"error": {"message": "The server is overloaded", "code": 529}})), Class::Overloaded, "overloaded"),
-        (Answer::json(403, &json!({"error": {"message": "not yours"}})), Class::Permission, "not yours"),
-        (Answer::json(404, &json!({"detail": "Not Found"})), Class::NotFound, "Not Found"),
+        (Answer::json(200, "<html><title>Sign in</title></html>"), Class::Network, "a web page (Sign in)"),
+        (Answer::json(200, &list[..list.len() - 3]), Class::Network, "the reply is not a list of models"),
+        (Answer::json(200, list.clone()).end(End::CutAt(9, Cut::Close)), Class::Network, "the connection broke"),
+        (json_answer(200, &json!({"error": {"message": "The server is overloaded", "code": 529}})), Class::Overloaded, "overloaded"),
+        (json_answer(403, &json!({"error": {"message": "not yours"}})), Class::Permission, "not yours"),
+        (json_answer(404, &json!({"detail": "Not Found"})), Class::NotFound, "Not Found"),
         (
-            Answer::json(200, &json!({"data": [{"id": "x"}], "has_more": true, "last_id": "x"})),
+            json_answer(200, &json!({"data": [{"id": "x"}], "has_more": true, "last_id": "x"})),
             Class::Network,
             "the list of models has no end",
         ),
     ] {
         let wire = if wanted.contains("no end") { Wire::Anthropic } else { Wire::OpenaiChat };
-        let web = Web::new(move |_| answer.clone());
+        let web = WireServer::asked(move |_| answer.clone());
         let report = result(vec![link("a", wire, &web, None)], Operation::ListModels).unwrap_err();
         let (_, error) = &report.errors[0];
         assert_eq!(error.class, class, "{error}");

@@ -27,6 +27,8 @@ fn recordings() -> Option<PathBuf> {
 pub struct Exchange {
     pub name: String,
     pub provider: String,
+    /// Of the request, with its query.
+    pub path: String,
     pub request: Value,
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -68,6 +70,7 @@ pub fn exchanges(api: &str) -> Option<Vec<Exchange>> {
             found.push(Exchange {
                 name: format!("{}/{case}", folder.file_name().unwrap().to_string_lossy()),
                 provider: envelope["provider"].as_str().unwrap().to_owned(),
+                path: envelope["request"]["path"].as_str().unwrap_or_default().to_owned(),
                 request: envelope["request"]["body"].clone(),
                 status: response["status"].as_u64().unwrap().try_into().unwrap(),
                 headers: headers.map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect(),

@@ -66,7 +66,7 @@ fn json_is_one_object_of_the_documented_shape() {
     ];
     assert_eq!(keys(&result), wanted);
     assert_eq!(keys(&result["usage"]), ["input", "cache_read", "cache_write", "output", "reasoning"]);
-    let attempt = ["model", "provider", "outcome", "status", "scope", "latency_ms", "retry_after_s"];
+    let attempt = ["model", "provider", "account", "outcome", "status", "scope", "latency_ms", "retry_after_s"];
     assert_eq!(keys(&result["attempts"][1]), attempt);
     assert_eq!((&result["turns"], &result["tool_calls"]), (&json!(2), &json!(1)));
     assert_eq!((&result["agent"], &result["provider"], &result["model"]), (&json!("code-puppy"), &json!("openai"), &json!("gpt-4.1")));

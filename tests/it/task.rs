@@ -1,6 +1,7 @@
 //! A small task for a scripted model whose every effect shows when it happens twice, and what must hold at its end.
 
 use crate::support::{Launch, Outcome, Reply, Request, Server, TestEnv};
+use code_pup::model::{BlockKind, Delta, Stop, StreamEvent, Usage};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -25,6 +26,64 @@ pub fn replies() -> [Reply; TURNS] {
         ),
         Reply::text(FINAL),
     ]
+}
+
+/// The same replies as events, for the server half of any wire: thinking with a proof before the first call, text before
+/// the second one.
+pub fn events() -> [Vec<StreamEvent>; TURNS] {
+    let text = |text: &str| {
+        let piece = |t: &str| StreamEvent::Delta { ix: 0, delta: Delta::Text { text: t.into() } };
+        let (a, b) = text.split_at(text.len() / 2);
+        vec![StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text }, piece(a), piece(b), StreamEvent::BlockEnd { ix: 0 }]
+    };
+    let thinking = || {
+        let delta = |delta| StreamEvent::Delta { ix: 0, delta };
+        vec![
+            StreamEvent::BlockStart { ix: 0, kind: BlockKind::Thinking },
+            delta(Delta::Thinking { text: THOUGHT.into() }),
+            delta(Delta::Signature { text: PROOF.into() }),
+            StreamEvent::BlockEnd { ix: 0 },
+        ]
+    };
+    let call = |id: &str, name: &str, args: &Value| {
+        let (id, name, text) = (id.to_owned(), name.to_owned(), args.to_string());
+        vec![
+            StreamEvent::BlockStart { ix: 1, kind: BlockKind::ToolCall { id, name } },
+            StreamEvent::Delta { ix: 1, delta: Delta::Args { text } },
+            StreamEvent::BlockEnd { ix: 1 },
+        ]
+    };
+    let create = json!({"path": "notes.txt", "content": "one line\nsecond line\n"});
+    let log = json!({"command": "echo ran >> log.txt; wc -l < log.txt"});
+    let replace = json!({"path": "notes.txt", "replacements": [{"old_str": "one line", "new_str": "two lines"}]});
+    let turns = [
+        [thinking(), call("toolu_1", "create_file", &create)].concat(),
+        [text("Now the log."), call("toolu_2", "shell", &log)].concat(),
+        call("toolu_3", "replace_in_file", &replace),
+        text(FINAL),
+    ];
+    let mut n = 0;
+    turns.map(|blocks| {
+        n += 1;
+        let usage = Usage { input: Some(100), cache_read: Some(7), output: Some(20), ..Usage::default() };
+        let stop = if n == TURNS { Stop::End } else { Stop::ToolUse };
+        let start = StreamEvent::Start { id: Some(format!("msg_{n}")), model: Some("mock-model".into()) };
+        [vec![start], blocks, vec![StreamEvent::Usage { usage }, StreamEvent::End { stop, reason: None }]].concat()
+    })
+}
+
+/// What the model thought before the first call, and its proof.
+pub const THOUGHT: &str = "what first?";
+pub const PROOF: &str = "Proof+/1=";
+
+/// What a task over [`events`] must have done in the end. Returns the result object.
+#[track_caller]
+pub fn assert_done(env: &TestEnv, out: &Outcome) -> Value {
+    let result = out.json();
+    assert_eq!((out.code, &result["text"]), (Some(0), &json!(FINAL)), "{}", out.report());
+    assert_eq!((&result["turns"], &result["tool_calls"]), (&json!(TURNS), &json!(TURNS - 1)), "{}", out.report());
+    assert_eq!((env.read("notes.txt").as_str(), env.read("log.txt").as_str()), ("two lines\nsecond line\n", "ran\n"), "{}", out.report());
+    result
 }
 
 /// `pup run` of the task with every tool allowed and the answer as one object.

@@ -18,7 +18,7 @@ pub mod pty;
 pub mod reply;
 pub mod server;
 pub mod tls;
-pub mod web;
+pub mod wire;
 
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
@@ -27,4 +27,4 @@ pub use pty::{Key, Terminal};
 pub use reply::{Cut, Framing, Reply};
 pub use server::{Request, Server};
 pub use tls::{Authority, Front};
-pub use web::{Answer, Web};
+pub use wire::{Answer, End, WireServer};

@@ -474,12 +474,12 @@ fn send(stream: &mut TcpStream, reply: &Reply, pieces: &[Vec<u8>], content_type:
 }
 
 /// Makes the close of this connection an abort. The standard library cannot ask for that yet; tokio's socket type can.
-fn reset(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn reset(stream: &TcpStream) -> io::Result<()> {
     tokio::net::TcpSocket::from_std_stream(stream.try_clone()?).set_zero_linger()
 }
 
 /// Returns when the client is gone, or the server ends.
-fn wait_for_client(stream: &mut TcpStream) -> io::Result<()> {
+pub(super) fn wait_for_client(stream: &mut TcpStream) -> io::Result<()> {
     stream.flush()?;
     let mut buffer = [0; 512];
     while matches!(stream.read(&mut buffer), Ok(1..)) {}

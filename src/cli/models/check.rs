@@ -24,8 +24,8 @@ struct Finding {
 }
 
 pub fn run(id: &str, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
-    let mut app = App::load(Path::new("."), &[])?;
-    let mut redactor = std::mem::take(&mut app.redactor);
+    let app = App::load(Path::new("."), &[])?;
+    let redactor = &app.redactor;
     let wanted = select::Wanted {
         model: Some(id.to_owned()),
         provider: None,
@@ -33,9 +33,11 @@ pub fn run(id: &str, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
         workload: Workload::Coding,
         behind: select::Behind::Nothing,
     };
-    let links = select::links(&app, &wanted, &mut redactor)?;
+    let select::Chosen { links, notes } = select::links(&app, &wanted, redactor)?;
     let deadline = app.settings.http.deadline.min(app.settings.timeout.unwrap_or(Duration::MAX));
-    let router = Router::new(links, Rules { max_attempts: 1, deadline: Some(deadline), ..Rules::default() });
+    // One attempt for each key.
+    let max_attempts = u32::try_from(links.len()).unwrap_or(u32::MAX);
+    let router = Router::new(links, Rules { max_attempts, deadline: Some(deadline), ..Rules::default() }, app.rotation(redactor));
     let Some(link) = router.links().first() else { return Err(Failure::internal("a model without a link")) };
     let mut found = Finding::default();
     for bound in BOUNDS {
@@ -56,10 +58,13 @@ pub fn run(id: &str, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
         let report = json!({
             "id": link.id, "ok": found.failed.is_none(), "cause": cause.as_str(), "exit_code": cause.exit_code(), "provider": link.provider.id(),
             "wire": link.provider.wire().as_str(), "first_byte_ms": found.first_byte.map(ms), "total_ms": ms(found.whole),
-            "usage": if found.failed.is_none() { json!(found.usage) } else { Value::Null }, "cost_usd": cost, "error": error,
+            "usage": if found.failed.is_none() { json!(found.usage) } else { Value::Null }, "cost_usd": cost, "error": error, "notes": notes,
         });
         print::json(out, &report)?;
         return Ok(cause.exit_code());
+    }
+    for note in &notes {
+        print::line(out, note)?;
     }
     if let Some((_, failure)) = found.failed {
         return Err(Failure { message: redactor.redact(&failure.message).into_owned(), ..failure });

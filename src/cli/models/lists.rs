@@ -4,7 +4,7 @@ use crate::base::clock;
 use crate::base::{Cause, Failure, atomic};
 use crate::catalog::refresh;
 use crate::model::Listed;
-use crate::route::{Ask, Link, Operation, Product, Router, Rules};
+use crate::route::{Ask, Link, Operation, Product, Rotation, Router, Rules};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -26,9 +26,11 @@ pub struct Cache {
 #[derive(Debug)]
 pub struct Asked {
     pub provider: String,
-    pub link: Link,
+    pub links: Vec<Link>,
+    pub rotation: Rotation,
     pub address: String,
-    pub account: Option<String>,
+    /// The names of its keys.
+    pub account: String,
 }
 
 /// A provider's answer.
@@ -47,7 +49,7 @@ struct Kept {
     /// Milliseconds since 1970.
     asked_at: u64,
     address: String,
-    account: Option<String>,
+    account: String,
     models: Vec<Listed>,
 }
 
@@ -60,15 +62,15 @@ pub async fn ask(all: Vec<Asked>, folder: &Path, cache: Cache) -> Vec<Answer> {
 }
 
 async fn one(asked: Asked, folder: &Path, cache: Cache) -> Answer {
-    let Asked { provider, link, address, account } = asked;
+    let Asked { provider, links, rotation, address, account } = asked;
     let path = folder.join("models").join(format!("{provider}.json"));
     if cache.read
-        && let Some((models, age)) = kept(&path, &address, account.as_deref())
+        && let Some((models, age)) = kept(&path, &address, &account)
     {
         return Answer { provider, list: Ok(models), age: Some(age) };
     }
     let rules = Rules { deadline: Some(PATIENCE), max_attempts: 3, ..Rules::default() };
-    let router = Router::new(vec![link], rules);
+    let router = Router::new(links, rules, rotation);
     let list = match router.start(Ask { operation: Operation::ListModels, deadline: None }).result().await {
         Ok(Product::Models(models)) => match refresh::implausible(&models) {
             None => Ok(models),
@@ -84,11 +86,11 @@ async fn one(asked: Asked, folder: &Path, cache: Cache) -> Answer {
 }
 
 /// The list in the cache and its age, if it is of this address and account and still good.
-fn kept(path: &Path, address: &str, account: Option<&str>) -> Option<(Vec<Listed>, Duration)> {
+fn kept(path: &Path, address: &str, account: &str) -> Option<(Vec<Listed>, Duration)> {
     let kept: Kept = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     // A list from the future is of a clock that was wrong.
     let age = Duration::from_millis(clock::unix_ms().checked_sub(kept.asked_at)?);
-    let same = kept.v == VERSION && kept.address == address && kept.account.as_deref() == account;
+    let same = kept.v == VERSION && kept.address == address && kept.account == account;
     (same && age < FRESH && refresh::implausible(&kept.models).is_none()).then_some((kept.models, age))
 }
 

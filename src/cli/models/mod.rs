@@ -4,10 +4,9 @@ mod check;
 mod lists;
 mod update;
 
-use super::app::{self, App};
+use super::app::App;
 use super::means::Means;
 use super::{print, select};
-use crate::auth::Keys;
 use crate::base::Failure;
 use crate::catalog::{Billing, Capability, ChainLink, Closed, Endpoint, Link, Model, Place, Provider, State, Workload};
 use crate::provider::local::{self, Software};
@@ -75,7 +74,7 @@ fn look(command: &Look, out: &mut dyn Write) -> Result<(), Failure> {
     let workload = if let Look::Chain { workload, .. } = command { Some(workload.parse::<Workload>()?) } else { None };
     let app = App::load(Path::new("."), &[])?;
     let link = if let Look::Show { id, .. } = command { Some(app.catalog.resolve(id)?) } else { None };
-    let keys = Keys::load(&app.places, &app::env)?;
+    let keys = app.keys(&app.redactor)?;
     let means = Means::new(&keys, app.settings.paid_models, local_answers(&app)?);
     match (command, workload, link) {
         (Look::Chain { json, .. }, Some(workload), _) => chain(&app, &means, workload, *json, out),

@@ -60,7 +60,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
     let mut app = App::load(Path::new("."), &[])?;
     // The user's file is what will be written, so what a project lays over it is not looked at.
     app.catalog = Catalog::load(&app.places, None, &app::env)?;
-    let keys = Keys::load(&app.places, &app::env)?;
+    let keys = app.keys(&app.redactor)?;
     let prices = args.prices.as_deref().map(|path| prices(path, &app.catalog)).transpose()?.unwrap_or_default();
     let asked = asked(&app, &keys, args)?;
     if asked.is_empty() && prices.is_empty() {
@@ -68,7 +68,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
             .hint("export a provider's key (`pup models list` names them), or give a file of prices: `pup models update --prices FILE`"));
     }
     let cache = Cache { read: !args.force, write: !args.dry_run };
-    keys.teach(&mut app.redactor, app.catalog.providers().iter().map(AsRef::as_ref));
     let mut answers = select::on_this_machine(lists::ask(asked, &app.places.cache, cache))?;
     for failure in answers.iter_mut().filter_map(|a| a.list.as_mut().err()) {
         failure.message = app.redactor.redact(&failure.message).into_owned();
@@ -117,9 +116,10 @@ fn prices(path: &Path, catalog: &Catalog) -> Result<Vec<(String, Vec<Listed>)>, 
 fn asked(app: &App, keys: &Keys<'_>, args: &Args) -> Result<Vec<Asked>, Failure> {
     let means = Means::new(keys, true, false);
     let one = |provider: &Arc<Provider>| -> Result<Asked, Failure> {
-        let link = select::to_provider(app, keys, provider)?;
-        let (address, account) = (select::address(provider)?.to_owned(), keys.access(provider)?.key().map(|k| k.label().to_owned()));
-        Ok(Asked { provider: provider.id.clone(), link, address, account })
+        let links = select::to_provider(app, keys, provider)?;
+        let labels: Vec<String> = keys.access(provider)?.iter().filter_map(|a| Some(a.key()?.label().to_owned())).collect();
+        let (address, account) = (select::address(provider)?.to_owned(), labels.join(", "));
+        Ok(Asked { provider: provider.id.clone(), links, rotation: app.rotation(&app.redactor), address, account })
     };
     if let Some(id) = &args.provider {
         let provider = app.catalog.known_provider(id)?;

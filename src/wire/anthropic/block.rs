@@ -3,10 +3,10 @@
 //! By the rules a block starts, grows and stops under its index, one after the other. Starts that come twice, deltas whose
 //! start was lost, and blocks that never stop are all met in practice, and none of them may mix two blocks.
 
-use super::arguments;
 use super::shape::{self, Piece};
 use crate::base::digest;
 use crate::model::{BlockKind, Delta, StreamEvent, ToolCall};
+use crate::wire::arguments;
 use crate::wire::json_out::Object;
 use crate::wire::names::ToolNames;
 use serde_json::value::RawValue;

@@ -8,17 +8,13 @@ use super::block::{Blocks, Read};
 use super::shape::{Event, Message};
 use super::usage::WireUsage;
 use super::{error, finish};
-use crate::base::text;
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
-use crate::wire::classify;
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
+use crate::wire::pieces::{self, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
-
-/// The most that is kept of something that could not be read.
-const MAX_UNKNOWN: usize = 16 << 10;
 
 /// The state of one reply.
 #[derive(Debug, Default)]
@@ -228,21 +224,11 @@ impl ReplyDecoder {
 
     /// Why a body without an end is not a reply.
     fn cut(&self, end: &End<'_>) -> ProviderError {
-        let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);
-        ProviderError::network(match end {
-            End::Said => "the stream said that it was done, but it brought neither content nor a stop reason".to_owned(),
-            End::Body(_) if self.events > 0 => format!("the stream ended before its terminal event, after {} event(s)", self.events),
-            End::Body(Nature::Empty) => "the server closed the connection without an answer".to_owned(),
-            End::Body(Nature::Html { head }) => format!("the server sent a web page instead of an answer: {}", classify::page_title(head)),
-            End::Body(Nature::Json { head }) => format!("the answer is not a message, or it was cut: {}", show(head)),
-            End::Body(Nature::Stream { head }) => format!("the stream ended before its terminal event; it began with: {}", show(head)),
-        })
+        match end {
+            End::Said => ProviderError::network("the stream said that it was done, but it brought neither content nor a stop reason"),
+            End::Body(nature) => pieces::cut(nature, "a message", self.events),
+        }
     }
-}
-
-fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
-    let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
-    out.push(StreamEvent::Unknown { raw });
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! when the other one does. What the wire has no place for is left out with a [`Loss`], and where the model would miss it,
 //! with words in its place.
 
-use super::arguments::{self, Written};
 use super::thinking::Past;
 use crate::model::{Block, ImageSource, Loss, Message, Origin, Part, Role, ToolCall, ToolResult};
 use crate::wire::Ids;
+use crate::wire::arguments::{self, Written};
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;

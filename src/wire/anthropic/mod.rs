@@ -6,7 +6,6 @@
 //! goes back unchanged, to its own origin alone. Tool names are shortened as on the first wire, so that a tool has one
 //! name wherever it goes.
 
-mod arguments;
 mod block;
 mod claude;
 mod count;
@@ -27,7 +26,7 @@ mod usage;
 pub use count::{COUNT_PATH, CountError, decode_count, encode_count, encode_count_reply};
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::classify;
+pub use error::{classify, in_band};
 pub use models::{decode_models, models_path};
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;

@@ -1,9 +1,10 @@
 //! The server's half: a request's body to the neutral request. What is not modelled is kept as an extension.
 
 use super::thinking::{self, Match};
-use super::{NAME, arguments, settings, tools};
+use super::{NAME, settings, tools};
 use crate::model::request::CacheMark;
 use crate::model::{Block, ImageSource, Message, Part, Request, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult, ToolSpec};
+use crate::wire::arguments;
 use crate::wire::openai_chat::RequestError;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};

@@ -9,17 +9,14 @@ use super::details::Details;
 use super::finish::{self, Finish};
 use super::open_calls::OpenCalls;
 use super::usage::WireUsage;
-use crate::base::text;
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify;
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
+use crate::wire::pieces::{self, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
-
-/// The most that is kept of something that could not be read.
-const MAX_UNKNOWN: usize = 16 << 10;
 
 /// The state of one reply.
 #[derive(Debug, Default)]
@@ -352,15 +349,10 @@ impl ReplyDecoder {
 
     /// Why a body without a terminal event is not a reply.
     fn cut(&self, end: &End<'_>) -> ProviderError {
-        let show = |head: &[u8]| text::one_line(&text::strip_controls(&String::from_utf8_lossy(head)), 160);
-        ProviderError::network(match end {
-            End::Done => "the stream said that it was done, but it brought neither content nor a finish reason".to_owned(),
-            End::Body(_) if self.chunks > 0 => format!("the stream ended before its terminal event, after {} chunk(s)", self.chunks),
-            End::Body(Nature::Empty) => "the server closed the connection without an answer".to_owned(),
-            End::Body(Nature::Html { head }) => format!("the server sent a web page instead of an answer: {}", classify::page_title(head)),
-            End::Body(Nature::Json { head }) => format!("the answer is not a chat completion, or it was cut: {}", show(head)),
-            End::Body(Nature::Stream { head }) => format!("the stream ended before its terminal event; it began with: {}", show(head)),
-        })
+        match end {
+            End::Done => ProviderError::network("the stream said that it was done, but it brought neither content nor a finish reason"),
+            End::Body(nature) => pieces::cut(nature, "a chat completion", self.chunks),
+        }
     }
 }
 
@@ -369,11 +361,6 @@ enum End<'a> {
     /// The server said `[DONE]`.
     Done,
     Body(Nature<'a>),
-}
-
-fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
-    let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
-    out.push(StreamEvent::Unknown { raw });
 }
 
 fn groq_usage(raw: &RawValue) -> Option<&RawValue> {

@@ -38,6 +38,8 @@ pub struct Dialect {
     pub default_output: Option<u64>,
     /// The most texts that one call for embeddings may hold, where that is not the wire's own number.
     pub embed_inputs: Option<usize>,
+    /// The account's project, for a service that wants it named in each request.
+    pub project: Option<String>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
     /// without this, to nobody.
     pub target: Option<Origin>,

@@ -2,6 +2,7 @@
 
 use crate::base::text;
 use crate::model::ToolSpec;
+use crate::wire::refs::Refs;
 use serde_json::{Map, Value, json};
 
 /// How deep references and nested types are followed.
@@ -64,31 +65,29 @@ fn kind(schema: &Value) -> String {
 /// The schema with its local references written out and without what does not constrain: titles, descriptions,
 /// defaults, number formats. An object without a word on it takes no other fields than its own.
 pub fn plain(schema: &Value) -> Value {
-    let none = Map::new();
-    let defs = ["$defs", "definitions"].iter().find_map(|k| schema.get(*k)?.as_object()).unwrap_or(&none);
-    simplify(schema, defs, DEPTH)
+    simplify(schema, Refs::of(schema), DEPTH)
 }
 
-fn simplify(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Value {
+fn simplify(schema: &Value, refs: Refs<'_>, depth: usize) -> Value {
     let Value::Object(map) = schema else { return schema.clone() };
     if depth == 0 {
         return json!({});
     }
-    if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
+    if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
         // A reference that leads nowhere constrains nothing.
-        return defs.get(name).map_or_else(|| json!({}), |target| simplify(target, defs, depth - 1));
+        return refs.get(reference).map_or_else(|| json!({}), |target| simplify(target, refs, depth - 1));
     }
     let mut out = Map::new();
     for (key, value) in map {
         let kept = match key.as_str() {
             "$schema" | "$defs" | "definitions" | "title" | "description" | "default" | "format" | "examples" => continue,
             "properties" => match value.as_object() {
-                Some(fields) => Value::Object(fields.iter().map(|(k, v)| (k.clone(), simplify(v, defs, depth - 1))).collect()),
+                Some(fields) => Value::Object(fields.iter().map(|(k, v)| (k.clone(), simplify(v, refs, depth - 1))).collect()),
                 None => value.clone(),
             },
-            "items" | "additionalProperties" => simplify(value, defs, depth - 1),
+            "items" | "additionalProperties" => simplify(value, refs, depth - 1),
             "anyOf" | "oneOf" | "allOf" => match value.as_array() {
-                Some(all) => Value::Array(all.iter().map(|v| simplify(v, defs, depth - 1)).collect()),
+                Some(all) => Value::Array(all.iter().map(|v| simplify(v, refs, depth - 1)).collect()),
                 None => value.clone(),
             },
             _ => value.clone(),

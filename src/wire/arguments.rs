@@ -1,4 +1,4 @@
-//! A call's arguments: raw text inside pup, an object on this wire.
+//! A call's arguments: raw text inside pup, an object on the wires that want one.
 //!
 //! Arguments that are no object (cut off by a limit, or never JSON) are put into one under a key of our own, so that the
 //! model sees what it wrote. They come out of it again when they are read.
