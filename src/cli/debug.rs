@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::debug_tool::{self, Approval};
-use super::{debug_wire, print};
+use super::{debug_classify, debug_wire, print};
 use crate::agent::prompt;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
@@ -38,6 +38,8 @@ enum What {
         /// The request; stdin without it
         file: Option<PathBuf>,
     },
+    /// A provider's error in, what pup makes of it out
+    Classify(debug_classify::Args),
     /// The tools of an agent with their JSON schemas and token counts
     Tools {
         /// The agent whose tools are listed
@@ -79,6 +81,10 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
         What::Encode { wire, file } => {
             let body = debug_wire::encode(wire, &bytes(file.as_deref())?)?;
             print::line(out, &String::from_utf8_lossy(&body)).map(|()| 0)
+        }
+        What::Classify(args) => {
+            let body = bytes(args.file.as_deref())?;
+            print(out, &debug_classify::run(&args, &body)?)
         }
         What::Tools { agent } => {
             let (_, specs) = agent_tools(agent.as_deref())?;

@@ -7,6 +7,7 @@ pub(crate) mod ask;
 mod auth;
 mod config;
 mod debug;
+mod debug_classify;
 mod debug_tool;
 mod debug_wire;
 mod demo;

@@ -4,9 +4,10 @@ use super::body::Segments;
 use super::exchange::{self, Exchange, Source};
 use super::pool::Pool;
 use crate::auth::{Key, Secret};
+use crate::base::clock;
 use crate::model::{Class, ProviderError, Scope};
 use crate::wire::ops::Call;
-use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http_body::Body;
@@ -56,6 +57,11 @@ impl Endpoint {
         format!("{base}{path}")
     }
 
+    /// Who answers, for what its refusals mean, at this moment.
+    fn sender(&self) -> Sender {
+        Sender::new(self.wire, &self.provider).at(clock::unix_ms())
+    }
+
     /// What a request has besides its content: the wire's, the provider's (which win) and the key.
     fn headers(&self, key: Option<&Secret>) -> Vec<(&str, String)> {
         let own = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -84,8 +90,7 @@ impl HttpProvider {
     /// The same provider entered with another key, over the same connections.
     #[must_use]
     pub fn with_key(&self, key: Option<Key>) -> Self {
-        let endpoint = Endpoint { key, ..Endpoint::clone(&self.endpoint) };
-        Self { endpoint: Box::new(endpoint), pool: self.pool.clone() }
+        Self { endpoint: Box::new(Endpoint { key, ..Endpoint::clone(&self.endpoint) }), pool: self.pool.clone() }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
@@ -95,7 +100,7 @@ impl HttpProvider {
     /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
         let response = self.ask(Method::POST, &encoded.path, Segments::new(encoded.body.iter().cloned())).await?;
-        let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect);
+        let decoder = Decoder::new(self.endpoint.wire, &self.endpoint.dialect).sent_by(self.endpoint.sender());
         Ok(Exchange::new(Source::Http(response), decoder, self.endpoint.timeouts))
     }
 
@@ -150,7 +155,7 @@ impl HttpProvider {
                 return Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")));
             }
         };
-        if response.status().is_success() { Ok(response) } else { Err(refusal(self.endpoint.wire, response).await) }
+        if response.status().is_success() { Ok(response) } else { Err(refusal(self.endpoint.sender(), response).await) }
     }
 }
 
@@ -169,7 +174,7 @@ async fn secret(key: &Key) -> Result<Secret, ProviderError> {
 }
 
 /// A reply with an error status, with as much of its body as arrives in time.
-async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
+async fn refusal(sender: Sender, mut response: reqwest::Response) -> ProviderError {
     let status = response.status().as_u16();
     let headers: Vec<(String, String)> =
         response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
@@ -184,5 +189,5 @@ async fn refusal(wire: Wire, mut response: reqwest::Response) -> ProviderError {
     };
     // Late or cut: the status and what came of the body still say enough.
     let _ = tokio::time::timeout(ERROR_TIME, read).await;
-    wire::classify(wire, status, &headers, &body)
+    wire::classify(sender, status, &headers, &body)
 }

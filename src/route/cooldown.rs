@@ -180,7 +180,8 @@ fn target(who: &Identity, error: &ProviderError) -> Option<Target> {
 
 /// How long; none means for good.
 fn duration(error: &ProviderError, in_a_row: u32) -> Option<Duration> {
-    let own = error.retry_after();
+    // A wait of less than a second ends before the limit's own clock has moved on.
+    let own = error.retry_after().map(|d| d.max(Duration::from_secs(1)));
     match error.class {
         Class::RateLimit => Some(own.unwrap_or_else(|| {
             let factor = 1u32.checked_shl(in_a_row.saturating_sub(1).min(8)).unwrap_or(u32::MAX);

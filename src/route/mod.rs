@@ -17,7 +17,7 @@ pub use cooldown::{Cooldowns, Identity};
 pub use gate::lacking;
 pub use link::Link;
 pub use live::{Live, LiveEvent, Product};
-pub use plan::{Plan, Rules};
+pub use plan::{Plan, Rules, Verdict, verdict};
 pub use receipt::Exhausted;
 pub use rotation::{Mode, Rotation};
 pub use router::{Ask, Operation, Rest, Router};

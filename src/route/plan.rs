@@ -49,20 +49,42 @@ pub enum Verdict {
     Stop,
 }
 
-/// Class and scope decide. Exhaustive on purpose: a new class forces a decision.
-#[allow(clippy::match_same_arms, reason = "a table: one line a class")]
+impl Verdict {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::NextKey => "next_key",
+            Self::NextLink => "next_link",
+            Self::Compact => "compact",
+            Self::Relogin => "relogin",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// Class and scope decide. Exhaustive on purpose: a new class or scope forces a decision.
 pub const fn verdict(class: Class, scope: Scope) -> Verdict {
-    match (class, scope) {
-        (Class::RateLimit, Scope::Key) => Verdict::NextKey,
-        (Class::RateLimit | Class::Overloaded | Class::Server | Class::Network | Class::Timeout, _) => Verdict::Retry,
-        (Class::Quota | Class::Billing, Scope::Key) => Verdict::NextKey,
-        (Class::Quota | Class::Billing | Class::NotFound, _) => Verdict::NextLink,
-        (Class::Auth, _) => Verdict::Relogin,
-        (Class::Permission, _) => Verdict::NextKey,
-        (Class::ContextTooLong, _) => Verdict::Compact,
-        (Class::BadRequest, Scope::Model) => Verdict::NextLink,
-        (Class::BadRequest, _) => Verdict::Stop,
-        (Class::ContentFilter, _) => Verdict::NextLink,
+    match class {
+        // The same request to the same place may go right the next time, at once or a little later.
+        Class::Overloaded | Class::Server | Class::Network | Class::Timeout => Verdict::Retry,
+        Class::RateLimit => match scope {
+            Scope::Request => Verdict::Retry,
+            Scope::Key => Verdict::NextKey,
+            Scope::Model | Scope::Provider => Verdict::NextLink,
+        },
+        // Another credential of the same provider is as good as new; where none helps, another model may.
+        Class::Quota | Class::Billing | Class::Permission => match scope {
+            Scope::Key => Verdict::NextKey,
+            Scope::Request | Scope::Model | Scope::Provider => Verdict::NextLink,
+        },
+        Class::Auth => Verdict::Relogin,
+        Class::ContextTooLong => Verdict::Compact,
+        Class::NotFound | Class::ContentFilter => Verdict::NextLink,
+        Class::BadRequest => match scope {
+            Scope::Model | Scope::Provider => Verdict::NextLink,
+            // It would be wrong everywhere of its kind.
+            Scope::Request | Scope::Key => Verdict::Stop,
+        },
     }
 }
 

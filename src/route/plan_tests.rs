@@ -304,6 +304,28 @@ fn a_server_that_is_down_is_waited_for_once_however_many_keys_there_are() {
 }
 
 #[test]
+fn a_verdict_for_every_class_and_scope() {
+    use Class::{
+        Auth, BadRequest, Billing, ContentFilter, ContextTooLong, Network, NotFound, Overloaded, Permission, Quota, RateLimit, Server,
+        Timeout,
+    };
+    let of = |class| [Scope::Request, Scope::Model, Scope::Key, Scope::Provider].map(|scope| verdict(class, scope).as_str());
+    for class in [Overloaded, Server, Network, Timeout] {
+        assert_eq!(of(class), ["retry"; 4], "{class:?}");
+    }
+    assert_eq!(of(RateLimit), ["retry", "next_link", "next_key", "next_link"]);
+    for class in [Quota, Billing, Permission] {
+        assert_eq!(of(class), ["next_link", "next_link", "next_key", "next_link"], "{class:?}");
+    }
+    assert_eq!(of(Auth), ["relogin"; 4]);
+    assert_eq!(of(ContextTooLong), ["compact"; 4]);
+    for class in [NotFound, ContentFilter] {
+        assert_eq!(of(class), ["next_link"; 4], "{class:?}");
+    }
+    assert_eq!(of(BadRequest), ["stop", "next_link", "stop", "next_link"]);
+}
+
+#[test]
 fn a_link_that_cannot_take_it_all_is_the_last_resort() {
     let mut p = plan(2);
     p.plan.prefer(&[false, true]);

@@ -73,7 +73,7 @@ pub(super) async fn attempt(link: &Link, operation: &Operation, progress: &mut P
 }
 
 async fn call(link: &Link, call: Option<Call>, op: Op) -> Result<bytes::Bytes, ProviderError> {
-    let call = call.ok_or_else(|| ProviderError::lacking(&format!("the wire {}", link.provider.wire()), &op.to_string()))?;
+    let call = call.ok_or_else(|| ops::lacking(link.provider.wire(), op))?;
     for loss in &call.losses {
         tracing::debug!(link = link.id, at = loss.at, what = loss.what, "not carried by this wire");
     }

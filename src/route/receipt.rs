@@ -73,7 +73,7 @@ fn hint_for(error: &ProviderError) -> Option<String> {
         Class::Network | Class::Timeout => "check that the server is running and reachable; `--timeout` sets how long pup keeps trying",
         Class::Quota => "wait for the quota to return, or choose another model with `--model`",
         Class::Billing => "add credit at the provider, or choose another model with `--model`",
-        Class::Auth => "check the key in the provider's environment variable",
+        Class::Auth => "set another key; `pup auth status` shows which one was refused, and why",
         Class::Permission => "the credential is valid but refused for this use; choose another model with `--model`",
         Class::ContextTooLong => "start a new session, or choose a model with a larger window",
         Class::BadRequest | Class::ContentFilter => return None,

@@ -9,7 +9,7 @@ use super::rotation::{Candidate, Rotation};
 use crate::base::clock::{Clock, Moment};
 use crate::model::aside::Kind;
 use crate::model::{EmbedRequest, History, ProviderError, Request};
-use crate::wire::ops::Op;
+use crate::wire::ops::{self, Op};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -146,7 +146,7 @@ impl Router {
         }
         if let Some(op) = ask.operation.needs() {
             for (ix, (link, _)) in ordered().enumerate().filter(|(_, (link, _))| !link.provider.wire().has(op)) {
-                plan.rule_out(ix, ProviderError::lacking(&format!("the wire {}", link.provider.wire()), &op.to_string()), now);
+                plan.rule_out(ix, ops::lacking(link.provider.wire(), op), now);
             }
         }
         Live::new(self, ask.operation, plan, order, told)

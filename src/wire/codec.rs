@@ -1,5 +1,6 @@
 //! What a codec is to the rest of `wire`: requests to bodies, pieces of a reply to events.
 
+use super::classify::Sender;
 use super::sniff::{Nature, Piece};
 use crate::model::{Loss, Request, StreamEvent, ToolSpec};
 use bytes::Bytes;
@@ -41,6 +42,9 @@ pub trait Encode: Debug + Send {
 pub trait Decode: Debug + Send {
     /// The tools of the request.
     fn expect_tools(&mut self, tools: &[ToolSpec]);
+
+    /// Whose reply it is: what an error in it means may depend on that.
+    fn sent_by(&mut self, _sender: Sender) {}
 
     /// The next piece of the body.
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>);

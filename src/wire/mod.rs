@@ -23,17 +23,24 @@
 
 pub mod anthropic;
 pub mod antigravity;
+#[cfg(test)]
+mod arbitrary;
 mod arguments;
 pub mod classify;
 mod codec;
+mod definitions;
 mod elements;
 pub mod gemini;
 pub mod ids;
 mod in_order;
 mod json_out;
 mod lenient;
+pub mod limits;
 pub mod names;
 pub mod openai_chat;
+pub mod openai_embeddings;
+pub mod openai_models;
+pub mod openai_responses;
 pub mod ops;
 mod pieces;
 mod prefix;
@@ -42,8 +49,9 @@ mod refs;
 mod rope;
 mod sniff;
 pub mod sse;
-pub mod wait;
+mod wait;
 
+pub use classify::Sender;
 pub use codec::Encoded;
 pub use ids::Ids;
 pub use quirk::{Dialect, UnknownQuirk};
@@ -61,6 +69,9 @@ pub enum Wire {
     /// OpenAI's Chat Completions, and everything that calls itself compatible with it.
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    /// OpenAI's Responses.
+    #[serde(rename = "openai-responses")]
+    OpenaiResponses,
     /// Anthropic's Messages.
     #[serde(rename = "anthropic")]
     Anthropic,
@@ -85,12 +96,13 @@ pub enum KeyStyle {
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 4] = [Self::OpenaiChat, Self::Anthropic, Self::Gemini, Self::Antigravity];
+    pub const ALL: [Self; 5] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Antigravity];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => openai_chat::NAME,
+            Self::OpenaiResponses => openai_responses::NAME,
             Self::Anthropic => anthropic::NAME,
             Self::Gemini => gemini::NAME,
             Self::Antigravity => antigravity::NAME,
@@ -99,7 +111,7 @@ impl Wire {
 
     pub const fn key_style(self) -> KeyStyle {
         match self {
-            Self::OpenaiChat | Self::Antigravity => KeyStyle::Bearer,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Antigravity => KeyStyle::Bearer,
             Self::Anthropic => KeyStyle::XApiKey,
             Self::Gemini => KeyStyle::XGoogApiKey,
         }
@@ -108,7 +120,7 @@ impl Wire {
     /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenaiChat | Self::Gemini | Self::Antigravity => &[],
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini | Self::Antigravity => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
@@ -116,6 +128,7 @@ impl Wire {
     fn encoder(self, dialect: Dialect) -> Box<dyn Encode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),
+            Self::OpenaiResponses => Box::new(openai_responses::Encoder::new(dialect)),
             Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
             Self::Gemini => Box::new(gemini::Encoder::new(dialect)),
             Self::Antigravity => Box::new(antigravity::Encoder::new(dialect)),
@@ -126,6 +139,7 @@ impl Wire {
     fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
             Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),
         }
@@ -193,7 +207,14 @@ pub struct Decoder {
 impl Decoder {
     /// `dialect` is that of the request.
     pub fn new(wire: Wire, dialect: &Dialect) -> Self {
-        Self { body: sniff::Body::default(), codec: wire.decoder(dialect) }
+        Self { body: sniff::Body::default(), codec: wire.decoder(dialect) }.sent_by(Sender::from(wire))
+    }
+
+    /// Tells whose reply this is, for the errors in it.
+    #[must_use]
+    pub fn sent_by(mut self, sender: Sender) -> Self {
+        self.codec.sent_by(sender);
+        self
     }
 
     /// Tells the tools of the request, so that names that had to be shortened come back whole.
@@ -216,14 +237,10 @@ impl Decoder {
     }
 }
 
-/// Reads a provider's refusal: status (200 for one inside a good reply), headers and body, in that wire's shapes.
-/// The body decides before the status does.
-pub fn classify(wire: Wire, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
-    match wire {
-        Wire::OpenaiChat => classify::http(status, headers, body),
-        Wire::Anthropic => anthropic::classify(status, headers, body),
-        Wire::Gemini | Wire::Antigravity => gemini::classify(status, headers, body),
-    }
+/// Reads a provider's refusal: status (200 for one inside a good reply), headers and body. The body decides before the
+/// status does. A bare [`Wire`] is a sender of whom nothing else is known.
+pub fn classify(sender: impl Into<Sender>, status: u16, headers: &[(String, String)], body: &[u8]) -> ProviderError {
+    classify::http(sender.into(), status, headers, body)
 }
 
 #[cfg(test)]
@@ -237,9 +254,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown wire `openai-chta`; known: openai-chat, anthropic, gemini, antigravity (did you mean `openai-chat`?)"
-        );
+        let known = "openai-chat, openai-responses, anthropic, gemini, antigravity";
+        assert_eq!(error.to_string(), format!("unknown wire `openai-chta`; known: {known} (did you mean `openai-chat`?)"));
     }
 }

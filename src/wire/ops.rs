@@ -2,8 +2,7 @@
 //!
 //! An operation may take several calls: lists come in pages, and a provider takes only so many texts at once.
 
-use super::{Dialect, Encoded, Wire, anthropic, antigravity, classify, gemini, openai_chat};
-use crate::base::text;
+use super::{Dialect, Encoded, Wire, anthropic, antigravity, gemini, openai_embeddings, openai_models};
 use crate::model::{EmbedRequest, Embeddings, Listed, Loss, ProviderError, Request};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -42,10 +41,6 @@ impl Call {
     fn read(path: impl Into<Cow<'static, str>>) -> Self {
         Self { path: path.into(), body: None, losses: Vec::new() }
     }
-
-    fn send(path: &'static str, (body, losses): (Vec<u8>, Vec<Loss>)) -> Self {
-        Self { path: path.into(), body: Some(vec![body.into()]), losses }
-    }
 }
 
 impl From<Encoded> for Call {
@@ -68,11 +63,13 @@ impl Wire {
     /// Whether this wire has the operation.
     pub const fn has(self, op: Op) -> bool {
         match (self, op) {
-            (Self::OpenaiChat, Op::Embed | Op::ListModels)
+            (Self::OpenaiChat | Self::OpenaiResponses, Op::Embed | Op::ListModels)
             | (Self::Anthropic, Op::CountTokens | Op::ListModels)
             | (Self::Gemini, Op::Embed | Op::CountTokens | Op::ListModels)
             | (Self::Antigravity, Op::CountTokens) => true,
-            (Self::OpenaiChat, Op::CountTokens) | (Self::Anthropic, Op::Embed) | (Self::Antigravity, Op::Embed | Op::ListModels) => false,
+            (Self::OpenaiChat | Self::OpenaiResponses, Op::CountTokens)
+            | (Self::Anthropic, Op::Embed)
+            | (Self::Antigravity, Op::Embed | Op::ListModels) => false,
         }
     }
 
@@ -80,7 +77,7 @@ impl Wire {
     /// and Google's.
     const fn embed_inputs(self) -> usize {
         match self {
-            Self::OpenaiChat | Self::Anthropic => 2_048,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Anthropic => 2_048,
             Self::Gemini | Self::Antigravity => 100,
         }
     }
@@ -110,7 +107,7 @@ pub fn batches(wire: Wire, input: &[String], most: Option<usize>) -> Vec<Range<u
 /// Asks for the vectors of some texts. None where the wire has no embeddings.
 pub fn embed(wire: Wire, dialect: &Dialect, request: &EmbedRequest) -> Option<Call> {
     match wire {
-        Wire::OpenaiChat => Some(Call::send(openai_chat::EMBED_PATH, openai_chat::encode_embed(request))),
+        Wire::OpenaiChat | Wire::OpenaiResponses => Some(openai_embeddings::encode(dialect, request).into()),
         Wire::Gemini => Some(gemini::encode_embed(dialect, request).into()),
         Wire::Anthropic | Wire::Antigravity => None,
     }
@@ -118,23 +115,18 @@ pub fn embed(wire: Wire, dialect: &Dialect, request: &EmbedRequest) -> Option<Ca
 
 /// The vectors of a good reply to a call with this many texts.
 pub fn embeddings(wire: Wire, body: &[u8], inputs: usize) -> Result<Embeddings, ProviderError> {
-    let found = match wire {
-        Wire::OpenaiChat => openai_chat::decode_embed(body),
-        Wire::Gemini => gemini::decode_embed(body),
-        Wire::Anthropic | Wire::Antigravity => None,
-    };
-    let found = found.ok_or_else(|| other(wire, Op::Embed, body))?;
-    if found.vectors.len() == inputs {
-        return Ok(found);
+    match wire {
+        Wire::OpenaiChat | Wire::OpenaiResponses => openai_embeddings::decode(inputs, body),
+        Wire::Gemini => gemini::decode_embed(inputs, body),
+        Wire::Anthropic | Wire::Antigravity => Err(lacking(wire, Op::Embed)),
     }
-    Err(ProviderError::network(format!("{} vectors came for {inputs} texts", found.vectors.len())))
 }
 
 /// Asks how many tokens a request has. None where the wire cannot tell.
 pub fn count(wire: Wire, dialect: &Dialect, request: &Request) -> Option<Call> {
     match wire {
-        Wire::OpenaiChat => None,
-        Wire::Anthropic => Some(Call::send(anthropic::COUNT_PATH, anthropic::encode_count(dialect, request))),
+        Wire::OpenaiChat | Wire::OpenaiResponses => None,
+        Wire::Anthropic => Some(anthropic::encode_count(dialect, request).into()),
         Wire::Gemini => Some(gemini::encode_count(dialect, request).into()),
         Wire::Antigravity => Some(antigravity::encode_count(dialect, request).into()),
     }
@@ -142,19 +134,18 @@ pub fn count(wire: Wire, dialect: &Dialect, request: &Request) -> Option<Call> {
 
 /// The tokens that a good reply tells.
 pub fn counted(wire: Wire, body: &[u8]) -> Result<u64, ProviderError> {
-    let found = match wire {
-        Wire::OpenaiChat => None,
-        Wire::Anthropic => anthropic::decode_count(body).ok(),
+    match wire {
+        Wire::OpenaiChat | Wire::OpenaiResponses => Err(lacking(wire, Op::CountTokens)),
+        Wire::Anthropic => anthropic::decode_count(body),
         Wire::Gemini | Wire::Antigravity => gemini::decode_count(body),
-    };
-    found.ok_or_else(|| other(wire, Op::CountTokens, body))
+    }
 }
 
 /// Asks for a page of the provider's list: the first, or the one that an earlier page's `next` names. None where the
 /// wire has no list.
 pub fn models(wire: Wire, next: Option<&str>) -> Option<Call> {
     match wire {
-        Wire::OpenaiChat => Some(Call::read(openai_chat::MODELS_PATH)),
+        Wire::OpenaiChat | Wire::OpenaiResponses => Some(Call::read(openai_models::PATH)),
         Wire::Anthropic => Some(Call::read(anthropic::models_path(next))),
         Wire::Gemini => Some(Call::read(gemini::models_path(next))),
         Wire::Antigravity => None,
@@ -163,33 +154,18 @@ pub fn models(wire: Wire, next: Option<&str>) -> Option<Call> {
 
 /// A page of models from a good reply.
 pub fn page(wire: Wire, body: &[u8]) -> Result<Page, ProviderError> {
-    let found = match wire {
-        Wire::OpenaiChat => openai_chat::decode_models(body).map(|models| Page { models, next: None }),
-        Wire::Anthropic => anthropic::decode_models(body).map(|(models, next)| Page { models, next }),
-        Wire::Gemini => gemini::decode_models(body).map(|(models, next)| Page { models, next }),
-        Wire::Antigravity => None,
+    let (models, next) = match wire {
+        Wire::OpenaiChat | Wire::OpenaiResponses => (openai_models::decode(body)?, None),
+        Wire::Anthropic => anthropic::decode_models(body)?,
+        Wire::Gemini => gemini::decode_models(body)?,
+        Wire::Antigravity => return Err(lacking(wire, Op::ListModels)),
     };
-    found.ok_or_else(|| other(wire, Op::ListModels, body))
+    Ok(Page { models, next })
 }
 
-/// A good status with something else than what was asked for: an error, a web page, half a body.
-fn other(wire: Wire, op: Op, body: &[u8]) -> ProviderError {
-    let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some_and(|e| !e.is_null()));
-    if is_error {
-        return match wire {
-            Wire::OpenaiChat => classify::in_band(body),
-            Wire::Anthropic => anthropic::in_band(body),
-            Wire::Gemini | Wire::Antigravity => gemini::in_band(body),
-        };
-    }
-    let head = if body.trim_ascii_start().starts_with(b"<") {
-        format!("a web page ({})", classify::page_title(body))
-    } else if body.trim_ascii().is_empty() {
-        "nothing".to_owned()
-    } else {
-        text::one_line(&text::strip_controls(&String::from_utf8_lossy(body.get(..400).unwrap_or(body))), 120)
-    };
-    ProviderError::network(format!("the reply is not {op}, but {head}"))
+/// This wire has no such operation.
+pub fn lacking(wire: Wire, op: Op) -> ProviderError {
+    ProviderError::lacking(&format!("the wire {wire}"), &op.to_string())
 }
 
 #[cfg(test)]
@@ -213,16 +189,14 @@ mod tests {
         let class = |body: &str| page(Wire::OpenaiChat, body.as_bytes()).unwrap_err();
         let refused = class(r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#);
         assert_eq!(refused.class, Class::Auth, "{refused}");
-        for (body, wanted) in [
-            ("<html><title>Log in</title></html>", "a web page (Log in)"),
-            ("", "but nothing"),
-            (r#"{"data":[{"id":"#, r#"{"data":[{"id":"#),
-        ] {
+        for (body, wanted) in
+            [("<html><title>Log in</title></html>", "a web page (Log in)"), ("", "nothing"), (r#"{"data":[{"id":"#, r#"{"data":[{"id":"#)]
+        {
             let error = class(body);
             assert!(error.class == Class::Network && error.message.contains(wanted), "{error}");
         }
         let few = embeddings(Wire::OpenaiChat, br#"{"data":[{"embedding":[1]}]}"#, 2).unwrap_err();
-        assert!(few.message.contains("1 vectors came for 2 texts"), "{few}");
+        assert!(few.message.contains("1 came for 2 inputs"), "{few}");
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 //! wrong on the way. Each effect happens once.
 
 use crate::support::http::RawRequest;
-use crate::support::{Answer, Cut, End, Outcome, TestEnv, WireServer};
+use crate::support::{Answer, Cut, End, Launch, Outcome, TestEnv, WireServer};
 use crate::task::{self, TURNS};
 use code_pup::model::Request;
 use code_pup::wire::anthropic::{Head, decode_request, encode_events};
@@ -37,9 +37,13 @@ enum Rest {
     Gone,
 }
 
-fn run(server: &WireServer, env: &TestEnv) -> Outcome {
+fn launch(server: &WireServer, env: &TestEnv) -> Launch {
     let launch = env.pup().args(["run", "--yolo", "--output", "json", "--model", "anthropic/mock-model", "keep the notes"]);
-    launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run()
+    launch.env("ANTHROPIC_BASE_URL", server.url()).env("ANTHROPIC_API_KEY", "test-key-not-a-secret")
+}
+
+fn run(server: &WireServer, env: &TestEnv) -> Outcome {
+    launch(server, env).run()
 }
 
 #[test]
@@ -68,6 +72,29 @@ fn a_task_runs_to_its_end_and_asks_as_the_vendor_wants() {
     }
     let thought = String::from_utf8(requests[TURNS - 1].body.clone()).unwrap();
     assert!(thought.contains(r#"{"type":"thinking","thinking":"what first?","signature":"Proof+/1="}"#), "{thought}");
+}
+
+#[test]
+fn signed_thinking_keeps_its_key_and_never_goes_to_another() {
+    let env = TestEnv::new();
+    let all = replies();
+    let mut limited = false;
+    let server = WireServer::new(turn, move |turn| {
+        let refuse = turn == 2 && !std::mem::replace(&mut limited, turn == 2);
+        if refuse { refused(429, "rate_limit_error").header("retry-after", "600") } else { Answer::stream(all[turn].clone()) }
+    });
+    // Each call would take another key, if the first reply did not bind the rest to the one that made it.
+    let keys = "the-first-key-0001,the-second-key-002,the-third-key-0003";
+    let out = launch(&server, &env).env("ANTHROPIC_API_KEY", keys).env("PUP_AUTH_ROTATION", "round_robin").run();
+    task::assert_done(&env, &out);
+    let requests = server.requests();
+    let used: Vec<&str> = requests.iter().map(|r| r.header("x-api-key").unwrap()).collect();
+    assert_eq!(used[..4], ["the-first-key-0001", "the-first-key-0001", "the-first-key-0001", "the-second-key-002"], "{used:?}");
+    for request in &requests[1..] {
+        let home = request.header("x-api-key") == Some("the-first-key-0001");
+        assert_eq!(String::from_utf8_lossy(&request.body).contains("Proof+/1="), home, "{used:?}");
+    }
+    assert!(!used[4..].contains(&"the-first-key-0001"), "it is cooling: {used:?}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn recordings() -> Option<PathBuf> {
 pub struct Exchange {
     pub name: String,
     pub provider: String,
+    pub api: String,
     /// Of the request, with its query.
     pub path: String,
     pub request: Value,
@@ -46,6 +47,13 @@ fn chat() -> Option<Vec<Exchange>> {
 
 /// All exchanges of one API, in order of their names.
 pub fn exchanges(api: &str) -> Option<Vec<Exchange>> {
+    let mut all = every_exchange()?;
+    all.retain(|x| x.api == api);
+    Some(all)
+}
+
+/// All exchanges there are, in order of their names.
+pub fn every_exchange() -> Option<Vec<Exchange>> {
     let root = recordings()?;
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
@@ -57,9 +65,6 @@ pub fn exchanges(api: &str) -> Option<Vec<Exchange>> {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             let Some(case) = name.strip_suffix(".json").filter(|c| !c.ends_with(".expect")) else { continue };
             let envelope = json(&file);
-            if envelope["api"] != api {
-                continue;
-            }
             let response = &envelope["response"];
             let body = match (response["body_file"].as_str(), response["body_text"].as_str()) {
                 (Some(beside), _) => std::fs::read(folder.join(beside)).unwrap(),
@@ -70,6 +75,7 @@ pub fn exchanges(api: &str) -> Option<Vec<Exchange>> {
             found.push(Exchange {
                 name: format!("{}/{case}", folder.file_name().unwrap().to_string_lossy()),
                 provider: envelope["provider"].as_str().unwrap().to_owned(),
+                api: envelope["api"].as_str().unwrap().to_owned(),
                 path: envelope["request"]["path"].as_str().unwrap_or_default().to_owned(),
                 request: envelope["request"]["body"].clone(),
                 status: response["status"].as_u64().unwrap().try_into().unwrap(),

@@ -49,22 +49,15 @@ fn lists_counts_and_vectors_are_what_an_independent_reader_found() {
 }
 
 #[test]
-fn what_a_list_says_of_windows_and_prices_is_read() {
+fn the_prompt_that_a_price_holds_for_and_anthropic_s_windows_are_read() {
     let Some(all) = exchanges("models") else { return };
     let of = |provider: &str, id: &str| {
         let recorded = all.iter().find(|r| r.provider == provider).unwrap();
         ops::page(wire(provider).unwrap(), &recorded.body).unwrap().models.into_iter().find(|m| m.id == id).unwrap()
     };
+    // Two windows stand there; the smaller one is served, and above it a token costs more.
     let sonnet = of("openrouter", "anthropic/claude-sonnet-4");
-    // Two windows stand there; the smaller one is served.
-    assert_eq!((sonnet.context, sonnet.max_output, sonnet.price.up_to), (Some(200_000), Some(64_000), Some(200_000)));
-    assert_eq!(
-        (sonnet.price.input, sonnet.price.output, sonnet.price.cache_read, sonnet.price.cache_write),
-        (Some(3.0), Some(15.0), Some(0.3), Some(3.75))
-    );
+    assert_eq!((sonnet.context, sonnet.price.up_to), (Some(200_000), Some(200_000)));
     let opus = of("anthropic", "claude-opus-5");
     assert_eq!((opus.context, opus.max_output, opus.price.input), (Some(1_000_000), Some(128_000), None));
-    assert_eq!(of("groq", "llama-3.3-70b-versatile").context, Some(131_072));
-    assert_eq!(of("copilot", "claude-opus-4.7").context, Some(264_000));
-    assert_eq!(of("openai", "gpt-4o").context, None);
 }

@@ -5,10 +5,11 @@
 //! behind the first one's content ends everything, for two answers are never glued together.
 
 use super::block::{Blocks, Read};
+use super::finish;
 use super::shape::{Event, Message};
 use super::usage::WireUsage;
-use super::{error, finish};
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
+use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
 use crate::wire::pieces::{self, unknown};
@@ -29,6 +30,7 @@ pub struct ReplyDecoder {
     stop: Option<String>,
     /// How many events could be read.
     events: usize,
+    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -43,6 +45,10 @@ enum End<'a> {
 impl Decode for ReplyDecoder {
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.blocks.names = ToolNames::of(tools);
+    }
+
+    fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
@@ -70,7 +76,7 @@ impl ReplyDecoder {
         }
         match serde_json::from_slice::<Event<'_>>(data) {
             Ok(event) => self.event(name, &event, data, out),
-            Err(_) if name == b"error" => self.fail(error::in_band(data), out),
+            Err(_) if name == b"error" => self.fail(classify::in_band_of(self.sender, data), out),
             // Events that lack the blank line between them arrive as one, a line each.
             Err(_) if data.contains(&b'\n') => data.split(|b| *b == b'\n').for_each(|line| {
                 if !self.over {
@@ -126,8 +132,8 @@ impl ReplyDecoder {
             "message_stop" => return self.end(&End::Said, out),
             "message" => return self.whole(raw, out),
             "ping" => Read::Yes,
-            "error" => return self.fail(error::in_band(raw), out),
-            _ if event.error.is_some() => return self.fail(error::in_band(raw), out),
+            "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
+            _ if event.error.is_some() => return self.fail(classify::in_band_of(self.sender, raw), out),
             _ => Read::No,
         };
         match read {

@@ -12,6 +12,7 @@ use super::tools;
 use crate::model::{Block, History, Loss, Message, Request, Role, ToolSpec};
 use crate::wire::Encoded;
 use crate::wire::codec::Encode;
+use crate::wire::definitions;
 use crate::wire::json_out::Object;
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::Dialect;
@@ -96,7 +97,7 @@ impl Encoder {
     }
 
     fn head(&mut self, request: &Request, system: usize, losses: &mut Vec<Loss>) -> Bytes {
-        let whole = tools::whole(request);
+        let whole = definitions::whole(request, super::NAME);
         if let Some(head) = &self.head
             && head.model == request.model
             && Arc::ptr_eq(&head.tools, &request.tools)
@@ -110,7 +111,7 @@ impl Encoder {
         let mut spots = Vec::new();
         let mut object = Object::begin(&mut out);
         object.field("model", &request.model);
-        tools::write(&mut object, &request.tools, whole);
+        definitions::write(&mut object, &request.tools, whole, tools::write);
         let kept: Vec<Arc<Message>> = request.messages.iter().take(system).cloned().collect();
         if kept.iter().flat_map(|m| &m.blocks).any(is_prompt) {
             let field = object.key("system");
@@ -152,7 +153,8 @@ impl Encoder {
         }
         places.sort_unstable_by_key(|(at, long, _)| (*at, !long));
         places.dedup_by_key(|(at, ..)| *at);
-        let room = MAX_MARKS.saturating_sub(tools::whole(request).iter().filter(|t| t.get("cache_control").is_some()).count());
+        let room =
+            MAX_MARKS.saturating_sub(definitions::whole(request, super::NAME).iter().filter(|t| t.get("cache_control").is_some()).count());
         // The first one covers what never changes, the last ones what was just added; those between do the least.
         while places.len() > room {
             let (_, _, n) = places.remove(usize::from(places.len() > 1 && room > 1));

@@ -23,10 +23,9 @@ mod thinking;
 mod tools;
 mod usage;
 
-pub use count::{COUNT_PATH, CountError, decode_count, encode_count, encode_count_reply};
+pub use count::{COUNT_PATH, decode_count, encode_count, encode_count_reply};
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::{classify, in_band};
 pub use models::{decode_models, models_path};
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;

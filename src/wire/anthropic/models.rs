@@ -1,7 +1,8 @@
 //! The list of models, page by page.
 
-use crate::model::Listed;
+use crate::model::{Listed, ProviderError};
 use crate::wire::lenient::{Count, Text};
+use crate::wire::{Wire, pieces};
 use serde::Deserialize;
 
 /// What the wire adds to a base URL for the page behind the model `after`, or the first one.
@@ -11,8 +12,8 @@ pub fn models_path(after: Option<&str>) -> String {
     format!("/v1/models?limit=1000{after}")
 }
 
-/// The models of a good reply, and behind which of them the next page begins; none where it has another form.
-pub fn decode_models(body: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
+/// The models of a good reply, and behind which of them the next page begins.
+pub fn decode_models(body: &[u8]) -> Result<(Vec<Listed>, Option<String>), ProviderError> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         #[serde(borrow)]
@@ -31,12 +32,12 @@ pub fn decode_models(body: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
         #[serde(default)]
         max_tokens: Count,
     }
-    let reply: Reply<'_> = serde_json::from_slice(body).ok()?;
+    let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| pieces::other(Wire::Anthropic, body, "a list of models"))?;
     let models = reply.data.into_iter().filter_map(|entry| {
         let (context, max_output) = (entry.max_input_tokens.0.filter(|n| *n > 0), entry.max_tokens.0.filter(|n| *n > 0));
         Some(Listed { id: entry.id.into_owned()?, context, max_output, ..Listed::default() })
     });
-    Some((models.collect(), reply.last_id.into_owned().filter(|_| reply.has_more)))
+    Ok((models.collect(), reply.last_id.into_owned().filter(|_| reply.has_more)))
 }
 
 #[cfg(test)]
@@ -50,9 +51,9 @@ mod tests {
         let (models, next) = decode_models(body.as_bytes()).unwrap();
         assert_eq!((models[0].context, models[0].max_output, models[1].context), (Some(200_000), Some(64_000), None));
         assert_eq!(models_path(next.as_deref()), "/v1/models?limit=1000&after_id=claude-b");
-        assert_eq!(decode_models(br#"{"data":[],"has_more":false,"last_id":null}"#), Some((Vec::new(), None)));
+        assert_eq!(decode_models(br#"{"data":[],"has_more":false,"last_id":null}"#), Ok((Vec::new(), None)));
         for body in ["", "<html>", "{}", r#"{"data":[{"#] {
-            assert_eq!(decode_models(body.as_bytes()), None, "{body}");
+            assert!(decode_models(body.as_bytes()).is_err(), "{body}");
         }
     }
 }

@@ -1,17 +1,16 @@
 //! The server's half: events and replies to what a client of this wire reads.
 //!
-//! Clients of this wire expect one block after the other, while other wires' replies mix them. So one block is written as
-//! it comes and the others wait until it has ended.
+//! Clients of this wire expect one block after the other, while other wires' replies mix them.
 
 use super::message::{call, text, thinking};
 use super::{NAME, error, finish, usage};
 use crate::model::{Block, BlockKind, Delta, Loss, ProviderError, Reply, Stop, StreamEvent, Usage};
 use crate::wire::Ids;
+use crate::wire::in_order::InOrder;
 use crate::wire::json_out::{self, Object};
 use crate::wire::names::wire_name;
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::collections::VecDeque;
 
 /// What a stream says of its reply. What is empty is taken from the events' own `Start`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,10 +24,9 @@ pub struct Head {
 pub struct ReplyWriter {
     head: Head,
     begun: bool,
-    /// The first one is being written, the others wait.
-    blocks: VecDeque<Held>,
-    /// Blocks whose events say nothing on this wire.
-    dropped: Vec<usize>,
+    order: InOrder,
+    /// The block that is being written.
+    block: Option<Writing>,
     next_index: usize,
     usage: Usage,
     over: bool,
@@ -37,14 +35,13 @@ pub struct ReplyWriter {
 
 /// A block that is not written to its end.
 #[derive(Debug)]
-struct Held {
+struct Writing {
     ix: usize,
     kind: BlockKind,
     /// Its start is written.
     started: bool,
-    ended: bool,
-    /// What has not been written yet.
-    deltas: Vec<Delta>,
+    /// What stands whole in its start: a redacted form, or a block of this wire.
+    whole: String,
 }
 
 impl ReplyWriter {
@@ -62,35 +59,53 @@ impl ReplyWriter {
         if self.over {
             return;
         }
+        let mut ordered = Vec::new();
+        self.order.push(event, &mut ordered, &mut self.losses);
+        for event in ordered {
+            self.one(event, out);
+        }
+    }
+
+    fn one(&mut self, event: StreamEvent, out: &mut Vec<u8>) {
         match event {
             StreamEvent::Start { id, model } => {
                 if self.head.id.is_empty() {
-                    self.head.id = id.clone().unwrap_or_default();
+                    self.head.id = id.unwrap_or_default();
                 }
                 if self.head.model.is_empty() {
-                    self.head.model = model.clone().unwrap_or_default();
+                    self.head.model = model.unwrap_or_default();
                 }
             }
-            StreamEvent::BlockStart { ix, kind } => self.open(*ix, kind, out),
-            StreamEvent::Delta { ix, delta } => self.delta(*ix, delta, out),
-            StreamEvent::BlockEnd { ix } => {
-                if let Some(block) = self.held(*ix) {
-                    block.ended = true;
+            StreamEvent::BlockStart { ix, kind } => {
+                if matches!(&kind, BlockKind::Opaque { wire } if wire != NAME) {
+                    // Its pieces say nothing either.
+                    return self.losses.push(Loss::new(format!("blocks[{ix}]"), "an opaque block of another wire"));
                 }
-                self.write(out);
+                self.begin(out);
+                let mut block = Writing { ix, kind, started: false, whole: String::new() };
+                if matches!(block.kind, BlockKind::Text | BlockKind::Thinking) {
+                    block.start(self.next_index, out);
+                }
+                self.block = Some(block);
             }
-            StreamEvent::Usage { usage } => self.usage.replace_with(usage),
-            StreamEvent::End { stop, reason } => self.end(*stop, reason.as_deref(), out),
+            StreamEvent::Delta { delta, .. } => {
+                if let Some(block) = &mut self.block {
+                    block.delta(self.next_index, delta, &mut self.losses, out);
+                }
+            }
+            StreamEvent::BlockEnd { .. } => {
+                if let Some(mut block) = self.block.take() {
+                    self.next_index += usize::from(block.end(self.next_index, &mut self.losses, out));
+                }
+            }
+            StreamEvent::Usage { usage } => self.usage.replace_with(&usage),
+            StreamEvent::End { stop, reason } => self.end(stop, reason.as_deref(), out),
             StreamEvent::Error { error } => {
-                frame(out, "error", |o| error_fields(o, error));
+                frame(out, "error", |o| error_fields(o, &error));
                 self.over = true;
             }
             StreamEvent::Unknown { .. } => self.losses.push(Loss::new("events", "an event that is not understood")),
         }
-    }
-
-    fn held(&mut self, ix: usize) -> Option<&mut Held> {
-        self.blocks.iter_mut().find(|b| b.ix == ix && !b.ended)
     }
 
     /// The message's start is written with its first content, when its usage is most likely known.
@@ -108,59 +123,8 @@ impl ReplyWriter {
         });
     }
 
-    fn open(&mut self, ix: usize, kind: &BlockKind, out: &mut Vec<u8>) {
-        if let BlockKind::Opaque { wire } = kind
-            && wire != NAME
-        {
-            self.losses.push(Loss::new(format!("blocks[{ix}]"), "an opaque block of another wire"));
-            self.dropped.push(ix);
-            return;
-        }
-        self.blocks.push_back(Held { ix, kind: kind.clone(), started: false, ended: false, deltas: Vec::new() });
-        self.write(out);
-    }
-
-    fn delta(&mut self, ix: usize, delta: &Delta, out: &mut Vec<u8>) {
-        if self.dropped.contains(&ix) {
-            return;
-        }
-        if self.held(ix).is_none() {
-            // A delta to a block that nobody opened still belongs to somebody: open one of its kind.
-            let kind = match delta {
-                Delta::Text { .. } => BlockKind::Text,
-                Delta::Thinking { .. } | Delta::Signature { .. } => BlockKind::Thinking,
-                Delta::Args { .. } | Delta::Name { .. } | Delta::Raw { .. } => {
-                    self.losses.push(Loss::new(format!("blocks[{ix}]"), "a piece of a block that never began"));
-                    return;
-                }
-            };
-            self.open(ix, &kind, out);
-        }
-        if let Some(block) = self.held(ix) {
-            block.deltas.push(delta.clone());
-        }
-        self.write(out);
-    }
-
-    /// Writes all that can be written now: the first block, and the next ones while it has ended.
-    fn write(&mut self, out: &mut Vec<u8>) {
-        while let Some(mut block) = self.blocks.pop_front() {
-            self.begin(out);
-            block.write(self.next_index, &mut self.losses, out);
-            if !block.ended {
-                self.blocks.push_front(block);
-                return;
-            }
-            self.next_index += usize::from(block.started);
-        }
-    }
-
     fn end(&mut self, stop: Stop, reason: Option<&str>, out: &mut Vec<u8>) {
         self.begin(out);
-        for block in &mut self.blocks {
-            block.ended = true;
-        }
-        self.write(out);
         let word = word(stop, reason);
         if self.usage == Usage::default() {
             self.losses.push(Loss::new("usage", "it is not known; clients require numbers and get zeros"));
@@ -177,93 +141,64 @@ impl ReplyWriter {
     }
 }
 
-impl Held {
-    /// Writes what there is of it, under this number.
-    fn write(&mut self, index: usize, losses: &mut Vec<Loss>, out: &mut Vec<u8>) {
-        let deltas = std::mem::take(&mut self.deltas);
-        match &mut self.kind {
-            BlockKind::Text | BlockKind::Thinking => {
-                if !std::mem::replace(&mut self.started, true) {
-                    let thinking = matches!(self.kind, BlockKind::Thinking);
-                    start(out, index, |o| {
-                        if thinking {
-                            o.field("type", "thinking").field("thinking", "").field("signature", "");
-                        } else {
-                            text("")(o);
-                        }
-                    });
-                }
-                for delta in &deltas {
-                    self.piece(index, delta, losses, out);
-                }
-            }
-            BlockKind::ToolCall { id, name } => {
-                for delta in deltas.iter().filter(|_| !self.started) {
-                    if let Delta::Name { text } = delta {
-                        name.push_str(text);
-                    }
-                }
-                // The name stands in the start, and may come in pieces until the arguments begin.
-                let known = self.ended || deltas.iter().any(|d| matches!(d, Delta::Args { .. }));
-                if known && !std::mem::replace(&mut self.started, true) {
-                    start(out, index, |o| {
-                        o.field("type", "tool_use")
-                            .field("id", &Ids::Anthropic.fit(id))
-                            .field("name", &wire_name(name))
-                            .field("input", &json!({}));
-                    });
-                }
-                for delta in &deltas {
-                    match delta {
-                        Delta::Name { .. } => {}
-                        delta => self.piece(index, delta, losses, out),
-                    }
-                }
-            }
-            // These stand whole in their start.
-            BlockKind::RedactedThinking | BlockKind::Opaque { .. } if !self.ended => self.deltas = deltas,
-            BlockKind::RedactedThinking => {
-                let proof: String =
-                    deltas.iter().filter_map(|d| if let Delta::Signature { text } = d { Some(text.as_str()) } else { None }).collect();
-                start(out, index, |o| thinking(o, "", &proof, true));
-                self.started = true;
-            }
-            BlockKind::Opaque { .. } => {
-                let raw = deltas.iter().rev().find_map(|d| if let Delta::Raw { text } = d { Some(text.as_str()) } else { None });
-                match raw.map(serde_json::from_str::<&RawValue>) {
-                    Some(Ok(block)) => {
-                        frame(out, "content_block_start", |o| {
-                            o.field("index", &index).field("content_block", block);
-                        });
-                        self.started = true;
-                    }
-                    Some(Err(_)) | None => losses.push(Loss::new(format!("blocks[{}]", self.ix), "an opaque block that is no JSON")),
-                }
-            }
+impl Writing {
+    /// Writes the start, under this number.
+    fn start(&mut self, index: usize, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
         }
-        if self.ended && self.started {
-            frame(out, "content_block_stop", |o| {
-                o.field("index", &index);
-            });
+        let whole = &self.whole;
+        match &self.kind {
+            BlockKind::Text => start(out, index, text("")),
+            BlockKind::Thinking => start(out, index, |o| thinking(o, "", "", false)),
+            BlockKind::RedactedThinking => start(out, index, |o| thinking(o, "", whole, true)),
+            BlockKind::ToolCall { id, name } => start(out, index, |o| {
+                o.field("type", "tool_use").field("id", &Ids::Anthropic.fit(id)).field("name", &wire_name(name)).field("input", &json!({}));
+            }),
+            BlockKind::Opaque { .. } => match serde_json::from_str::<&RawValue>(whole) {
+                Ok(block) => frame(out, "content_block_start", |o| {
+                    o.field("index", &index).field("content_block", block);
+                }),
+                Err(_) => self.started = false,
+            },
         }
     }
 
-    fn piece(&self, index: usize, delta: &Delta, losses: &mut Vec<Loss>, out: &mut Vec<u8>) {
-        let (kind, field, text) = match (&self.kind, delta) {
+    fn delta(&mut self, index: usize, delta: Delta, losses: &mut Vec<Loss>, out: &mut Vec<u8>) {
+        let (kind, field, text) = match (&mut self.kind, delta) {
+            // The name stands in the start, and may come in pieces until the arguments begin.
+            (BlockKind::ToolCall { name, .. }, Delta::Name { text }) if !self.started => return name.push_str(&text),
+            (BlockKind::ToolCall { .. }, Delta::Name { .. }) => return,
+            (BlockKind::RedactedThinking, Delta::Signature { text }) => return self.whole.push_str(&text),
+            (BlockKind::Opaque { .. }, Delta::Raw { text }) => return self.whole = text,
             (BlockKind::Text, Delta::Text { text }) => ("text_delta", "text", text),
             (BlockKind::Thinking, Delta::Thinking { text }) => ("thinking_delta", "thinking", text),
             (BlockKind::Thinking, Delta::Signature { text }) => ("signature_delta", "signature", text),
             (BlockKind::ToolCall { .. }, Delta::Args { text }) => ("input_json_delta", "partial_json", text),
             _ => {
-                losses.push(Loss::new(format!("blocks[{}]", self.ix), "a piece that this kind of block does not have on this wire"));
-                return;
+                return losses
+                    .push(Loss::new(format!("blocks[{}]", self.ix), "a piece that this kind of block does not have on this wire"));
             }
         };
+        self.start(index, out);
         frame(out, "content_block_delta", |o| {
             o.field("index", &index).object("delta", |d| {
-                d.field("type", kind).field(field, text);
+                d.field("type", kind).field(field, &text);
             });
         });
+    }
+
+    /// Writes what is left of it; whether anything was written at all.
+    fn end(&mut self, index: usize, losses: &mut Vec<Loss>, out: &mut Vec<u8>) -> bool {
+        self.start(index, out);
+        if self.started {
+            frame(out, "content_block_stop", |o| {
+                o.field("index", &index);
+            });
+        } else {
+            losses.push(Loss::new(format!("blocks[{}]", self.ix), "an opaque block that is no JSON"));
+        }
+        self.started
     }
 }
 

@@ -5,6 +5,7 @@ use super::{NAME, settings, tools};
 use crate::model::request::CacheMark;
 use crate::model::{Block, ImageSource, Message, Part, Request, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult, ToolSpec};
 use crate::wire::arguments;
+use crate::wire::definitions::{self, Fidelity};
 use crate::wire::openai_chat::RequestError;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -91,18 +92,18 @@ fn own(request: &mut Request) -> &mut Map<String, Value> {
 
 fn definitions(request: &mut Request, items: Vec<Value>) -> Result<(), RequestError> {
     let mut specs: Vec<ToolSpec> = Vec::new();
-    let mut fidelity = tools::Fidelity::Whole;
+    let mut fidelity = Fidelity::Whole;
     for (n, item) in items.iter().enumerate() {
         let (spec, how) = tools::read(item).ok_or_else(|| shape(format!("tools[{n}].name"), "a tool with a name"))?;
         specs.extend(spec);
-        if how == tools::Fidelity::LeavesOut {
+        if how == Fidelity::LeavesOut {
             fidelity = how;
         }
     }
     request.tools = specs.into();
     // All of them, for their order counts: it is part of what a cache remembers.
-    if fidelity == tools::Fidelity::LeavesOut {
-        own(request).insert(tools::EXTENSION.to_owned(), Value::Array(items));
+    if fidelity == Fidelity::LeavesOut {
+        own(request).insert(definitions::EXTENSION.to_owned(), Value::Array(items));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::{History, Origin};
 use crate::wire::Ids;
+use crate::wire::arbitrary::{args, image_of_any_type as image, text};
 use crate::wire::names::wire_name;
 use crate::wire::{Dialect, Wire, encode};
 use proptest::prelude::*;
@@ -303,29 +304,6 @@ fn settings_kept(request: &Request, want: &mut Request, lost: &mut BTreeSet<Stri
         }
     }
     want.extensions.retain(|_, fields| !fields.is_empty());
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof![1 => Just(String::new()), 1 => Just(" \n".to_owned()), 6 => "[a-zé😀\"\\\\\n]{1,8}"]
-}
-
-fn args() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        Just("null".into()),
-        Just("{}".into()),
-        Just(r#"{"k": [1, "é"]}"#.into()),
-        Just(r#"{"k"#.into()),
-        Just("not json".into())
-    ]
-}
-
-fn image() -> impl Strategy<Value = ImageSource> {
-    prop_oneof![
-        2 => Just(ImageSource::Url { url: "https://x/y.png".into() }),
-        2 => Just(ImageSource::Inline { media_type: "image/png".into(), data: "QUJD".into() }),
-        1 => Just(ImageSource::Inline { media_type: "image/bmp".into(), data: "QUJD".into() })
-    ]
 }
 
 fn block(role: Role) -> BoxedStrategy<Block> {

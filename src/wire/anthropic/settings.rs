@@ -2,8 +2,8 @@
 
 use super::claude::{Claude, MAX_DEFAULT_OUTPUT, Sampling};
 use super::thinking::{self, Thinking};
-use super::tools;
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
+use crate::wire::definitions;
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
@@ -58,7 +58,7 @@ pub fn write(o: &mut Object<'_>, request: &Request, dialect: &Dialect, thinking:
 }
 
 /// Fields that only the request itself sets, present or not.
-const RESERVED: &[&str] = &["model", "system", "messages", "max_tokens", "stream", "output_config", tools::EXTENSION];
+const RESERVED: &[&str] = &["model", "system", "messages", "max_tokens", "stream", "output_config", definitions::EXTENSION];
 
 struct Fields<'a, 'o> {
     o: &'a mut Object<'o>,
@@ -102,7 +102,7 @@ fn output_config(fields: &mut Fields<'_, '_>, request: &Request, thinking: &Thin
 }
 
 fn tool_choice(fields: &mut Fields<'_, '_>, request: &Request) {
-    if request.tools.is_empty() && tools::whole(request).is_empty() {
+    if request.tools.is_empty() && definitions::whole(request, super::NAME).is_empty() {
         if request.tool_choice != ToolChoice::Auto {
             fields.lose("tool_choice", "there are no tools to choose from");
         }
@@ -201,7 +201,7 @@ fn extensions(fields: &mut Fields<'_, '_>, request: &Request, only: &[&str]) {
             let at = || format!("extensions.{wire}.{name}");
             if wire != super::NAME {
                 fields.lose(at(), "a field of another wire");
-            } else if (name == tools::EXTENSION && value.is_array()) || (name == "output_config" && value.is_object()) {
+            } else if (name == definitions::EXTENSION && value.is_array()) || (name == "output_config" && value.is_object()) {
                 // Written where they belong, beside the request's own.
             } else if fields.written.contains(&name.as_str()) {
                 fields.lose(at(), "a field that the request itself sets");

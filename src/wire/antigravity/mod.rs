@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-pub use gemini::{ReplyDecoder, classify, decode_count};
+pub use gemini::{ReplyDecoder, decode_count};
 
 /// The wire's name.
 pub const NAME: &str = "antigravity";

@@ -152,6 +152,11 @@ const BEFORE_IDS: [&str; 9] = [
     "tool call id was ",
 ];
 
+/// Whether one of these codes alone says that an item of the history is refused.
+pub fn is_coded(words: &[String]) -> bool {
+    CODES.iter().any(|(code, _)| words.iter().any(|w| w == code))
+}
+
 /// The item that a refusal is about.
 ///
 /// `words` are its codes and types in lower case, `text` its messages, `place` a path that stands in a field of its own.

@@ -4,248 +4,73 @@ use super::*;
 use crate::model::{Class, Scope};
 use crate::wire::{Wire, classify};
 
-/// status, code, param, message; item, path, ids.
-type Row = (u16, Option<&'static str>, Option<&'static str>, &'static str, Option<Item>, Option<&'static str>, &'static [&'static str]);
+/// "kind.why path ids", with `-` for what is not known.
+fn shown(blame: Option<&Blame>) -> String {
+    let Some(blame) = blame else { return "nothing -".to_owned() };
+    let item = serde_json::to_value(blame.item).unwrap();
+    let words = [item["kind"].as_str(), item["why"].as_str()].into_iter().flatten().collect::<Vec<_>>().join(".");
+    let path = blame.path.clone().unwrap_or_else(|| "-".to_owned());
+    [vec![words, path], blame.ids.clone()].concat().join(" ")
+}
 
+/// Lines of `status code param message => what it blames`.
 #[test]
 fn a_bad_request_names_the_item_it_is_about() {
-    let rows: &[Row] = &[
+    let rows = r#"
         // Anthropic
-        (
-            400,
-            None,
-            None,
-            "messages.3.content.0: Invalid `signature` in `thinking` block",
-            Some(INVALID),
-            Some("messages.3.content.0"),
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.1.content.0.thinking.signature: Field required",
-            Some(MISSING),
-            Some("messages.1.content.0.thinking.signature"),
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.5.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
-            Some(MISSING),
-            Some("messages.5.content.0.type"),
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.7.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.",
-            Some(INVALID),
-            Some("messages.7.content.1"),
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.2: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_01A, toolu_02B. Each `tool_use` block must have one.",
-            Some(Item::ToolPair),
-            Some("messages.2"),
-            &["toolu_01A", "toolu_02B"],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_9. Each must have its call.",
-            Some(Item::ToolPair),
-            Some("messages.0.content.1"),
-            &["toolu_9"],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.3.content.1.image.source.base64: image exceeds 5 MB maximum: 6912992 bytes > 5242880 bytes",
-            Some(TOO_LARGE),
-            Some("messages.3.content.1.image.source.base64"),
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.9.content.32.image.source.base64.data: At least one of the image dimensions exceed max allowed size for many-image requests: 2000 pixels",
-            Some(DIMENSIONS),
-            Some("messages.9.content.32.image.source.base64.data"),
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "messages.0.content.1.image.source.base64.media_type: Input should be 'image/png'",
-            Some(UNREADABLE),
-            Some("messages.0.content.1.image.source.base64.media_type"),
-            &[],
-        ),
-        (400, None, None, "Could not process image", Some(UNREADABLE), None, &[]),
-        (
-            400,
-            None,
-            None,
-            "messages.2.content.0.pdf.source.base64.data: The PDF specified was not valid.",
-            Some(Item::Document),
-            Some("messages.2.content.0.pdf.source.base64.data"),
-            &[],
-        ),
-        (400, None, None, "messages.0: Input does not match the expected shape.", Some(Item::Message), Some("messages.0"), &[]),
-        (400, None, None, "messages: roles must alternate between \"user\" and \"assistant\"", Some(Item::Order), None, &[]),
-        (400, None, None, "messages: at least one message is required", None, None, &[]),
-        (400, None, None, "tools.0.custom.input_schema: JSON schema is invalid", None, None, &[]),
+        400 - - messages.3.content.0: Invalid `signature` in `thinking` block => signature.invalid messages.3.content.0
+        400 - - messages.1.content.0.thinking.signature: Field required => signature.missing messages.1.content.0.thinking.signature
+        400 - - messages.5.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. => signature.missing messages.5.content.0.type
+        400 - - messages.7.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. => signature.invalid messages.7.content.1
+        400 - - messages.2: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_01A, toolu_02B. Each `tool_use` block must have one. => tool_pair messages.2 toolu_01A toolu_02B
+        400 - - messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_9. Each must have its call. => tool_pair messages.0.content.1 toolu_9
+        400 - - messages.9.content.32.image.source.base64.data: At least one of the image dimensions exceed max allowed size for many-image requests: 2000 pixels => image.dimensions messages.9.content.32.image.source.base64.data
+        400 - - messages.0.content.1.image.source.base64.media_type: Input should be 'image/png' => image.unreadable messages.0.content.1.image.source.base64.media_type
+        400 - - Could not process image => image.unreadable -
+        400 - - messages.2.content.0.pdf.source.base64.data: The PDF specified was not valid. => document messages.2.content.0.pdf.source.base64.data
+        400 - - messages.0: Input does not match the expected shape. => message messages.0
+        400 - - messages: roles must alternate between "user" and "assistant" => order -
+        400 - - messages: at least one message is required => nothing -
+        400 - - tools.0.custom.input_schema: JSON schema is invalid => nothing -
         // OpenAI
-        (400, Some("invalid_encrypted_content"), None, "The encrypted content gAAA... could not be verified.", Some(INVALID), None, &[]),
-        (
-            400,
-            None,
-            None,
-            "The encrypted content for item rs_1 could not be verified. Reason: it could not be decrypted.",
-            Some(INVALID),
-            None,
-            &[],
-        ),
-        (400, None, Some("input"), "No tool output found for function call call_Ab9.", Some(Item::ToolPair), None, &["call_Ab9"]),
-        (
-            400,
-            None,
-            Some("input"),
-            "No tool call found for function call output with call_id call_7.",
-            Some(Item::ToolPair),
-            None,
-            &["call_7"],
-        ),
-        (
-            400,
-            None,
-            None,
-            "Item 'fc_1' of type 'function_call' was provided without its required 'reasoning' item: 'rs_1'.",
-            Some(MISSING),
-            None,
-            &[],
-        ),
-        (404, None, Some("input"), "Item with id 'rs_0b' not found. Items are not persisted.", Some(INVALID), None, &["rs_0b"]),
-        (
-            400,
-            None,
-            Some("messages.[3].role"),
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: call_1, call_2",
-            Some(Item::ToolPair),
-            Some("messages.[3].role"),
-            &["call_1", "call_2"],
-        ),
-        (400, None, None, "Invalid image.", Some(UNREADABLE), None, &[]),
-        (400, Some("invalid_image_url"), None, "Error while downloading https://x/y.jpg.", Some(UNREACHABLE), None, &[]),
-        (400, Some("unsupported_file"), Some("input"), "Please try again with a pdf", Some(Item::Document), None, &[]),
-        (
-            400,
-            Some("string_above_max_length"),
-            Some("messages[1].tool_calls[0].id"),
-            "Invalid 'messages[1].tool_calls[0].id': string too long.",
-            Some(Item::ToolPair),
-            Some("messages[1].tool_calls[0].id"),
-            &[],
-        ),
-        (
-            400,
-            Some("invalid_value"),
-            Some("input[3].id"),
-            "Invalid 'input[3].id': 'x'. Expected an ID that begins with 'fc'.",
-            Some(Item::Message),
-            Some("input[3].id"),
-            &[],
-        ),
-        (400, Some("unsupported_parameter"), Some("temperature"), "Unsupported parameter: 'temperature'", None, None, &[]),
+        400 invalid_encrypted_content - The encrypted content gAAA... could not be verified. => signature.invalid -
+        400 - - The encrypted content for item rs_1 could not be verified. Reason: it could not be decrypted. => signature.invalid -
+        400 - input No tool output found for function call call_Ab9. => tool_pair - call_Ab9
+        400 - input No tool call found for function call output with call_id call_7. => tool_pair - call_7
+        400 - - Item 'fc_1' of type 'function_call' was provided without its required 'reasoning' item: 'rs_1'. => signature.missing -
+        404 - input Item with id 'rs_0b' not found. Items are not persisted. => signature.invalid - rs_0b
+        400 - messages.[3].role An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: call_1, call_2 => tool_pair messages.[3].role call_1 call_2
+        400 - - Invalid image. => image.unreadable -
+        400 invalid_image_url - Error while downloading https://x/y.jpg. => image.unreachable -
+        400 unsupported_file input Please try again with a pdf => document -
+        400 string_above_max_length messages[1].tool_calls[0].id Invalid 'messages[1].tool_calls[0].id': string too long. => tool_pair messages[1].tool_calls[0].id
+        400 invalid_value input[3].id Invalid 'input[3].id': 'x'. Expected an ID that begins with 'fc'. => message input[3].id
+        400 unsupported_parameter temperature Unsupported parameter: 'temperature' => nothing -
         // Gemini
-        (
-            400,
-            None,
-            None,
-            "Function call is missing a thought_signature in functionCall parts. Additional data, function call `f`, position 2.",
-            Some(MISSING),
-            None,
-            &[],
-        ),
-        (400, None, None, "Corrupted thought signature.", Some(INVALID), None, &[]),
-        (400, None, None, "Unable to process input image. Please retry", Some(UNREADABLE), None, &[]),
-        (
-            400,
-            None,
-            None,
-            "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.",
-            Some(Item::ToolPair),
-            None,
-            &[],
-        ),
-        (
-            400,
-            None,
-            None,
-            "* GenerateContentRequest.contents[2].parts[0].data: required oneof field 'data' must have one initialized field",
-            Some(Item::Message),
-            Some("contents[2].parts[0].data"),
-            &[],
-        ),
-        (400, None, None, "Please use a valid role: user, model.", None, None, &[]),
+        400 - - Function call is missing a thought_signature in functionCall parts. Additional data, function call `f`, position 2. => signature.missing -
+        400 - - Corrupted thought signature. => signature.invalid -
+        400 - - Unable to process input image. Please retry => image.unreadable -
+        400 - - Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. => tool_pair -
+        400 - - * GenerateContentRequest.contents[2].parts[0].data: required oneof field 'data' must have one initialized field => message contents[2].parts[0].data
+        400 - - Please use a valid role: user, model. => nothing -
         // Mistral, Groq, DeepSeek, local servers
-        (
-            400,
-            Some("invalid_request_message_order"),
-            None,
-            "Expected last role User or Tool for serving but got assistant",
-            Some(Item::Order),
-            None,
-            &[],
-        ),
-        (400, None, None, "Unexpected role 'user' after role 'tool'", Some(Item::Order), None, &[]),
-        (
-            400,
-            None,
-            None,
-            "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.",
-            Some(Item::ToolPair),
-            None,
-            &["call_1"],
-        ),
-        (
-            400,
-            None,
-            None,
-            "'messages.2' : for 'role:tool' the following must be satisfied[('messages.2.tool_call_id' : property 'tool_call_id' is missing)]",
-            Some(Item::ToolPair),
-            Some("messages.2"),
-            &[],
-        ),
-        (400, None, None, "The `reasoning_content` in the thinking mode must be passed back to the API.", Some(MISSING), None, &[]),
-        (400, None, None, "Conversation roles must alternate user/assistant/user/assistant/...", Some(Item::Order), None, &[]),
-        (
-            400,
-            None,
-            None,
-            "Failed to deserialize: messages[1]: unknown variant `image_url`, expected `text`",
-            Some(UNSUPPORTED),
-            Some("messages[1]"),
-            &[],
-        ),
-    ];
-    for (status, code, param, message, item, path, ids) in rows {
-        let body = serde_json::json!({"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}});
-        let error = classify(Wire::OpenaiChat, *status, &[], body.to_string().as_bytes());
-        assert_eq!((error.class, error.scope), (Class::BadRequest, Scope::Request), "{message}");
-        let want = item.map(|item| Blame { item, path: path.map(str::to_owned), ids: ids.iter().map(|id| (*id).to_owned()).collect() });
-        assert_eq!(error.blames.map(|b| *b), want, "{message}");
+        400 invalid_request_message_order - Expected last role User or Tool for serving but got assistant => order -
+        400 - - Unexpected role 'user' after role 'tool' => order -
+        400 - - Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9. => tool_pair - call_1
+        400 - - 'messages.2' : for 'role:tool' the following must be satisfied[('messages.2.tool_call_id' : property 'tool_call_id' is missing)] => tool_pair messages.2
+        400 - - The `reasoning_content` in the thinking mode must be passed back to the API. => signature.missing -
+        400 - - Conversation roles must alternate user/assistant/user/assistant/... => order -
+        400 - - Failed to deserialize: messages[1]: unknown variant `image_url`, expected `text` => image.unsupported messages[1]
+        "#;
+    for row in rows.lines().map(str::trim).filter(|r| !r.is_empty() && !r.starts_with("//")) {
+        let (reply, want) = row.rsplit_once(" => ").unwrap();
+        let [status, code, param, message] = reply.splitn(4, ' ').collect::<Vec<_>>().try_into().unwrap();
+        let known = |text: &'static str| Some(text).filter(|t| *t != "-");
+        let body =
+            serde_json::json!({"error": {"message": message, "type": "invalid_request_error", "param": known(param), "code": known(code)}});
+        let error = classify(Wire::OpenaiChat, status.parse().unwrap(), &[], body.to_string().as_bytes());
+        assert_eq!((error.class, error.scope), (Class::BadRequest, Scope::Request), "{row}");
+        assert_eq!(shown(error.blames.as_deref()), want, "{row}");
     }
 }
 

@@ -3,11 +3,12 @@
 //! The end is a finish reason, acted on only when the body ends: older models write one into every chunk, and counts come
 //! behind it. Without one the reply was cut. A prompt that is blocked has no candidates, and is an error.
 
+use super::finish;
 use super::parts::{Maker, Parts, Read};
 use super::shape::{Candidate, Chunk, Feedback};
 use super::usage::WireUsage;
-use super::{error, finish};
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
+use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::{self, ToolNames};
 use crate::wire::pieces::{self, Found, unknown};
@@ -29,6 +30,7 @@ pub struct ReplyDecoder {
     blocked: Option<ProviderError>,
     /// How many chunks could be read.
     chunks: usize,
+    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -36,6 +38,10 @@ pub struct ReplyDecoder {
 impl Decode for ReplyDecoder {
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.parts.names = ToolNames::fitted(tools, names::letter_first);
+    }
+
+    fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
@@ -81,7 +87,9 @@ impl ReplyDecoder {
                 Ok(chunk) => self.chunk(chunk, inner.get(), out),
                 Err(_) => unknown(json.as_bytes(), out),
             },
-            Ok(chunk) if event == b"error" && chunk.candidates.is_none() => self.fail(error::in_band(json.as_bytes()), out),
+            Ok(chunk) if event == b"error" && chunk.candidates.is_none() => {
+                self.fail(classify::in_band_of(self.sender, json.as_bytes()), out);
+            }
             Ok(chunk) => self.chunk(chunk, json, out),
             Err(_) => unknown(json.as_bytes(), out),
         }
@@ -89,7 +97,7 @@ impl ReplyDecoder {
 
     fn chunk(&mut self, chunk: Chunk<'_>, raw: &str, out: &mut Vec<StreamEvent>) {
         if chunk.error.is_some() {
-            return self.fail(error::in_band(raw.as_bytes()), out);
+            return self.fail(classify::in_band_of(self.sender, raw.as_bytes()), out);
         }
         if chunk.candidates.is_none() && chunk.prompt_feedback.is_none() && chunk.usage.is_none() && chunk.id.0.is_none() {
             return unknown(raw.as_bytes(), out);

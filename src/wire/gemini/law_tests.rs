@@ -4,6 +4,7 @@ use super::*;
 use crate::model::history::NO_RESULT;
 use crate::model::request::CacheMark;
 use crate::model::{History, Origin, Part, ToolSpec};
+use crate::wire::arbitrary::{args, image_of_any_type as image, text as words};
 use crate::wire::names::letter_first;
 use crate::wire::{Dialect, Encoder, Wire};
 use proptest::prelude::*;
@@ -294,29 +295,6 @@ fn by_place(mut request: Request) -> Request {
     request
 }
 
-fn words() -> impl Strategy<Value = String> {
-    prop_oneof![1 => Just(String::new()), 1 => Just(" \n".to_owned()), 6 => "[a-zé😀\"\\\\\n]{1,8}"]
-}
-
-fn args() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        Just("null".into()),
-        Just("{}".into()),
-        Just(r#"{"k": [1, "é"]}"#.into()),
-        Just(r#"{"k"#.into()),
-        Just("not json".into())
-    ]
-}
-
-fn image() -> impl Strategy<Value = ImageSource> {
-    prop_oneof![
-        2 => Just(ImageSource::Url { url: "https://x/y.png".into() }),
-        2 => Just(ImageSource::Inline { media_type: "image/png".into(), data: "QUJD".into() }),
-        1 => Just(ImageSource::Inline { media_type: "image/bmp".into(), data: "QUJD".into() })
-    ]
-}
-
 fn block(role: Role) -> BoxedStrategy<Block> {
     let said = words().prop_map(|text| Block::Text { text });
     let picture = image().prop_map(|source| Block::Image { source });
@@ -360,8 +338,11 @@ fn round() -> impl Strategy<Value = Vec<Message>> {
     let part = || prop_oneof![3 => words().prop_map(|text| Part::Text { text }), 1 => image().prop_map(|source| Part::Image { source })];
     let result = move || (0usize..4, prop::collection::vec(part(), 0..3), any::<bool>());
     let results = prop::collection::vec(prop::collection::vec(result(), 1..4), 0..3);
-    let asked = (prop::collection::vec(block(Role::Assistant), 1..5), results).prop_map(|(blocks, results)| {
-        let mut all = vec![Message::new(Role::Assistant, blocks)];
+    let mark = Block::Opaque { wire: NAME.into(), raw: r#"{"thoughtSignature":"m+/="}"#.into() };
+    let signed = words().prop_map(move |text| vec![Block::Text { text }, mark.clone()]);
+    let said = prop_oneof![6 => block(Role::Assistant).prop_map(|b| vec![b]), 1 => signed];
+    let asked = (prop::collection::vec(said, 1..5), results).prop_map(|(blocks, results)| {
+        let mut all = vec![Message::new(Role::Assistant, blocks.concat())];
         for group in results {
             let answer = |(which, parts, is_error): (usize, Vec<Part>, bool)| ToolResult { call_id: format!("#{which}"), parts, is_error };
             all.push(Message::results(group.into_iter().map(answer).collect()));

@@ -27,7 +27,6 @@ mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
-pub use error::{classify, in_band};
 pub use ops::{decode_count, decode_embed, decode_models, encode_count, encode_embed, models_path};
 pub use reply::{Envelope, Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;

@@ -4,11 +4,12 @@ use super::encode::Encoder;
 use super::path::{self, Method};
 use super::settings::Purpose;
 use super::usage::WireUsage;
-use crate::model::{EmbedRequest, Embeddings, Listed, Request};
-use crate::wire::Encoded;
+use crate::model::{EmbedRequest, Embeddings, Listed, ProviderError, Request};
 use crate::wire::json_out::Object;
 use crate::wire::lenient::{Count, Text};
+use crate::wire::pieces;
 use crate::wire::quirk::Dialect;
+use crate::wire::{Encoded, Wire};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,14 +37,14 @@ pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
     Encoded { path: path::of(&request.model, Method::Count).into(), body, losses }
 }
 
-/// The count in a good reply, in tokens; none where it has another form.
-pub fn decode_count(body: &[u8]) -> Option<u64> {
+/// The count in a good reply, in tokens.
+pub fn decode_count(body: &[u8]) -> Result<u64, ProviderError> {
     #[derive(Deserialize)]
     struct Reply {
         #[serde(default, rename = "totalTokens")]
         total: Count,
     }
-    serde_json::from_slice::<Reply>(body).ok()?.total.0
+    serde_json::from_slice::<Reply>(body).ok().and_then(|r| r.total.0).ok_or_else(|| other(body, "a token count"))
 }
 
 /// The request for one vector of each text.
@@ -67,8 +68,8 @@ pub fn encode_embed(_: &Dialect, request: &EmbedRequest) -> Encoded {
     Encoded { path: path::of(&request.model, Method::Embed).into(), body: vec![Bytes::from(out)], losses: Vec::new() }
 }
 
-/// The vectors in a good reply, in the order of the texts; none where it has another form.
-pub fn decode_embed(body: &[u8]) -> Option<Embeddings> {
+/// The vectors in a good reply to a request with this many inputs.
+pub fn decode_embed(inputs: usize, body: &[u8]) -> Result<Embeddings, ProviderError> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         embeddings: Option<Vec<Vector>>,
@@ -80,15 +81,17 @@ pub fn decode_embed(body: &[u8]) -> Option<Embeddings> {
     struct Vector {
         values: Vec<f32>,
     }
-    let reply: Reply<'_> = serde_json::from_slice(body).ok()?;
-    let found = reply.embeddings.or_else(|| reply.embedding.map(|one| vec![one]))?;
+    let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| other(body, "a list of vectors"))?;
+    let found = reply.embeddings.or_else(|| reply.embedding.map(|one| vec![one])).ok_or_else(|| other(body, "a list of vectors"))?;
+    if found.len() != inputs {
+        return Err(ProviderError::network(format!("the provider sent {} vectors for {inputs} inputs", found.len())));
+    }
     let usage = reply.usage.and_then(|raw| serde_json::from_str::<WireUsage>(raw.get()).ok()).map(|u| u.neutral());
-    Some(Embeddings { vectors: found.into_iter().map(|v| v.values).collect(), usage: usage.unwrap_or_default(), model: None })
+    Ok(Embeddings { vectors: found.into_iter().map(|v| v.values).collect(), usage: usage.unwrap_or_default(), model: None })
 }
 
-/// A page of the provider's list of models, and the token of the next one; none where the reply has another form. Their
-/// ids are those that requests name.
-pub fn decode_models(body: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
+/// A page of the provider's list of models, and the token of the next one. The ids are those that requests name.
+pub fn decode_models(body: &[u8]) -> Result<(Vec<Listed>, Option<String>), ProviderError> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         #[serde(borrow)]
@@ -105,19 +108,23 @@ pub fn decode_models(body: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
         #[serde(default, rename = "outputTokenLimit")]
         max_output: Count,
     }
-    let reply: Reply<'_> = serde_json::from_slice(body).ok()?;
+    let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| other(body, "a list of models"))?;
     let listed = reply.models.into_iter().filter_map(|m| {
         let name = m.name.get()?;
         let id = name.strip_prefix("models/").unwrap_or(name).to_owned();
         Some(Listed { id, context: m.context.0, max_output: m.max_output.0, ..Listed::default() })
     });
-    Some((listed.collect(), reply.next.into_owned()))
+    Ok((listed.collect(), reply.next.into_owned()))
+}
+
+fn other(body: &[u8], what: &str) -> ProviderError {
+    pieces::other(Wire::Gemini, body, what)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Message;
+    use crate::model::{Class, Message};
 
     #[test]
     fn a_count_is_asked_for_with_everything_that_has_tokens_and_nothing_else() {
@@ -133,7 +140,7 @@ mod tests {
         let want = r#"{"generateContentRequest":{"model":"models/gemini-2.5-flash","systemInstruction":{"parts":[{"text":"s"}]},"contents":[{"role":"user","parts":[{"text":"u"}]}]}}"#;
         assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), want);
         assert_eq!(encoded.losses, []);
-        assert_eq!(decode_count(br#"{"totalTokens":8}"#), Some(8));
+        assert_eq!(decode_count(br#"{"totalTokens":8}"#), Ok(8));
     }
 
     #[test]
@@ -153,21 +160,28 @@ mod tests {
         };
         assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), format!(r#"{{"requests":[{},{}]}}"#, one("a"), one("b")));
         let body = br#"{"embeddings":[{"values":[1,0.5]},{"values":[0,1]}],"usageMetadata":{"promptTokenCount":3}}"#;
-        let got = decode_embed(body).unwrap();
+        let got = decode_embed(2, body).unwrap();
         assert_eq!((got.vectors, got.usage.input), (vec![vec![1.0, 0.5], vec![0.0, 1.0]], Some(3)));
-        assert_eq!(decode_embed(br#"{"embedding":{"values":[1]}}"#).unwrap().vectors.len(), 1);
+        assert!(decode_embed(3, body).unwrap_err().message.contains("2 vectors for 3"));
+        assert_eq!(decode_embed(1, br#"{"embedding":{"values":[1]}}"#).unwrap().vectors.len(), 1);
     }
 
     #[test]
-    fn lists_come_in_pages_and_anything_else_is_none() {
-        let (listed, next) =
-            decode_models(br#"{"models":[{"name":"models/a","inputTokenLimit":5},{"displayName":"nameless"}],"nextPageToken":"T-1"}"#)
-                .unwrap();
-        assert_eq!(listed.iter().map(|l| (l.id.as_str(), l.context)).collect::<Vec<_>>(), [("a", Some(5))]);
-        assert_eq!(models_path(next.as_deref()), "/v1beta/models?pageSize=1000&pageToken=T-1");
-        for body in ["", "<html>", "{}", r#"{"totalTokens":null}"#] {
-            let body = body.as_bytes();
-            assert!(decode_count(body).is_none() && decode_embed(body).is_none() && decode_models(body).is_none());
+    fn anything_else_says_what_came() {
+        for body in ["[]", "{}", r#"{"totalTokens":null}"#] {
+            for message in [
+                decode_count(body.as_bytes()).unwrap_err().message,
+                decode_embed(1, body.as_bytes()).unwrap_err().message,
+                decode_models(body.as_bytes()).unwrap_err().message,
+            ] {
+                assert!(message.ends_with(body) && message.contains("the reply is not a"), "{message}");
+            }
         }
+        let error = decode_count(br#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#).unwrap_err();
+        assert_eq!((error.class, error.message.as_str()), (Class::Overloaded, "busy"));
+        let body = br#"{"models":[{"name":"models/a","inputTokenLimit":5},{"displayName":"nameless"}],"nextPageToken":"T-1"}"#;
+        let (listed, next) = decode_models(body).unwrap();
+        assert_eq!(models_path(next.as_deref()), "/v1beta/models?pageSize=1000&pageToken=T-1");
+        assert_eq!(listed.iter().map(|l| (l.id.as_str(), l.context)).collect::<Vec<_>>(), [("a", Some(5))]);
     }
 }

@@ -10,7 +10,7 @@ use super::finish::{self, Finish};
 use super::open_calls::OpenCalls;
 use super::usage::WireUsage;
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
-use crate::wire::classify;
+use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
 use crate::wire::pieces::{self, unknown};
@@ -38,6 +38,7 @@ pub struct ReplyDecoder {
     content: bool,
     /// How many chunks could be read.
     chunks: usize,
+    sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -51,6 +52,10 @@ enum Prose {
 impl Decode for ReplyDecoder {
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.calls.names = ToolNames::of(tools);
+    }
+
+    fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>) {
@@ -80,7 +85,7 @@ impl ReplyDecoder {
             return;
         }
         if name == b"error" {
-            return self.fail(classify::in_band(data), out);
+            return self.fail(classify::in_band_of(self.sender, data), out);
         }
         match serde_json::from_slice::<Chunk<'_>>(data) {
             Ok(chunk) => self.chunk(chunk, data, out),
@@ -149,7 +154,7 @@ impl ReplyDecoder {
             self.usage(usage, out);
         }
         if error {
-            self.fail(classify::in_band(raw), out);
+            self.fail(classify::in_band_of(self.sender, raw), out);
         }
     }
 

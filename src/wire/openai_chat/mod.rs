@@ -7,20 +7,17 @@
 mod chunk;
 mod decode;
 mod details;
-mod embed;
 mod encode;
 mod finish;
 mod message;
-mod models;
 mod open_calls;
 mod reply;
 mod request;
 mod usage;
 
 pub use decode::ReplyDecoder;
-pub use embed::{EMBED_PATH, decode_embed, encode_embed};
 pub use encode::Encoder;
-pub use models::{MODELS_PATH, decode_models};
+pub(super) use reply::error_field;
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::{RequestError, decode_request};
 

@@ -267,7 +267,8 @@ fn frame(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
     out.extend_from_slice(b"\n\n");
 }
 
-fn error_field(o: &mut Object<'_>, error: &ProviderError) {
+/// The field `error`, as OpenAI's clients read it, with what pup's own read besides.
+pub fn error_field(o: &mut Object<'_>, error: &ProviderError) {
     let (kind, code, status) = error_words(error.class);
     o.object("error", |e| {
         e.field("message", &error.message).field("type", kind).field("param", &()).field("code", code);

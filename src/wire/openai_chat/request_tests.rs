@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::{History, Origin, Part};
 use crate::wire::Ids;
+use crate::wire::arbitrary::{args, image, text};
 use crate::wire::names::wire_name;
 use crate::wire::{Dialect, Wire, encode};
 use proptest::prelude::*;
@@ -199,28 +200,6 @@ fn normalise(request: &Request, home: bool, thinks: bool) -> (Request, BTreeSet<
         }
     }
     (want, lost)
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof![1 => Just(String::new()), 1 => Just(" \n".to_owned()), 6 => "[a-zé😀\"\\\\\n]{1,8}"]
-}
-
-fn args() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        Just("null".into()),
-        Just("{}".into()),
-        Just(r#"{"k": [1, "é"]}"#.into()),
-        Just(r#"{"k"#.into()),
-        Just("not json".into())
-    ]
-}
-
-fn image() -> impl Strategy<Value = ImageSource> {
-    prop_oneof![
-        Just(ImageSource::Url { url: "https://x/y.png".into() }),
-        Just(ImageSource::Inline { media_type: "image/png".into(), data: "QUJD".into() })
-    ]
 }
 
 fn block(role: Role) -> BoxedStrategy<Block> {

@@ -6,9 +6,11 @@
 //! | `no-stream-options` | never sends `stream_options` |
 //! | `null-content` | writes `"content":null` beside tool calls instead of leaving it out |
 //! | `send-reasoning-content`, `send-reasoning` | sends a model's own reasoning back to it, in that field |
+//! | `chatgpt-backend` | Responses as a ChatGPT login takes them ([`chatgpt_backend`]) |
 //! | `constrained-calls` | asks for tool calls as schema-bound text ([`constrained_calls`]) |
 //! | `text-calls` | reads tool calls out of plain text ([`text_calls`]) |
 
+pub mod chatgpt_backend;
 pub mod constrained_calls;
 mod emit;
 pub mod max_tokens;
@@ -31,6 +33,7 @@ pub struct Dialect {
     pub missing_content: MissingContent,
     pub reasoning_back: ReasoningBack,
     pub calls: Calls,
+    pub backend: Backend,
     pub ids: Ids,
     /// How a key is shown, where that is not the wire's own way.
     pub key: Option<KeyStyle>,
@@ -91,6 +94,15 @@ pub enum Calls {
     Text,
 }
 
+/// Whose Responses they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    #[default]
+    Api,
+    /// Those of a ChatGPT login.
+    Chatgpt,
+}
+
 type Apply = fn(&mut Dialect);
 
 const ALL: &[(&str, Apply)] = &[
@@ -99,6 +111,7 @@ const ALL: &[(&str, Apply)] = &[
     (null_content::NAME, null_content::apply),
     (send_reasoning::CONTENT, send_reasoning::apply_content),
     (send_reasoning::PLAIN, send_reasoning::apply_plain),
+    (chatgpt_backend::NAME, chatgpt_backend::apply),
     (constrained_calls::NAME, |d| d.calls = Calls::Constrained),
     (text_calls::NAME, |d| d.calls = Calls::Text),
 ];

@@ -1,13 +1,15 @@
 //! Refusals in the vendor's words, statuses and headers.
 
-use super::*;
+use super::{Sender, http, in_band_of};
+use crate::model::{Class, Scope};
+use crate::wire::Wire;
 
 const DATE: (&str, &str) = ("date", "Wed, 19 Aug 2026 14:00:00 GMT");
 
 fn judge(status: u16, headers: &[(&str, &str)], kind: &str, message: &str) -> (Class, Scope, Option<f64>) {
     let headers: Vec<(String, String)> = headers.iter().chain([&DATE]).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let body = serde_json::json!({"type": "error", "error": {"type": kind, "message": message}}).to_string();
-    let error = classify(status, &headers, body.as_bytes());
+    let error = http(Sender::new(Wire::Anthropic, "claude_code"), status, &headers, body.as_bytes());
     (error.class, error.scope, error.retry_after_s)
 }
 
@@ -48,6 +50,8 @@ fn a_429_without_a_time_is_the_cap_on_spending() {
     assert_eq!(limit(&[("retry-after", "7")], "slow down"), (Class::RateLimit, Scope::Key, Some(7.0)));
     assert_eq!(limit(&[], "retry after 2s"), (Class::RateLimit, Scope::Key, Some(2.0)));
     assert_eq!(limit(&[], "no time"), (Class::Quota, Scope::Key, None));
+    let pace = "This request would exceed your organization's rate limit of 30,000 input tokens per minute";
+    assert_eq!(limit(&[], pace), (Class::RateLimit, Scope::Key, None));
     let spent = [
         ("anthropic-ratelimit-requests-remaining", "5"),
         ("anthropic-ratelimit-requests-reset", "2026-08-19T15:00:00Z"),
@@ -96,7 +100,8 @@ fn inside_a_stream_there_is_no_status() {
         ("timeout_error", Class::Timeout, Scope::Provider),
         ("invalid_request_error", Class::BadRequest, Scope::Request),
     ] {
-        let error = in_band(format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"m"}}}}"#).as_bytes());
+        let error =
+            in_band_of(Wire::Anthropic.into(), format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"m"}}}}"#).as_bytes());
         assert_eq!((error.class, error.scope, error.status, error.code.as_deref()), (class, scope, None, Some(kind)));
     }
 }

@@ -1,0 +1,244 @@
+//! The rules that hold for every vendor, and the order in which all rules are asked.
+
+use super::facts::{Facts, Shape};
+use super::rule::{Row, Ruling, first, says, status, word};
+use super::vendor::Vendor;
+use super::{anthropic, blame, google, openrouter, tables, zai};
+use crate::model::{Class, Scope};
+use crate::wire::wait;
+
+pub fn judge(facts: &Facts) -> Ruling {
+    edge(facts)
+        .or_else(|| own_rules(facts))
+        .or_else(|| (facts.succeeded() && anthropic::plan_is_spent(facts)).then(|| (Quota, anthropic::plan_scope(facts))))
+        .or_else(|| google::judge(facts))
+        .or_else(|| first(WORDS, facts))
+        .or_else(|| too_many(facts))
+        .or_else(|| overflows(facts).then_some((Class::ContextTooLong, Scope::Request)))
+        .or_else(|| first(TEXTS, facts))
+        .or_else(|| facts.withheld.then_some((Class::ContentFilter, Scope::Request)))
+        .unwrap_or_else(|| by_status(facts))
+}
+
+/// What is no answer of the provider's at all: a page of something in between, a redirect.
+fn edge(facts: &Facts) -> Option<Ruling> {
+    match (facts.shape, facts.http) {
+        (_, 300..=399) | (Shape::Html, 0 | 200..=299 | 400 | 403) => Some((Class::Network, Scope::Provider)),
+        // The edge counts addresses, not keys.
+        (Shape::Html, 429) => Some((Class::RateLimit, Scope::Provider)),
+        (Shape::Empty, 200..=299) if !anthropic::plan_is_spent(facts) => Some((Class::Network, Scope::Provider)),
+        _ => None,
+    }
+}
+
+fn own_rules(facts: &Facts) -> Option<Ruling> {
+    match facts.vendor {
+        Vendor::Anthropic => anthropic::judge(facts),
+        Vendor::OpenRouter => openrouter::judge(facts),
+        Vendor::Zai => zai::judge(facts),
+        // A provider of one's own may well be this vendor behind another address.
+        Vendor::Unknown => zai::judge(facts).or_else(|| openrouter::moderated(facts)),
+        Vendor::Together => first(tables::TOGETHER, facts),
+        Vendor::Cerebras => tables::cerebras(facts),
+        Vendor::Groq => first(tables::GROQ, facts),
+        Vendor::Synthetic => first(tables::SYNTHETIC, facts),
+        Vendor::OpenAi | Vendor::ChatGpt => first(tables::OPENAI, facts),
+        Vendor::Google | Vendor::Antigravity => google::anthropics(facts),
+        Vendor::Plain => None,
+    }
+}
+
+use Class::{
+    Auth, BadRequest, Billing, ContentFilter, ContextTooLong, Network, NotFound, Overloaded, Permission, Quota, RateLimit, Server, Timeout,
+};
+use Scope::{Key, Model, Provider, Request};
+
+/// Codes, types and reasons that say it all.
+const WORDS: &[Row] = &[
+    // Money and allowances.
+    word(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "billing_error"])
+        .is(Billing, Key),
+    word(&["payment_required", "insufficient_credits", "billing_disabled", "insufficientquota"]).is(Billing, Key),
+    word(&["usage_limit_reached", "quota_exceeded", "request_quota_exceeded"]).is(Quota, Key),
+    // Refused for this use.
+    word(&["usage_not_included", "permission_error", "account_deactivated", "organization_restricted", "access_terminated"])
+        .is(Permission, Key),
+    word(&["access_denied", "missing_codex_entitlement", "insufficient_scope", "invalid_scope"]).is(Permission, Key),
+    word(&["unsupported_country_region_territory", "data_residency_mismatch"]).is(Permission, Provider),
+    // No capacity.
+    word(&["server_is_overloaded", "slow_down", "overloaded_error", "engine_overloaded_error", "engine_overloaded"]).is(Overloaded, Model),
+    word(&["service_unavailable_error", "capacity_exceeded", "service_tier_capacity_exceeded", "nocapacity"]).is(Overloaded, Model),
+    word(&["queue_exceeded", "model_overloaded", "model_capacity_exhausted", "model_capacity_exceeded"]).is(Overloaded, Model),
+    word(&["temporarily_unavailable"]).is(Overloaded, Provider),
+    // The content.
+    word(&["content_filter", "content_policy_violation", "image_content_policy_violation", "responsibleaipolicyviolation"])
+        .is(ContentFilter, Request),
+    word(&["cyber_policy", "bio_policy", "moderation_blocked", "content_policy", "data_inspection_failed"]).is(ContentFilter, Request),
+    // Too long.
+    word(&["context_length_exceeded", "model_context_window_exceeded", "exceed_context_size_error", "request_too_large"])
+        .is(ContextTooLong, Request),
+    word(&["model_max_prompt_tokens_exceeded", "prompt_too_long"]).is(ContextTooLong, Request),
+    // The credential, also where a login is refreshed.
+    word(&["invalid_api_key", "authentication_error", "unauthenticated", "invalid_authentication_error", "wrong_api_key"]).is(Auth, Key),
+    word(&["token_expired", "token_invalidated", "token_revoked", "invalid_token", "expired_token"]).is(Auth, Key),
+    word(&["invalid_grant", "refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"]).is(Auth, Key),
+    word(&["invalid_client", "unauthorized_client", "unauthorized"]).is(Auth, Key),
+    // The login waits for a person.
+    word(&["authorization_pending"]).is(Server, Request),
+    // The model.
+    word(&["model_not_found", "not_found_error", "deploymentnotfound", "model_not_supported", "invalid_model"]).is(NotFound, Model),
+    word(&["model_deprecated", "unsupported_api_for_model"]).is(NotFound, Model),
+    // The model wrote a call that the server refused; the same request may well go right the next time.
+    word(&["tool_use_failed"]).is(Server, Request),
+    word(&["upstream_unreachable"]).is(Network, Provider),
+    word(&["timeout", "timeout_error", "vector_store_timeout", "deadline_exceeded"]).is(Timeout, Provider),
+];
+
+/// Codes by which a limit is known, whatever the status.
+const LIMITS: &[&str] = &[
+    "rate_limit_exceeded",
+    "rate_limit_error",
+    "rate_limited",
+    "ratelimitreached",
+    "resource_exhausted",
+    "too_many_requests",
+    "too_many_requests_error",
+    "token_quota_exceeded",
+];
+
+/// Messages that say it all, where no code does.
+const TEXTS: &[Row] = &[
+    // A stored item that is gone: the request names it, and the model is there.
+    status(&[404]).and_says(&["item with id ", "not found"]).is(BadRequest, Request),
+    says(&["api key not valid"]).is(Auth, Key),
+    says(&["invalid api key"]).is(Auth, Key),
+    says(&["incorrect api key"]).is(Auth, Key),
+    says(&["api key expired"]).is(Auth, Key),
+    says(&["insufficient balance"]).is(Billing, Key),
+    says(&["insufficient credits"]).is(Billing, Key),
+    says(&["credit balance is too low"]).is(Billing, Key),
+    says(&["used all available credits"]).is(Billing, Key),
+    says(&["doesn't have any credits"]).is(Billing, Key),
+    says(&["billing hard limit"]).is(Billing, Key),
+    says(&["enqueued token limit"]).is(Quota, Key),
+    says(&["invalid prompt", "usage policy"]).is(ContentFilter, Request),
+    says(&["content management policy"]).is(ContentFilter, Request),
+    // Another model may have what this one lacks.
+    says(&["does not support tools"]).is(BadRequest, Model),
+    says(&["auto\" tool choice requires"]).is(BadRequest, Model),
+    says(&["not a valid model"]).is(NotFound, Model),
+];
+
+/// A whole text that is too long; an id or a name that is, is only badly formed.
+fn long_text(facts: &Facts) -> bool {
+    let short_field = facts.place.as_deref().is_some_and(|p| p.ends_with("id") || p.ends_with("name"));
+    facts.is_called(&["string_above_max_length"]) && !short_field
+}
+
+/// Whether the text says that the conversation is longer than the model takes.
+pub fn overflows(facts: &Facts) -> bool {
+    const SIGNS: [&str; 20] = [
+        "prompt is too long",
+        "input is too long",
+        "exceeds the context window",
+        "exceed context limit",
+        "context window exceeds",
+        "maximum context length",
+        "maximum prompt length is",
+        "reduce the length of the messages",
+        "exceeds the available context size",
+        "context size has been exceeded",
+        "greater than the context length",
+        "context_length_exceeded",
+        "context length exceeded",
+        "model_context_window_exceeded",
+        "too many tokens",
+        "token limit exceeded",
+        "exceeded model token limit",
+        "exceeds the maximum number of tokens",
+        "longer than the model's context",
+        "exceeds the model's context",
+    ];
+    let said = facts.all_said();
+    let both = |a: &str, b: &str| said.contains(a) && said.contains(b);
+    long_text(facts)
+        || SIGNS.iter().any(|sign| said.contains(sign))
+        || both("input token count", "exceeds the maximum")
+        || both("prompt token count", "exceeds the limit")
+}
+
+/// Whether the message speaks of a day's, a week's or a plan's allowance.
+pub fn counts_days(facts: &Facts) -> bool {
+    const LONG: [&str; 9] =
+        ["per day", "(rpd)", "(tpd)", "per-day", "daily", "subscription rate limits", "usage limit", "weekly", "monthly"];
+    LONG.iter().any(|sign| facts.says(sign))
+}
+
+/// Too many requests: in a minute, in a day, for everybody, or one that is too big by itself.
+fn too_many(facts: &Facts) -> Option<Ruling> {
+    const MONEY: [&str; 5] =
+        ["insufficient balance", "insufficient credits", "billing hard limit", "exceeded your current quota", "credit balance is too low"];
+    if facts.status != 429 && !facts.is_called(LIMITS) {
+        return None;
+    }
+    if facts.limits.overall.is_some() {
+        return anthropic::by_windows(facts);
+    }
+    // One request that is over a minute's allowance fails with every key alike; a shorter one passes.
+    if facts.said.starts_with("request too large") {
+        return Some((ContextTooLong, Request));
+    }
+    if counts_days(facts) {
+        return Some((Quota, Key));
+    }
+    if MONEY.iter().any(|sign| facts.says(sign)) {
+        return Some((Billing, Key));
+    }
+    if facts.says("currently overloaded") || facts.says("over capacity") || facts.says("capacity exceeded") {
+        return Some((Overloaded, Model));
+    }
+    // A subscription's window that is used up, in ChatGPT's headers.
+    let spent = facts.limits.spent().filter(|w| w.kind == crate::wire::limits::Kind::Plan).map(|w| w.some_models).reduce(|a, b| a && b);
+    if let Some(some_models) = spent {
+        return Some((Quota, if some_models { Model } else { Key }));
+    }
+    // A router passes on the limit of the provider behind it: another key does not help there, another model does.
+    let behind = facts.error.pointer("/metadata/provider_name").is_some_and(serde_json::Value::is_string) || facts.says("upstream");
+    Some((RateLimit, if behind { Model } else { Key }))
+}
+
+fn by_status(facts: &Facts) -> Ruling {
+    // What the server itself says of a second attempt overrides what the number says.
+    let again = wait::header(&facts.headers, "x-should-retry");
+    match facts.status {
+        401 => (Auth, Key),
+        402 if wait::retry_after(&facts.headers, facts.now).is_some() => (RateLimit, Key),
+        402 => (Billing, Key),
+        403 => (Permission, Key),
+        404 | 410 => (NotFound, Model),
+        407 | 511 => (Network, Provider),
+        408 | 504 | 524 => (Timeout, Provider),
+        409 | 425 if again != Some("false") => (Server, Request),
+        413 => (ContextTooLong, Request),
+        429 => (RateLimit, Key),
+        451 => (Permission, Provider),
+        503 | 529 => (Overloaded, Model),
+        400..=499 if again == Some("true") => (Server, Request),
+        400..=499 => (BadRequest, Request),
+        500..=599 => (Server, Provider),
+        _ => without_status(facts),
+    }
+}
+
+/// An error without a number: inside a stream, or in a reply that calls itself a success.
+fn without_status(facts: &Facts) -> Ruling {
+    let forms = ["invalid_", "missing_", "unsupported_", "unknown_parameter", "bad_request", "duplicate_", "mismatched_"];
+    let bad = facts.words.iter().any(|w| forms.iter().any(|f| w.starts_with(f))) || blame::is_coded(&facts.words);
+    match () {
+        () if bad => (BadRequest, Request),
+        () if facts.says("overloaded") || facts.says("capacity") => (Overloaded, Model),
+        () if facts.says("rate limit") || facts.says("rate-limit") => (RateLimit, Key),
+        () if facts.succeeded() && facts.shape == Shape::Text => (Network, Provider),
+        () => (Server, Provider),
+    }
+}
