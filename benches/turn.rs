@@ -95,7 +95,9 @@ impl Late {
     /// One whole turn: the reply comes, its call runs (in no time), and the next request is ready to be sent.
     fn turn(&mut self) -> Encoded {
         self.turn.replied(self.reply.clone());
-        let Step::RunTools(calls) = self.turn.step() else { return Encoded { path: "".into(), body: Vec::new(), losses: Vec::new() } };
+        let Step::RunTools(calls) = self.turn.step() else {
+            return Encoded { path: "".into(), headers: Vec::new(), body: Vec::new(), losses: Vec::new() };
+        };
         for call in calls {
             self.turn.tool_done(ToolResult::text(call.id, "ok\n", false), Ran::Allowed(None));
         }

@@ -15,6 +15,8 @@ use std::collections::{BTreeSet, HashSet};
 
 /// How often an empty reply is answered with a nudge before the turn is given up.
 const NUDGES: u32 = 2;
+/// How many replies in a row a provider may pause before the turn is given up. Each goes back to it, and it goes on.
+const PAUSES: u32 = 8;
 
 /// The bounds of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +73,9 @@ pub struct Turn {
     denied: BTreeSet<Kind>,
     steering: Vec<String>,
     nudges: u32,
+    /// Replies in a row that were paused.
+    #[serde(default)]
+    pauses: u32,
     usage: Usage,
     ids: HashSet<String>,
 }
@@ -105,6 +110,7 @@ impl Turn {
             denied: BTreeSet::new(),
             steering: Vec::new(),
             nudges: 0,
+            pauses: 0,
             usage: Usage::default(),
             ids,
         }
@@ -200,6 +206,7 @@ impl Turn {
         }
         self.usage.add(&reply.usage);
         let Reply { mut message, stop, reason, .. } = reply;
+        self.pauses = if stop == Stop::Pause { self.pauses + 1 } else { 0 };
         self.claim_ids(&mut message);
         let calls: Vec<ToolCall> = message.calls().cloned().collect();
         let said = !message.joined_text().trim().is_empty();
@@ -218,6 +225,10 @@ impl Turn {
             Stop::MaxTokens => {
                 let message = "the answer was cut off at the model's output limit".to_owned();
                 self.end(Cause::Limit, Some(message), Some("ask it to continue, or choose a model with a larger output".to_owned()));
+            }
+            Stop::Pause if self.pauses > PAUSES => {
+                let message = format!("the provider paused its answer {} times in a row and never finished it", self.pauses);
+                self.end(Cause::Limit, Some(message), Some("ask for less at once, or choose another model".to_owned()));
             }
             Stop::Pause => self.phase = Phase::Ready,
             _ if !self.steering.is_empty() => self.phase = Phase::Ready,

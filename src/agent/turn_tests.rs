@@ -202,6 +202,30 @@ fn stops_map_to_causes() {
     }
 }
 
+#[test]
+fn a_paused_reply_goes_back_as_it_is_and_the_turn_goes_on_for_a_while() {
+    let searched = || Block::Opaque { wire: "anthropic".into(), raw: r#"{"type":"server_tool_use"}"#.into() };
+    let mut t = start();
+    for n in 0..3 {
+        assert_eq!(t.step(), Step::CallModel);
+        assert_eq!(t.history().len(), 2 + n, "each paused reply, and nothing of the user's between them");
+        t.replied(reply([text("so far"), vec![searched()]].concat(), Stop::Pause));
+    }
+    t.step();
+    t.replied(reply(text("done"), Stop::End));
+    assert_eq!((ended(&mut t).cause, t.answer().as_str()), (Cause::Done, "done"));
+
+    let mut t = start();
+    let mut calls = 0;
+    while t.step() == Step::CallModel {
+        calls += 1;
+        t.replied(reply(vec![searched()], Stop::Pause));
+    }
+    let outcome = ended(&mut t);
+    assert_eq!((calls, outcome.cause), (PAUSES + 1, Cause::Limit));
+    assert!(outcome.message.unwrap().contains("paused its answer 9 times"));
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Reply(Vec<(u8, u8)>, Stop),

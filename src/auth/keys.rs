@@ -6,8 +6,9 @@
 
 use super::dotenv;
 use super::key::{Key, Source};
+use super::oauth::Login;
 use super::secret::Secret;
-use super::standing::{Standing, Standings};
+use super::standing::{KeyId, Standing, Standings};
 use super::vault::{Held, Kept, Vault};
 use crate::base::clock::rfc3339;
 use crate::base::places::Places;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     Key(Key),
+    Login(Login),
     /// The provider asks for no key.
     Open,
 }
@@ -34,6 +36,33 @@ impl Access {
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Key(key) => Some(key),
+            Self::Login(_) | Self::Open => None,
+        }
+    }
+
+    /// What tells one account from another: a key's name, a login's account.
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(key.label()),
+            Self::Login(login) => Some(login.account()),
+            Self::Open => None,
+        }
+    }
+
+    /// The secret that goes with requests now, where nobody has to be asked for it.
+    pub fn at_hand(&self) -> Option<Secret> {
+        match self {
+            Self::Key(key) => key.at_hand().cloned(),
+            Self::Login(login) => login.at_hand(),
+            Self::Open => None,
+        }
+    }
+
+    /// What it is remembered by.
+    pub fn id(&self, provider: &str) -> Option<KeyId> {
+        match self {
+            Self::Key(key) => Some(key.id(provider)),
+            Self::Login(login) => Some(login.id()),
             Self::Open => None,
         }
     }
@@ -169,8 +198,8 @@ impl<'e> Keys<'e> {
             return Err(failure.clone());
         }
         if names.is_empty() {
-            return Err(Failure::new(Cause::Auth, format!("{} wants a login, which is not built yet", provider.id))
-                .hint("`pup models chain coding` shows what can be used, and how"));
+            return Err(Failure::new(Cause::Auth, format!("{} wants a login, not a key", provider.id))
+                .hint(format!("pup auth login {}", provider.id)));
         }
         let first = names.first().map_or("", String::as_str);
         let are = if names.len() == 1 { "is not set" } else { "are not set" };
@@ -197,7 +226,7 @@ impl<'e> Keys<'e> {
             _ if known.iter().any(disabled) => Usable::KeysDisabled,
             // What is wrong with it is said where it is used.
             _ if !known.is_empty() => Usable::Yes,
-            ([], Some(_)) => Usable::LoginNotBuilt,
+            ([], Some(_)) => Usable::NoLogin,
             ([], None) => Usable::Yes,
             _ => Usable::NoKey,
         }
@@ -249,7 +278,7 @@ impl<'e> Keys<'e> {
     fn find(&self, provider: &Provider) -> Vec<Known> {
         let address = match &provider.endpoint {
             Endpoint::Url(url) => url.as_str(),
-            Endpoint::Loopback => "",
+            Endpoint::Loopback | Endpoint::Variable(_) => "",
         };
         let named = provider.api_key_env.iter().map(|name| self.family(name)).find(|all| !all.is_empty()).unwrap_or_default();
         let mut found: Vec<(Key, Option<Fault>)> = Vec::new();

@@ -1,7 +1,7 @@
 //! A lock between processes: a file whose lock is the system's own, so that it ends with its holder, however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,14 @@ impl FileLock {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
             }
         }
+    }
+}
+
+impl FileLock {
+    /// What the file says, for people: who holds the lock.
+    pub fn label(&mut self, text: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all(text.as_bytes())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod id;
 pub mod lock;
 pub mod nearest;
+pub mod net;
 pub mod places;
 #[cfg(test)]
 #[path = "published_tests.rs"]

@@ -18,6 +18,8 @@ pub enum Endpoint {
     Url(String),
     /// Whatever server answers on this machine's loopback; only the provider `local`.
     Loopback,
+    /// At the user's own place, which this environment variable names and does not yet.
+    Variable(String),
 }
 
 /// Waits of a provider; unset ones come from the config.
@@ -65,6 +67,17 @@ impl Provider {
 
 /// The provider of whatever server runs on this machine.
 pub(super) const LOCAL: &str = "local";
+
+/// Providers for one kind of server that people run themselves.
+const AT_HOME: [&str; 4] = ["ollama", "llamacpp", "lmstudio", "vllm"];
+
+/// The environment variable that says where a provider is.
+fn override_name(id: &str) -> String {
+    match id {
+        LOCAL => "PUP_LOCAL_BASE_URL".to_owned(),
+        id => format!("{}_BASE_URL", id.to_ascii_uppercase().replace(['-', '.'], "_")),
+    }
+}
 
 /// A listed model.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +138,13 @@ impl Catalog {
 
     pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|p| p.id == id)
+    }
+
+    /// The user has agreed to the terms of a provider.
+    pub fn agreed(&mut self, id: &str) {
+        if let Some(provider) = self.providers.iter_mut().find(|p| p.id == id && p.opt_in.is_some()) {
+            Arc::make_mut(provider).opt_in = Some(OptIn::Given);
+        }
     }
 
     /// In order of preference.
@@ -194,6 +214,10 @@ impl Builder<'_> {
         let foreign = own_address.is_none() && self.layers.project_says(&["providers", &id, "base_url"]);
         let endpoint = match (entry.base_url, own_address) {
             (_, Some(url)) => Endpoint::Url(url),
+            (Some(variable), None) if variable.starts_with('$') => match variable.strip_prefix('$') {
+                Some(name) if name == override_name(&id) => Endpoint::Variable(name.to_owned()),
+                _ => return fail("base_url", &format!("can name only the variable ${}", override_name(&id))),
+            },
             (Some(url), None) => match tidy_url(&url) {
                 Some(url) => Endpoint::Url(url),
                 None => return fail("base_url", &format!("is not an http or https address: {url:?}")),
@@ -238,12 +262,8 @@ impl Builder<'_> {
     }
 
     fn override_of(&self, id: &str) -> Result<Option<String>, Failure> {
-        let own = match id {
-            LOCAL => "PUP_LOCAL_BASE_URL".to_owned(),
-            id => format!("{}_BASE_URL", id.to_ascii_uppercase().replace(['-', '.'], "_")),
-        };
         // Google's own clients read another name.
-        let names = std::iter::once(own).chain((id == "gemini").then(|| "GOOGLE_GEMINI_BASE_URL".to_owned()));
+        let names = std::iter::once(override_name(id)).chain((id == "gemini").then(|| "GOOGLE_GEMINI_BASE_URL".to_owned()));
         let set = |name: String| (self.env)(&name).map(|v| (name, v.trim().to_owned())).filter(|(_, v)| !v.is_empty());
         let Some((name, value)) = names.into_iter().find_map(set) else { return Ok(None) };
         let Some(url) = tidy_url(&value) else {
@@ -251,7 +271,7 @@ impl Builder<'_> {
                 .hint(format!("e.g. {name}=http://127.0.0.1:8080/v1")));
         };
         // The servers that people run at home all serve the wire under /v1, and people name them by host and port.
-        let bare = id == LOCAL && url.splitn(3, '/').nth(2).is_some_and(|rest| !rest.contains('/'));
+        let bare = (id == LOCAL || AT_HOME.contains(&id)) && url.splitn(3, '/').nth(2).is_some_and(|rest| !rest.contains('/'));
         Ok(Some(if bare { format!("{url}/v1") } else { url }))
     }
 

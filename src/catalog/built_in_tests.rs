@@ -134,25 +134,42 @@ fn every_provider_says_how_it_is_reached() {
     let wanted = [
         "anthropic",
         "antigravity",
+        "azure",
         "cerebras",
         "chatgpt",
         "claude_code",
+        "deepseek",
         "gemini",
+        "gemini_openai",
         "groq",
+        "llamacpp",
+        "lmstudio",
         "local",
+        "mistral",
+        "ollama",
+        "ollama_cloud",
         "openai",
         "openrouter",
         "synthetic",
         "together",
+        "vllm",
+        "xai",
         "zai_api",
         "zai_coding",
     ];
     assert_eq!(catalog.providers().iter().map(|p| p.id.as_str()).collect::<BTreeSet<_>>(), wanted.into());
     for p in catalog.providers() {
-        assert_eq!(p.api_key_env.is_empty(), p.login.is_some() || p.is_local(), "{}", p.id);
+        let at_home = ["local", "ollama", "llamacpp", "lmstudio", "vllm"].contains(&p.id.as_str());
+        assert_eq!(p.api_key_env.is_empty(), p.login.is_some() || at_home, "{}", p.id);
         assert_ne!(p.billing, Billing::Unknown, "{}", p.id);
+        // What runs at home, and Azure's deployments, have the names that their owner gave them; Google's other flavour is
+        // asked for by name.
+        let unnamed = at_home || ["azure", "gemini_openai"].contains(&p.id.as_str());
         let default = p.default_model.as_deref().map(|id| catalog.model(id).unwrap().provider.as_str());
-        assert_eq!(default, (!p.is_local()).then_some(p.id.as_str()));
+        assert_eq!(default, (!unnamed).then_some(p.id.as_str()));
+        for (name, value) in &p.headers {
+            assert_eq!((name.as_str(), value.as_str()), ("X-Title", "pup"), "{}: only pup's own name is shown", p.id);
+        }
     }
 }
 

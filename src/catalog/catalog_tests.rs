@@ -65,10 +65,10 @@ impl Home {
 fn the_built_in_catalogue_loads_and_keeps_its_form() {
     let catalog = Home::new().load().unwrap();
     let tree = Node::parse(include_str!("../../models.json")).unwrap();
-    assert!(check::first_fault(&tree).is_none());
+    assert!(check::first_fault::<File>(&tree).is_none());
     for p in catalog.providers() {
         assert_eq!(p.endpoint == Endpoint::Loopback, p.id == "local");
-        assert_eq!(p.default_model.is_none(), p.id == "local", "{}", p.id);
+        assert_eq!(matches!(p.endpoint, Endpoint::Variable(_)), p.id == "azure");
     }
     let glm = catalog.model("Cerebras-GLM-4.7").unwrap();
     assert_eq!((glm.name.as_str(), glm.context, glm.max_output), ("zai-glm-4.7", Some(131_072), Some(40_000)));
@@ -92,15 +92,15 @@ fn a_model_is_found_by_id_or_by_provider_and_any_name() {
     let home = Home::new();
     insta::assert_snapshot!(home.shown(&catalog.resolve("gpt-4o-minni").unwrap_err()), @r#"
     usage: there is no model `gpt-4o-minni`
-    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, local
+    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("grok/llama-3.3-70b-versatile").unwrap_err()), @r#"
     usage: there is no provider `grok`
-    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, local
+    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("openai/").unwrap_err()), @r#"
     usage: there is no model `openai/`
-    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, local
+    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
 }
 
@@ -133,6 +133,13 @@ fn addresses_of_the_environment_win() {
     assert_eq!(at("openai"), Endpoint::Url("http://127.0.0.1:9/x".into()));
     assert_eq!(at("local"), Endpoint::Url("http://127.0.0.1:8080/v1".into()));
     assert_eq!(at("groq"), Endpoint::Url("https://api.groq.com/openai/v1".into()));
+    assert_eq!(at("azure"), Endpoint::Variable("AZURE_BASE_URL".into()));
+    let own = Home::new().var("AZURE_BASE_URL", "https://me.openai.azure.com/openai/v1/").var("OLLAMA_BASE_URL", "http://10.0.0.9:11434");
+    let own = own.load().unwrap();
+    assert_eq!(own.provider("azure").unwrap().endpoint, Endpoint::Url("https://me.openai.azure.com/openai/v1".into()));
+    assert_eq!(own.provider("ollama").unwrap().endpoint, Endpoint::Url("http://10.0.0.9:11434/v1".into()));
+    let other = r#"{"providers": {"acme": {"wire": "openai-chat", "base_url": "$HOME", "api_key_env": ["K"]}}}"#;
+    assert!(Home::new().user(other).refused().contains("providers.acme.base_url can name only the variable $ACME_BASE_URL"));
     insta::assert_snapshot!(Home::new().var("ZAI_API_BASE_URL", "api.z.ai").refused(), @r#"
     config: ZAI_API_BASE_URL is not an http or https address: "api.z.ai"
     hint: e.g. ZAI_API_BASE_URL=http://127.0.0.1:8080/v1

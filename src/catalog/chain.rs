@@ -5,7 +5,7 @@
 //! chain stands a tail: every other provider that the user has credentials for, best tier first, and a server on this
 //! machine last, so that one key of any provider is enough for every workload.
 
-use super::build::{Catalog, LOCAL, Model, Provider};
+use super::build::{Catalog, Endpoint, LOCAL, Model, Provider};
 use super::format::{Capability, OptIn, WireId};
 use super::link::Link;
 use super::workload::Workload;
@@ -34,8 +34,12 @@ pub enum Usable {
     NoKey,
     /// The provider has refused every key that there is for it.
     KeysDisabled,
-    /// It wants a login that this build cannot make.
-    LoginNotBuilt,
+    /// It wants a login, and there is none.
+    NoLogin,
+    /// Its login is of no use any more.
+    LoginEnded,
+    /// There is a login, and what it takes to keep it alive is not configured any more.
+    NoClient,
     /// It is a server on this machine, and does not answer.
     NoServer,
 }
@@ -101,10 +105,14 @@ pub enum Why {
     /// The model is not one that calls tools, which every agent needs.
     NoTools,
     WireNotBuilt(WireId),
-    LoginNotBuilt,
+    NoLogin,
+    LoginEnded,
+    NoClient,
     OptInMissing,
     PaidSkipped,
     NoKey,
+    /// Where it is, only the user knows.
+    NoAddress,
     KeysDisabled,
     NoServer,
 }
@@ -115,10 +123,13 @@ impl Why {
         match self {
             Self::NoTools => "no_tools",
             Self::WireNotBuilt(_) => "wire_not_built",
-            Self::LoginNotBuilt => "login_not_built",
+            Self::NoLogin => "no_login",
+            Self::LoginEnded => "login_ended",
+            Self::NoClient => "no_client",
             Self::OptInMissing => "opt_in_missing",
             Self::PaidSkipped => "paid_skipped",
             Self::NoKey => "no_key",
+            Self::NoAddress => "no_address",
             Self::KeysDisabled => "keys_disabled",
             Self::NoServer => "no_server",
         }
@@ -132,16 +143,20 @@ impl fmt::Display for Closed {
         match self.why {
             Why::NoTools => write!(f, "{} does not call tools", self.way.upstream),
             Why::WireNotBuilt(wire) => write!(f, "its protocol {} is not built yet", wire.as_str()),
-            Why::LoginNotBuilt => f.write_str("its login is not built yet"),
-            Why::OptInMissing => write!(
-                f,
-                "its terms may not allow this; to use it all the same, set providers.{}.opt_in to \"given\" in your models.json",
-                provider.id
-            ),
+            Why::NoLogin => write!(f, "not logged in: pup auth login {}", provider.id),
+            Why::LoginEnded => write!(f, "its login has ended; again: pup auth login {}", provider.id),
+            Why::NoClient => write!(f, "its login needs a client that is not configured: pup auth login {} says how", provider.id),
+            Why::OptInMissing => {
+                write!(f, "its terms may not allow this; to read them, and to use it all the same: pup auth login {}", provider.id)
+            }
             Why::PaidSkipped => f.write_str("it costs money, and paid_models is false"),
             Why::NoKey => match provider.api_key_env.as_slice() {
                 [one] => write!(f, "{one} is not set"),
                 names => write!(f, "none of {} is set", names.join(", ")),
+            },
+            Why::NoAddress => match &provider.endpoint {
+                Endpoint::Variable(name) => write!(f, "{name} is not set"),
+                Endpoint::Url(_) | Endpoint::Loopback => f.write_str("it has no address"),
             },
             Why::KeysDisabled => write!(f, "it refused every key that there is (pup auth status {})", provider.id),
             Why::NoServer => f.write_str("no model server answers on this machine"),
@@ -258,10 +273,13 @@ impl Link {
             return Some(Why::WireNotBuilt(self.wire()));
         }
         match (terms.usable)(&self.provider) {
-            Usable::LoginNotBuilt => Some(Why::LoginNotBuilt),
+            Usable::NoLogin => Some(Why::NoLogin),
+            Usable::LoginEnded => Some(Why::LoginEnded),
+            Usable::NoClient => Some(Why::NoClient),
             Usable::NoKey => Some(Why::NoKey),
             Usable::KeysDisabled => Some(Why::KeysDisabled),
             Usable::NoServer => Some(Why::NoServer),
+            Usable::Yes if matches!(self.provider.endpoint, Endpoint::Variable(_)) => Some(Why::NoAddress),
             Usable::Yes if self.provider.opt_in == Some(OptIn::Required) => Some(Why::OptInMissing),
             Usable::Yes if paid && terms.paid == Paid::Skipped => Some(Why::PaidSkipped),
             Usable::Yes => None,

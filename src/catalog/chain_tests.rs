@@ -32,16 +32,16 @@ impl User {
         Catalog::load(&Places { config: d.into(), state: d.into(), cache: d.into() }, None, &|_| None).unwrap()
     }
 
-    /// This build speaks Chat and Anthropic and makes no logins.
+    /// A build that speaks the protocols of the vendors' APIs and makes no logins.
     fn ask<T>(&self, question: impl FnOnce(&Catalog, &Terms<'_>) -> T) -> T {
         let usable = |p: &Provider| match p.login {
             _ if self.providers.contains(&p.id.as_str()) => Usable::Yes,
-            Some(_) => Usable::LoginNotBuilt,
+            Some(_) => Usable::NoLogin,
             None if p.is_local() => Usable::NoServer,
             None if p.api_key_env.is_empty() => Usable::Yes,
             None => Usable::NoKey,
         };
-        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::Anthropic | WireId::Gemini);
+        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::OpenaiResponses | WireId::Anthropic | WireId::Gemini);
         question(&self.catalog(), &Terms { usable: &usable, speaks: &speaks, paid: self.paid })
     }
 
@@ -81,11 +81,11 @@ fn with_nothing_every_link_is_out_and_says_why() {
     assert_eq!(user.said(Workload::Coding, "synthetic-GLM-4.7"), ["synthetic: none of SYN_API_KEY, SYNTHETIC_API_KEY is set"]);
     assert_eq!(
         user.said(Workload::Coding, "claude-code-claude-haiku-4-5-20251001"),
-        ["claude_code: its login is not built yet", "anthropic: ANTHROPIC_API_KEY is not set"]
+        ["claude_code: not logged in: pup auth login claude_code", "anthropic: ANTHROPIC_API_KEY is not set"]
     );
     assert_eq!(
         user.said(Workload::Coding, "chatgpt-gpt-5.2-codex"),
-        ["chatgpt: its protocol openai-responses is not built yet", "openai: its protocol openai-responses is not built yet"]
+        ["chatgpt: its login is not built yet", "openai: OPENAI_API_KEY is not set"]
     );
     assert_eq!(user.said(Workload::Coding, "local"), ["local: no model server answers on this machine"]);
 }
@@ -113,7 +113,7 @@ fn an_anthropic_key_serves_the_claude_code_links_in_their_places() {
     let coding = user.chain(Workload::Coding);
     let haiku = coding.iter().find(|l| l.id == "claude-code-claude-haiku-4-5-20251001").unwrap();
     assert_eq!(haiku.place, Place::Chain(6));
-    assert_eq!(user.said(Workload::Coding, &haiku.id), ["claude_code: its login is not built yet"]);
+    assert_eq!(user.said(Workload::Coding, &haiku.id), ["claude_code: not logged in: pup auth login claude_code"]);
     assert_eq!(user.open(Workload::Coding).last().unwrap(), "claude-sonnet-4-5-20250929 <- anthropic/claude-sonnet-4-5-20250929");
 }
 
@@ -138,6 +138,7 @@ fn a_key_of_any_provider_is_enough_and_the_best_tier_comes_first() {
     }
     let many = User::with(&["local", "groq", "openai", "zai_api"]).open(Workload::Reasoning);
     let wanted = [
+        "chatgpt-gpt-5.2-codex <- openai/gpt-5.2-codex",
         "zai-glm-4.7-api <- zai_api/glm-4.7",
         "gpt-4.1 <- openai/gpt-4.1",
         "groq-llama-3.3-70b <- groq/llama-3.3-70b-versatile",

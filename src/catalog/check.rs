@@ -1,9 +1,9 @@
-//! What is wrong with a `models.json`, in a person's words: the tree of the file is walked beside the schema that the
+//! What is wrong with a file of JSON, in a person's words: the tree of the file is walked beside the schema that the
 //! types themselves give, so there is one description of the format and no second list of keys.
 
-use super::format::File;
 use super::json::{Kind, Node};
 use crate::base::nearest;
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
@@ -16,12 +16,12 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
-/// The first fault of the tree, in the order of the file; `None` where it has the right form.
-pub fn first_fault(tree: &Node) -> Option<Fault> {
+/// The first fault of the tree, in the order of the file; `None` where it has the form of a `T`.
+pub fn first_fault<T: JsonSchema>(tree: &Node) -> Option<Fault> {
     if let Some((path, at)) = tree.first_duplicate() {
         return Some(Fault { at, path, what: "stands here a second time".into(), hint: Some("remove one of the two".into()) });
     }
-    let schema = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator().into_root_schema_for::<File>();
+    let schema = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator().into_root_schema_for::<T>();
     walk(tree, schema.as_value(), &mut Vec::new())
 }
 
@@ -39,6 +39,14 @@ pub fn key_path<S: AsRef<str>>(path: &[S]) -> String {
 }
 
 fn walk(node: &Node, schema: &Value, path: &mut Vec<String>) -> Option<Fault> {
+    if let (Some(words), Kind::String(text)) = (words(schema), &node.kind) {
+        if words.contains(&text.as_str()) {
+            return None;
+        }
+        let hint = nearest::did_you_mean(text, words.iter().copied());
+        let what = format!("cannot be {text:?}; this version knows {}", words.join(", "));
+        return Some(Fault { at: node.at, path: path.clone(), what, hint });
+    }
     if let Some(branches) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
         let mut faults = branches.iter().map(|b| walk(node, b, &mut path.clone()));
         // `Option<T>` lists T first, and its complaint is the one that helps.
@@ -84,22 +92,29 @@ fn walk(node: &Node, schema: &Value, path: &mut Vec<String>) -> Option<Fault> {
                 found
             })
         }
-        Kind::String(text) => {
-            let names: Vec<&str> = schema.get("enum")?.as_array()?.iter().filter_map(Value::as_str).collect();
-            if names.contains(&text.as_str()) {
-                return None;
-            }
-            let hint = nearest::did_you_mean(text, names.iter().copied());
-            fault(format!("cannot be {text:?}; this version knows {}", names.join(", ")), hint)
-        }
         Kind::Number(text) => {
             let least = schema.get("minimum").and_then(Value::as_f64)?;
             let most = schema.get("maximum").and_then(Value::as_f64).unwrap_or(f64::MAX);
             let value: f64 = text.parse().ok()?;
             if value < least || value > most { fault(format!("is out of range: {text}"), None) } else { None }
         }
-        Kind::Bool | Kind::Null => None,
+        Kind::String(_) | Kind::Bool | Kind::Null => None,
     }
+}
+
+/// The words of an enumeration, in either of the two forms that schemas have for it.
+fn words(schema: &Value) -> Option<Vec<&str>> {
+    let text = |v: &'_ Value| v.as_str().map(str::len).is_some();
+    if let Some(list) = schema.get("enum").and_then(Value::as_array) {
+        return Some(list.iter().filter_map(Value::as_str).collect());
+    }
+    let branches = schema.get("oneOf")?.as_array()?;
+    let constants: Vec<&Value> = branches
+        .iter()
+        .flat_map(|b| b.get("const").into_iter().chain(b.get("enum").and_then(Value::as_array).into_iter().flatten()))
+        .collect();
+    let all = branches.iter().all(|b| b.get("const").is_some() || b.get("enum").is_some()) && constants.iter().all(|c| text(c));
+    all.then(|| constants.into_iter().filter_map(Value::as_str).collect())
 }
 
 fn allowed_types(schema: &Value) -> Option<Vec<&str>> {

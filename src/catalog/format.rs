@@ -47,7 +47,7 @@ pub struct Quota {
 pub struct ProviderEntry {
     /// The protocol that it speaks.
     pub wire: Option<WireId>,
-    /// Everything up to the path that the wire adds (`/chat/completions`).
+    /// Everything up to the path that the wire adds (`/chat/completions`); `$NAME_BASE_URL` where it is each user's own.
     pub base_url: Option<String>,
     /// Environment variables that may hold the key, the first that is set wins; `[]` means that no key is needed (or
     /// none exists, where there is a `login`).

@@ -1,12 +1,12 @@
 //! The layers of the catalogue: built-in, user, trusted project; merged key by key, each able to say where a key stands.
 
-use super::check::{self, Fault};
+use super::check;
 use super::format::File;
-use super::json::{Kind, Node, line_column};
+use super::json::Kind;
+use super::source::{Source, lay_over_with, with_hint};
 use crate::base::Failure;
 use crate::base::places::Places;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::path::Path;
 
 const BUILT_IN: &str = include_str!("../../models.json");
@@ -25,8 +25,7 @@ enum Owner {
 #[derive(Debug)]
 struct Layer {
     owner: Owner,
-    label: String,
-    text: Cow<'static, str>,
+    source: Source,
 }
 
 /// All layers, lowest first.
@@ -36,7 +35,7 @@ pub struct Layers(Vec<Layer>);
 impl Layers {
     /// The built-in one alone.
     pub fn built_in() -> Self {
-        Self(vec![Layer { owner: Owner::BuiltIn, label: "built-in models.json".into(), text: Cow::Borrowed(BUILT_IN) }])
+        Self(vec![Layer { owner: Owner::BuiltIn, source: Source::built_in("built-in models.json", BUILT_IN) }])
     }
 
     /// Reads the user's file and, where `project` names a trusted root, the project's. Absent files are no layers.
@@ -44,18 +43,9 @@ impl Layers {
         let Self(mut all) = Self::built_in();
         let files = [(Owner::User, Some(places.config.join("models.json"))), (Owner::Project, project.map(|p| p.join(".pup/models.json")))];
         for (owner, path) in files {
-            let Some(path) = path else { continue };
-            let bytes = match std::fs::read(&path) {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(Failure::io("read", &path, &e)),
-            };
-            let text = String::from_utf8(bytes).map_err(|e| {
-                let line = String::from_utf8_lossy(e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or(&[])).split('\n').count();
-                Failure::config(format!("{}:{line}: the file is not UTF-8 text", path.display())).hint("save it as UTF-8")
-            })?;
-            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-            all.push(Layer { owner, label: path.display().to_string(), text: Cow::Owned(text) });
+            if let Some(source) = path.map(|p| Source::read(&p)).transpose()?.flatten() {
+                all.push(Layer { owner, source });
+            }
         }
         Ok(Self(all))
     }
@@ -63,7 +53,8 @@ impl Layers {
     /// Parses and merges all layers. Without overlays this is one pass over the built-in text.
     pub fn merge(&self) -> Result<File, Failure> {
         let [built_in] = self.0.as_slice() else { return self.merge_overlays() };
-        serde_json::from_str(&built_in.text).map_err(|e| Failure::internal(format!("{}: {e}", built_in.label)))
+        let Source { label, text } = &built_in.source;
+        serde_json::from_str(text).map_err(|e| Failure::internal(format!("{label}: {e}")))
     }
 
     fn merge_overlays(&self) -> Result<File, Failure> {
@@ -79,7 +70,7 @@ impl Layers {
             }
         }
         serde_json::from_value(merged).map_err(|e| {
-            let names: Vec<&str> = self.0.iter().map(|l| l.label.as_str()).collect();
+            let names: Vec<&str> = self.0.iter().map(|l| l.source.label.as_str()).collect();
             Failure::config(format!("{} do not fit together: {e}", names.join(" and ")))
         })
     }
@@ -91,22 +82,22 @@ impl Layers {
 
     /// A failure about the string `item` of the list at `path`, placed where the topmost layer that has the list says it.
     pub fn item_failure(&self, path: &[&str], item: &str, what: &str, hint: Option<String>) -> Failure {
-        let topmost = self.0.iter().rev().find_map(|l| Node::parse(&l.text).filter(|t| t.find(path).is_some()).map(|t| (l, t)));
+        let topmost = self.0.iter().rev().find_map(|l| l.source.tree().filter(|t| t.find(path).is_some()).map(|t| (l, t)));
         match topmost.and_then(|(layer, tree)| Some((layer, tree.find_item(path, item)?))) {
-            Some((layer, at)) => layer.failure(at, path, what, hint),
+            Some((layer, at)) => layer.source.failure(at, path, what, hint),
             None => self.failure(path, what, hint),
         }
     }
 
     /// How high the topmost layer stands that has `path`: the higher, the later it was said.
     pub fn height(&self, path: &[&str]) -> Option<usize> {
-        self.0.iter().rposition(|l| Node::parse(&l.text).is_some_and(|t| t.find(path).is_some()))
+        self.0.iter().rposition(|l| l.source.tree().is_some_and(|t| t.find(path).is_some()))
     }
 
     /// Whether a project's file has `path`.
     pub fn project_says(&self, path: &[&str]) -> bool {
         let of_project = self.0.iter().filter(|l| l.owner == Owner::Project);
-        of_project.filter_map(|l| Node::parse(&l.text)).any(|t| t.find(path).is_some())
+        of_project.filter_map(|l| l.source.tree()).any(|t| t.find(path).is_some())
     }
 
     /// A failure about the value at `path`, placed in the topmost layer that has it (or has its entry).
@@ -114,10 +105,10 @@ impl Layers {
         for depth in (1..=path.len()).rev() {
             let Some(prefix) = path.get(..depth) else { continue };
             for layer in self.0.iter().rev() {
-                if let Some(member) = Node::parse(&layer.text).as_ref().and_then(|t| t.find(prefix)) {
+                if let Some(member) = layer.source.tree().as_ref().and_then(|t| t.find(prefix)) {
                     let whole = depth == path.len() && !matches!(member.value.kind, Kind::Object(_));
                     let at = if whole { member.value.at } else { member.key_at };
-                    return layer.failure(at, path, what, hint);
+                    return layer.source.failure(at, path, what, hint);
                 }
             }
         }
@@ -126,26 +117,12 @@ impl Layers {
 }
 
 impl Layer {
-    fn failure<S: AsRef<str>>(&self, at: usize, path: &[S], what: &str, hint: Option<String>) -> Failure {
-        let (line, column) = line_column(&self.text, at);
-        let key = if path.is_empty() { "the file".to_owned() } else { check::key_path(path) };
-        with_hint(Failure::config(format!("{}:{line}:{column}: {key} {what}", self.label)), hint)
-    }
-
     fn parse(&self) -> Result<Value, Failure> {
-        let value = serde_json::from_str(&self.text).map_err(|e| {
-            let text = e.to_string();
-            let what = text.split(" at line ").next().unwrap_or(&text);
-            Failure::config(format!("{}:{}:{}: this is not JSON: {what}", self.label, e.line(), e.column()))
-                .hint("JSON has no comments and no comma before a closing bracket")
-        })?;
-        // The built-in layer is checked by a test.
-        if self.owner != Owner::BuiltIn
-            && let Some(Fault { at, path, what, hint }) = Node::parse(&self.text).as_ref().and_then(check::first_fault)
-        {
-            return Err(self.failure(at, &path, &what, hint));
+        match self.owner {
+            // Checked by a test.
+            Owner::BuiltIn => self.source.syntax(),
+            Owner::User | Owner::Project => self.source.value::<File>(),
         }
-        Ok(value)
     }
 
     /// Holds a project's layer to the rule that it never redirects a secret that is not its own.
@@ -158,6 +135,10 @@ impl Layer {
         for (id, entry) in providers.iter_mut() {
             let Value::Object(entry) = entry else { continue };
             let known = below.get("providers").and_then(|p| p.get(id)).is_some();
+            if let Some(field) = ["login", "opt_in"].into_iter().find(|f| known && entry.contains_key(*f)) {
+                let what = "cannot be set by a project: only you log in, and agree to a provider's terms";
+                return Err(self.refuse(&["providers", id, field], what));
+            }
             match entry.get("api_key_env").and_then(Value::as_array) {
                 Some(names) => {
                     if let Some(name) = names.iter().filter_map(Value::as_str).find(|n| taken.contains(&family(n))) {
@@ -171,10 +152,7 @@ impl Layer {
                 }
                 None => {
                     if let Some(field) = GUARDED.into_iter().find(|f| known && entry.contains_key(*f)) {
-                        let what = match field {
-                            "login" | "opt_in" => "cannot be set by a project: only you agree to a provider's terms".to_owned(),
-                            _ => format!("cannot be set by a project: `{id}` uses a key that this file does not name"),
-                        };
+                        let what = format!("cannot be set by a project: `{id}` uses a key that this file does not name");
                         return Err(self.refuse(&["providers", id, field], &what));
                     }
                 }
@@ -184,9 +162,9 @@ impl Layer {
     }
 
     fn refuse(&self, path: &[&str], what: &str) -> Failure {
-        let at = Node::parse(&self.text).as_ref().and_then(|t| t.find(path)).map_or(0, |m| m.key_at);
+        let at = self.source.tree().as_ref().and_then(|t| t.find(path)).map_or(0, |m| m.key_at);
         let hint = "set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own";
-        self.failure(at, path, what, Some(hint.into()))
+        self.source.failure(at, path, what, Some(hint.into()))
     }
 }
 
@@ -207,29 +185,11 @@ fn family(name: &str) -> String {
     stem.to_ascii_uppercase()
 }
 
-/// Objects merge member by member, everything else replaces.
+/// Objects merge member by member, everything else replaces; an entry that replaces guarded fields begins without them.
 fn lay_over(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(old), Value::Object(mut new)) => {
-            if new.remove(REPLACES).is_some() {
-                old.retain(|key, _| !GUARDED.contains(&key.as_str()));
-            }
-            for (key, value) in new {
-                match old.get_mut(&key) {
-                    Some(slot) => lay_over(slot, value),
-                    None => {
-                        old.insert(key, value);
-                    }
-                }
-            }
+    lay_over_with(below, above, &|old, new| {
+        if new.remove(REPLACES).is_some() {
+            old.retain(|key, _| !GUARDED.contains(&key.as_str()));
         }
-        (slot, value) => *slot = value,
-    }
-}
-
-fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    });
 }

@@ -1,4 +1,4 @@
-//! Row 2: providers, models, chains (`models.json` and its overlays) and agent files.
+//! Row 2: providers, models, chains (`models.json` and its overlays), agent files and plugin manifests.
 //!
 //! ```no_run
 //! # use code_pup::{base::places::Places, catalog::Catalog};
@@ -20,8 +20,10 @@ mod format;
 mod json;
 mod layers;
 mod link;
+pub mod manifest;
 mod price_list;
 pub mod refresh;
+mod source;
 mod workload;
 
 pub use agents::{Agent, Agents, DEFAULT_AGENT, Finding, Listed, Origin, Severity, agent_files};
@@ -29,6 +31,7 @@ pub use build::{Catalog, Endpoint, Model, Provider, Timeouts};
 pub use chain::{ChainLink, Closed, Paid, Place, State, Terms, Usable, Why};
 pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Rotation, Slimmer, WireId};
 pub use link::Link;
+pub use manifest::{Manifests, OAuth};
 pub use price_list::read as read_price_list;
 pub use workload::Workload;
 

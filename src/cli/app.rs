@@ -1,12 +1,13 @@
 //! What every command stands on: places, settings, catalogue, agents, redaction. Built once, handed down in parts.
 
+use crate::auth::terms::Agreements;
 use crate::auth::{Keys, Standings};
 use crate::base::Failure;
+use crate::base::net::Pool;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::catalog::{self, Agents, Catalog};
+use crate::catalog::{self, Agents, Catalog, Manifests};
 use crate::config::{self, Config, Settings, State, Trust, project_root};
-use crate::provider::Pool;
 use crate::route::{Mode, Rotation};
 use crate::tool;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub struct App {
     pub places: Places,
     pub settings: Settings,
     pub catalog: Catalog,
+    pub manifests: Manifests,
     pub agents: Agents,
     pub redactor: Redactor,
     /// The connections of this process.
@@ -34,12 +36,14 @@ impl App {
         let state = Trust::load(&places)?.state(&project)?;
         let trusted = (state == State::Trusted).then_some(project.as_path());
         let settings = Config::load(&places, trusted, flags, &env)?.settings();
-        let catalog = Catalog::load(&places, trusted, &env)?;
+        let mut catalog = Catalog::load(&places, trusted, &env)?;
+        let manifests = Manifests::load(&places)?;
+        agree(&mut catalog, &manifests, &places);
         let agents = Agents::load(&places, trusted, tool::NAMES)?;
         let note = state.note(&project);
         let redactor = redactor();
         let pool = Pool::new(settings.http.ca_file.clone());
-        Ok(Self { places, settings, catalog, agents, redactor, pool, root, note })
+        Ok(Self { places, settings, catalog, manifests, agents, redactor, pool, root, note })
     }
 
     /// The user's keys for every provider. `redactor` learns those that are at hand.
@@ -61,6 +65,17 @@ impl App {
         };
         let own = self.catalog.providers().iter().filter_map(|p| Some((p.id.clone(), of(p.rotation?)))).collect();
         Rotation::new(mode, own, Some(Standings::load(&self.places, redactor)))
+    }
+}
+
+/// Opens what the user has agreed to.
+fn agree(catalog: &mut Catalog, manifests: &Manifests, places: &Places) {
+    let agreements = Agreements::load(places);
+    let ids: Vec<String> = catalog.providers().iter().filter(|p| p.opt_in.is_some()).map(|p| p.id.clone()).collect();
+    for id in ids {
+        if manifests.terms(&id).is_some_and(|terms| agreements.to(&id, terms).is_some()) {
+            catalog.agreed(&id);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `pup auth`: keeps keys for providers, and shows which there are and how they stand.
 
 use super::app::App;
-use super::{hidden, print};
+use super::auth_login::{self, LoginCommand};
+use super::{auth_logins, hidden, print};
 use crate::auth::standing::{Change, Mark};
 use crate::auth::{Fault, Kept, Keys, Known, Secret, Standing, vault_id};
 use crate::base::clock::{rfc3339, unix_ms};
@@ -14,6 +15,8 @@ use std::path::Path;
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum AuthCommand {
+    #[command(flatten)]
+    Login(LoginCommand),
     /// Keep a key for a provider: asks for it without showing it, or reads it from stdin
     AddKey {
         /// The provider's id, as `pup models list` shows it
@@ -46,13 +49,13 @@ pub enum AuthCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show every key: where it comes from and whether it can be used
+    /// Show every key and login: where it comes from and whether it can be used
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show how keys stand, with their last errors; exit code 4 where none can be used
+    /// Show how keys and logins stand, with their last errors; exit code 4 where none can be used
     Status {
         /// Only this provider
         provider: Option<String>,
@@ -71,10 +74,14 @@ pub fn run(command: &AuthCommand) -> Result<u8, Failure> {
         return Err(Failure::usage("a key does not belong on the command line: other processes can read it there, and the shell keeps it")
             .hint(format!("if that was a key, replace it at its provider; then: pup auth add-key {provider}   (it asks for the key)")));
     }
+    let out = &mut std::io::stdout();
+    if let AuthCommand::Login(command) = command {
+        return auth_login::run(command, out).map(|()| 0);
+    }
     let app = App::load(Path::new("."), &[])?;
     let keys = app.keys(&app.redactor)?;
-    let out = &mut std::io::stdout();
     match command {
+        AuthCommand::Login(_) => {}
         AuthCommand::AddKey { provider, name, json, .. } => add(&app, &keys, provider, name.as_deref(), *json, out)?,
         AuthCommand::RemoveKey { provider, label, json } => remove(&app, &keys, provider, label.as_deref(), *json, out)?,
         AuthCommand::Enable { provider, label, json } => enable(&app, &keys, provider, label.as_deref(), *json, out)?,
@@ -138,8 +145,7 @@ fn takes_keys(provider: &Provider) -> Result<(), Failure> {
         return Err(Failure::usage("a server on this machine needs no key").hint("one that does is a provider of its own in models.json"));
     }
     if provider.api_key_env.is_empty() && provider.login.is_some() {
-        return Err(Failure::usage(format!("{id} is entered by a login, not with a key"))
-            .hint("`pup models chain coding` shows what can be used, and how"));
+        return Err(Failure::usage(format!("{id} is entered by a login, not with a key")).hint(format!("pup auth login {id}")));
     }
     Ok(())
 }
@@ -210,15 +216,20 @@ fn found<'a>(app: &'a App, keys: &'a Keys<'_>) -> impl Iterator<Item = (&'a Prov
 fn list(app: &App, keys: &Keys<'_>, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     if json {
         let all: Vec<Value> = found(app, keys).map(|(p, k)| described(p, &k, keys)).collect();
-        return print::json(out, &json!({ "keys": all }));
+        let logins: Vec<Value> = auth_logins::found(app, keys).iter().map(auth_logins::Found::described).collect();
+        return print::json(out, &json!({ "keys": all, "logins": logins }));
     }
     let row = |(p, k): (&Provider, Known)| {
         vec![p.id.clone(), k.key.label().to_owned(), masked(&k), k.key.source().as_str().to_owned(), word(&k).to_owned()]
     };
-    let rows: Vec<Vec<String>> = found(app, keys).map(row).collect();
+    let mut rows: Vec<Vec<String>> = found(app, keys).map(row).collect();
+    rows.extend(auth_logins::found(app, keys).iter().map(auth_logins::Found::row));
     print::table(out, &rows)?;
     if rows.is_empty() {
-        print::line(out, "there are no keys; add one: pup auth add-key PROVIDER   (`pup models list` names the providers)")?;
+        print::line(
+            out,
+            "there are no keys and no logins; add a key: pup auth add-key PROVIDER   (`pup models list` names the providers)",
+        )?;
     }
     said_of_the_vault(keys, out)
 }
@@ -226,11 +237,14 @@ fn list(app: &App, keys: &Keys<'_>, json: bool, out: &mut dyn Write) -> Result<(
 fn status(app: &App, keys: &Keys<'_>, only: Option<&str>, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
     let only = only.map(|id| app.catalog.known_provider(id)).transpose()?;
     let meant: Vec<(&Provider, Known)> = found(app, keys).filter(|(p, _)| only.is_none_or(|o| o.id == p.id)).collect();
-    let usable = meant.iter().any(|(_, k)| k.is_usable());
+    let mut logins = auth_logins::found(app, keys);
+    logins.retain(|l| only.is_none_or(|o| o.id == l.provider));
+    let usable = meant.iter().any(|(_, k)| k.is_usable()) || logins.iter().any(auth_logins::Found::is_usable);
     let code = if usable || only.is_some_and(|o| keys.has(o)) { 0 } else { Cause::Auth.exit_code() };
     if json {
         let all: Vec<Value> = meant.iter().map(|(p, k)| described(p, k, keys)).collect();
-        print::json(out, &json!({ "usable": code == 0, "keys": all }))?;
+        let logins: Vec<Value> = logins.iter().map(auth_logins::Found::described).collect();
+        print::json(out, &json!({ "usable": code == 0, "keys": all, "logins": logins }))?;
         return Ok(code);
     }
     let mut shown = None;
@@ -244,14 +258,23 @@ fn status(app: &App, keys: &Keys<'_>, only: Option<&str>, json: bool, out: &mut 
             print::line(out, &format!("    {line}"))?;
         }
     }
-    if meant.is_empty() {
+    for login in &logins {
+        if shown.replace(&login.provider) != Some(&login.provider) {
+            print::line(out, &login.provider)?;
+        }
+        login.lines().iter().try_for_each(|line| print::line(out, line))?;
+    }
+    if meant.is_empty() && logins.is_empty() {
         match only.map(|p| keys.access(p)) {
             Some(Err(failure)) => {
                 print::line(out, &failure.message)?;
                 print::line(out, failure.hint.as_deref().unwrap_or_default())?;
             }
             Some(Ok(_)) => print::line(out, "it needs no key")?,
-            None => print::line(out, "there are no keys; add one: pup auth add-key PROVIDER   (`pup models list` names the providers)")?,
+            None => print::line(
+                out,
+                "there are no keys and no logins; add a key: pup auth add-key PROVIDER   (`pup models list` names the providers)",
+            )?,
         }
     }
     said_of_the_vault(keys, out)?;

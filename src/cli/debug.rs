@@ -7,7 +7,7 @@ use crate::agent::prompt;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
 use crate::tool::Registry;
-use crate::wire::{self, Dialect, Wire};
+use crate::wire::{self, Dialect, Wire, quirk};
 use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -128,9 +128,7 @@ fn first_request(
     let (wire, dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {
         Some(id) => {
             let link = app.catalog.resolve(id)?;
-            let mut dialect = Dialect::from_quirks(&link.provider.quirks).map_err(|e| Failure::config(e.to_string()))?;
-            dialect.default_output = link.max_output();
-            (super::select::wire(&link)?, dialect, link.upstream)
+            (super::select::wire(&link)?, super::select::dialect(&link, &[])?, link.upstream)
         }
         None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
@@ -138,7 +136,7 @@ fn first_request(
     let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
-    let (bytes, losses) = wire::encode(wire, &dialect, &request);
+    let (bytes, losses) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));
     let body: Value = serde_json::from_slice(&bytes).map_err(|e| Failure::internal(format!("the body is not JSON: {e}")))?;
     // Each wire has its own name for the conversation.
     let part = |names: &[&str]| names.iter().find_map(|n| body.get(*n)).map_or(0, |v| count(&v.to_string()));

@@ -52,7 +52,7 @@ fn sender(catalog: &Catalog, id: &str) -> Result<Sender, Failure> {
     let known = catalog.provider(id);
     let near = || {
         let listed: Vec<&str> = catalog.providers().iter().map(|p| p.id.as_str()).collect();
-        let others: Vec<&str> = Vendor::names().collect();
+        let others: Vec<&str> = Vendor::names().filter(|name| !listed.contains(name)).collect();
         nearest::did_you_mean(id, [listed, others].concat())
     };
     let plain = id.starts_with(|c: char| c.is_ascii_alphanumeric())

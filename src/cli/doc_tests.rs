@@ -1,7 +1,10 @@
-//! `docs/cli.md` is made from the parser and the exit codes; this test holds it to them.
+//! `docs/cli.md` is made from the parser and the exit codes, `docs/quirks.md` from the wires and the catalogue; these tests
+//! hold them to it.
 
 use super::args::Cli;
 use crate::base::Cause;
+use crate::catalog::Catalog;
+use crate::wire::quirk;
 use clap::{Command, CommandFactory};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -48,4 +51,37 @@ fn published_schema_of_the_command_line() {
     command.build();
     section(&mut text, &mut command, "pup");
     crate::base::published(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md"), &text);
+}
+
+const QUIRKS: &str = "# Quirks
+
+How servers differ from the protocol that they say they speak. A provider of [models.json](models.md) lists its quirks by name; they
+compose, and a later one wins over an earlier one. Your own providers can use them too:
+
+```json
+{\"providers\": {\"mine\": {\"wire\": \"openai-chat\", \"base_url\": \"https://llm.example/v1\", \"api_key_env\": [\"MINE_KEY\"], \"quirks\": [\"max-tokens\", \"think-tags\"]}}}
+```
+
+What a server cannot take of a request is left out and named in the log, never dropped in silence. A server found on this machine
+(`local`) is spoken to as the provider of its software is.
+
+Made from the program by a test (`UPDATE_SCHEMAS=1 cargo test --lib published_schema` writes it anew).
+
+| quirk | what pup does | who has it |
+|---|---|---|
+";
+
+#[test]
+fn published_schema_of_the_quirks() {
+    let nowhere = PathBuf::from("/nonexistent-place-for-tests");
+    let places = crate::base::places::Places { config: nowhere.clone(), state: nowhere.clone(), cache: nowhere };
+    let catalog = Catalog::load(&places, None, &|_| None).unwrap();
+    let mut text = QUIRKS.to_owned();
+    for quirk in quirk::ALL {
+        let has = |p: &&std::sync::Arc<crate::catalog::Provider>| p.quirks.iter().any(|name| name == quirk.name);
+        let who: Vec<&str> = catalog.providers().iter().filter(has).map(|p| p.id.as_str()).collect();
+        let who = if who.is_empty() { "-".to_owned() } else { who.join(", ") };
+        let _ = writeln!(text, "| `{}` | {} | {who} |", quirk.name, quirk.what);
+    }
+    crate::base::published(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/quirks.md"), &text);
 }

@@ -1,21 +1,21 @@
-//! What this user can reach models with: keys, the wires of this build, a server on this machine, and whether to pay.
+//! What this user can reach models with: keys and logins, the wires of this build, a server on this machine, and whether to pay.
 
-use crate::auth::Keys;
+use super::doors::Doors;
 use crate::catalog::{Catalog, ChainLink, Link, Model, Paid, Provider, State, Terms, Usable, Why, WireId, Workload};
 use crate::wire::Wire;
 use std::sync::Arc;
 
 /// The means of a user. Answers the catalogue's questions about links.
 pub struct Means<'k> {
-    keys: &'k Keys<'k>,
+    doors: &'k Doors,
     paid: Paid,
     local: bool,
 }
 
 impl<'k> Means<'k> {
     /// `local` says whether a model server answers on this machine.
-    pub fn new(keys: &'k Keys<'k>, paid_models: bool, local: bool) -> Self {
-        Self { keys, paid: if paid_models { Paid::Used } else { Paid::Skipped }, local }
+    pub fn new(doors: &'k Doors, paid_models: bool, local: bool) -> Self {
+        Self { doors, paid: if paid_models { Paid::Used } else { Paid::Skipped }, local }
     }
 
     /// The chain of a workload as it stands for this user.
@@ -38,7 +38,7 @@ impl<'k> Means<'k> {
     }
 
     fn usable(&self, provider: &Provider) -> Usable {
-        match self.keys.usable(provider) {
+        match self.doors.usable(provider) {
             Usable::Yes if provider.is_local() && !self.local => Usable::NoServer,
             other => other,
         }

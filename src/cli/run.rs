@@ -148,7 +148,13 @@ pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, appr
         limits: limits(settings, &agent),
         rules: rules(settings),
         rotation: app.rotation(&redactor),
-        hidden: app.catalog.providers().iter().flat_map(|p| auth::variables(p, &app::env)).collect(),
+        hidden: app
+            .catalog
+            .providers()
+            .iter()
+            .flat_map(|p| auth::variables(p, &app::env))
+            .chain(app.manifests.variables().map(str::to_owned))
+            .collect(),
         tool_limits: tool::Limits {
             shell_timeout: settings.shell.timeout,
             output_bytes: settings.shell.max_output,

@@ -1,8 +1,9 @@
 //! Which models a run talks to: the one that was named, or the workload's chain as far as this user can reach it.
 
 use super::app::App;
+use super::doors::Doors;
 use super::means::Means;
-use crate::auth::Keys;
+use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::{self, Capability, State, Usable, Why, WireId, Workload};
@@ -42,8 +43,8 @@ pub struct Chosen {
 /// The links of a run, in the order of attempts, one for each key that can be used. Keys that are used become known to the
 /// redactor. A key that its provider has refused is left out and named; if nothing else is left, that is the failure.
 pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, Failure> {
-    let keys = app.keys(redactor)?;
-    let means = Means::new(&keys, app.settings.paid_models, false);
+    let doors = Doors::load(app, redactor)?;
+    let (keys, means) = (doors.keys(), Means::new(&doors, app.settings.paid_models, false));
     let named = wanted.model.as_deref().or(app.settings.model.as_deref());
     let first = match (wanted.provider.as_deref(), named) {
         (Some(provider), _) => Some(default_of(app, provider)?),
@@ -52,9 +53,9 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
     };
     let mut links = Vec::new();
     match (&first, wanted.pin.as_deref()) {
-        (Some(chosen), _) => links.extend(open(app, &keys, &means, chosen)?),
+        (Some(chosen), _) => links.extend(open(app, &doors, &means, chosen)?),
         // An agent's own choice that cannot be used is no reason not to work: the chain stands behind it.
-        (None, Some(pin)) => links.extend(open(app, &keys, &means, &app.catalog.resolve(pin)?).unwrap_or_default()),
+        (None, Some(pin)) => links.extend(open(app, &doors, &means, &app.catalog.resolve(pin)?).unwrap_or_default()),
         (None, None) => {}
     }
     let mut refused: Vec<&Arc<catalog::Provider>> = Vec::new();
@@ -63,7 +64,7 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
             if let State::In { served_by, .. } = &link.state
                 && !links.iter().any(|l| l.id == link.id)
             {
-                links.extend(build(app, &keys, served_by, &link.id)?);
+                links.extend(build(app, &doors, served_by, &link.id)?);
             }
         }
         refused.extend(app.catalog.providers().iter().filter(|p| keys.usable(p) == Usable::KeysDisabled));
@@ -89,19 +90,19 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
 }
 
 /// The named model, over its own provider or another door to it.
-fn open(app: &App, keys: &Keys<'_>, means: &Means<'_>, chosen: &catalog::Link) -> Result<Vec<Link>, Failure> {
+fn open(app: &App, doors: &Doors, means: &Means<'_>, chosen: &catalog::Link) -> Result<Vec<Link>, Failure> {
     if chosen.provider.is_local() {
         return named_locally(app, chosen).map(|link| vec![link]);
     }
     match chosen.model.as_ref().and_then(|m| means.reach(&app.catalog, m)) {
-        Some(State::In { served_by, .. }) => build(app, keys, &served_by, &chosen.id()),
+        Some(State::In { served_by, .. }) => build(app, doors, &served_by, &chosen.id()),
         Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::KeysDisabled | Why::NoTools)) => {
             let reasons: Vec<String> = closed.iter().map(ToString::to_string).collect();
             Err(Failure::new(Cause::Auth, format!("{} cannot be reached\n  {}", chosen.id(), reasons.join("\n  ")))
                 .hint("`pup models list` shows what can; `pup doctor` what is set up"))
         }
         // Only a key is missing or refused, which says so itself; or it is named on purpose, tools or not.
-        _ => build(app, keys, chosen, &chosen.id()),
+        _ => build(app, doors, chosen, &chosen.id()),
     }
 }
 
@@ -123,20 +124,22 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     let found = match &provider.endpoint {
         catalog::Endpoint::Url(url) => on_this_machine(local::probe(&app.pool, url, Software::Unknown))?,
         catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?.into_iter().next(),
+        catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
     };
     let Some((server, model)) = found.and_then(|s| s.models.first().cloned().map(|m| (s, m))) else { return Ok(None) };
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
 }
 
 /// A link to a provider itself, once for each key, for what is asked without a model.
-pub fn to_provider(app: &App, keys: &Keys<'_>, provider: &Arc<catalog::Provider>) -> Result<Vec<Link>, Failure> {
-    build(app, keys, &app.catalog.on(provider, ""), &provider.id)
+pub fn to_provider(app: &App, doors: &Doors, provider: &Arc<catalog::Provider>) -> Result<Vec<Link>, Failure> {
+    build(app, doors, &app.catalog.on(provider, ""), &provider.id)
 }
 
 /// Where a provider is reached.
 pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
     match &provider.endpoint {
         catalog::Endpoint::Url(url) => Ok(url),
+        catalog::Endpoint::Variable(name) => Err(no_address(&provider.id, name)),
         catalog::Endpoint::Loopback => {
             Err(Failure::config(format!("{} has no address", provider.id)).hint("give it a `base_url` in models.json"))
         }
@@ -144,11 +147,11 @@ pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
 }
 
 /// Makes a link usable: address, key, dialect; once for each key. `id` is our name of the model, whoever serves it.
-fn build(app: &App, keys: &Keys<'_>, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
-    let access = keys.access(&chosen.provider)?;
-    let endpoint = endpoint(app, chosen, address(&chosen.provider)?, None)?;
+fn build(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
+    let access = doors.access(&chosen.provider)?;
+    let endpoint = endpoint(app, chosen, address(&chosen.provider)?, dialect(chosen, &[])?)?;
     let first = HttpProvider::new(endpoint, app.pool.clone());
-    Ok(access.iter().map(|access| link(chosen, id, first.with_key(access.key().cloned()))).collect())
+    Ok(access.iter().map(|access| link(chosen, id, first.entered_by(access.clone()))).collect())
 }
 
 /// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
@@ -160,6 +163,7 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
             vec![server.unwrap_or_else(|| Server { base_url: url.clone(), software: Software::Unknown, models: Vec::new() })]
         }
         catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?,
+        catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
     };
     let known = servers.iter().find(|s| wanted.is_empty() && !s.models.is_empty() || s.models.iter().any(|m| m == wanted));
     if let Some(server) = known {
@@ -184,33 +188,41 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
 const START_LOCAL: &str = "start Ollama (port 11434), llama.cpp's llama-server (8080) or LM Studio (1234), or name a server: PUP_LOCAL_BASE_URL=http://127.0.0.1:PORT/v1";
 
 fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link, Failure> {
-    // Small models write calls as text. A server that can hold them to a schema is asked to; from any other the calls
-    // are read out of the text, beside the wire's own field.
-    let calls = if server.software.constrains() { Calls::Constrained } else { Calls::Text };
-    tracing::debug!(server = server.base_url, software = server.software.name(), ?calls, "local server");
-    let endpoint = endpoint(app, chosen, &server.base_url, Some(calls))?;
+    tracing::debug!(server = server.base_url, software = server.software.name(), "local server");
+    let known = server.software.provider().and_then(|id| app.catalog.provider(id));
+    let mut dialect = dialect(chosen, known.map_or(&[], |software| &software.quirks))?;
+    // Small models write calls as text: they are read out of it, beside the wire's own field.
+    if dialect.calls == Calls::Native {
+        dialect.calls = Calls::Text;
+    }
+    let endpoint = endpoint(app, chosen, &server.base_url, dialect)?;
     Ok(link(chosen, &chosen.id(), HttpProvider::new(endpoint, app.pool.clone())))
 }
 
-/// Everything about reaching it but the key.
-fn endpoint(app: &App, chosen: &catalog::Link, url: &str, calls: Option<Calls>) -> Result<Endpoint, Failure> {
-    let provider = &chosen.provider;
-    let mut dialect = Dialect::from_quirks(&provider.quirks).map_err(|e| {
-        Failure::config(format!("models.json: providers.{}.quirks: {e}", provider.id)).hint("remove the name, or correct it")
+/// How a link is spoken to: in its provider's way, which wins over what is `known` of the software.
+pub(super) fn dialect(link: &catalog::Link, known: &[String]) -> Result<Dialect, Failure> {
+    let quirks: Vec<&String> = known.iter().chain(&link.provider.quirks).collect();
+    let dialect = Dialect::from_quirks(&quirks).map_err(|e| {
+        Failure::config(format!("models.json: providers.{}.quirks: {e}", link.provider.id)).hint("remove the name, or correct it")
     })?;
-    // A catalogue that says how this model is asked wins over what was found out.
-    if let Some(calls) = calls.filter(|_| dialect.calls == Calls::Native) {
-        dialect.calls = calls;
-    }
-    dialect.default_output = chosen.max_output();
-    dialect.embed_inputs = provider.embed_inputs;
+    Ok(Dialect { default_output: link.max_output(), window: link.context(), embed_inputs: link.provider.embed_inputs, ..dialect })
+}
+
+fn no_address(provider: &str, variable: &str) -> Failure {
+    Failure::config(format!("{provider} has no address: {variable} is not set"))
+        .hint(format!("export {variable}=https://..., up to the path that the protocol adds, or give it a `base_url` in models.json"))
+}
+
+/// Everything about reaching it but the key.
+fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> Result<Endpoint, Failure> {
+    let provider = &chosen.provider;
     let (http, own) = (&app.settings.http, provider.timeouts);
     Ok(Endpoint {
         provider: provider.id.clone(),
         wire: wire(chosen)?,
         base_url: url.to_owned(),
         headers: provider.headers.clone(),
-        key: None,
+        access: Access::Open,
         dialect,
         timeouts: Timeouts {
             connect: own.connect.unwrap_or(http.connect_timeout),
@@ -222,7 +234,7 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, calls: Option<Calls>) 
 
 fn link(chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let price = chosen.model.as_ref().and_then(|m| m.price);
-    let account = provider.endpoint().key.as_ref().map(|k| k.label().to_owned());
+    let account = provider.endpoint().access.label().map(str::to_owned);
     Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price).lacking(lacks(chosen))
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong between pup and a model: one vocabulary of classes and scopes for every wire and layer.
 
 use super::blame::Blame;
+use crate::base::net::{self, NetError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -180,6 +181,16 @@ impl ProviderError {
     /// The provider's time as a duration, if it gave a usable one.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after_s.and_then(|s| Duration::try_from_secs_f64(s).ok())
+    }
+}
+
+impl From<NetError> for ProviderError {
+    fn from(NetError { kind, message }: NetError) -> Self {
+        match kind {
+            net::Kind::Connection => Self::network(message),
+            net::Kind::Timeout => Self::timeout(message),
+            net::Kind::Setup => Self::setup(message),
+        }
     }
 }
 

@@ -20,5 +20,5 @@ pub use fault::{Class, ProviderError, Scope};
 pub use history::History;
 pub use message::{Block, ImageSource, Message, Origin, Part, Role, ToolCall, ToolResult};
 pub use operation::{EmbedRequest, Embeddings, Listed, ListedPrice};
-pub use request::{Loss, Request, ResponseFormat, ToolChoice, ToolSpec};
+pub use request::{CacheMark, Loss, Request, ResponseFormat, ToolChoice, ToolSpec};
 pub use usage::Usage;

@@ -3,7 +3,7 @@
 //!
 //! Ports and the `owned_by` words are those of each server's documentation and of its own model list.
 
-use super::pool::Pool;
+use crate::base::net::Pool;
 use reqwest::Method;
 use std::time::Duration;
 
@@ -32,11 +32,14 @@ impl Software {
         }
     }
 
-    /// Whether it holds a reply to a JSON schema while it generates.
-    pub const fn constrains(self) -> bool {
+    /// The provider of the catalogue that says how it differs from others; none where nothing is known.
+    pub const fn provider(self) -> Option<&'static str> {
         match self {
-            Self::Ollama | Self::LlamaCpp | Self::LmStudio => true,
-            Self::Vllm | Self::Unknown => false,
+            Self::Ollama => Some("ollama"),
+            Self::LlamaCpp => Some("llamacpp"),
+            Self::LmStudio => Some("lmstudio"),
+            Self::Vllm => Some("vllm"),
+            Self::Unknown => None,
         }
     }
 }
@@ -102,6 +105,6 @@ mod tests {
         assert_eq!(software(Some("llamacpp"), Software::Unknown), Software::LlamaCpp);
         assert_eq!(software(Some("vllm"), Software::Ollama), Software::Vllm);
         assert_eq!(software(Some("me"), Software::LmStudio), Software::LmStudio);
-        assert!(!Software::Unknown.constrains());
+        assert_eq!((Software::Unknown.provider(), Software::Vllm.provider()), (None, Some("vllm")));
     }
 }

@@ -4,22 +4,16 @@
 //! one call is one attempt, and its outcome goes up as it is.
 
 mod body;
-mod connect;
 mod exchange;
 mod http;
 pub mod local;
-mod pool;
-mod proxy;
-mod roots;
 pub mod scripted;
-mod trouble;
 
 pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
-pub use pool::{HostStats, Pool};
 pub use scripted::Scripted;
 
-use crate::auth::Key;
+use crate::auth::Access;
 use crate::model::ProviderError;
 use crate::wire::ops::Call;
 use crate::wire::{Dialect, Encoded, Wire};
@@ -48,11 +42,11 @@ impl Provider {
         }
     }
 
-    /// The key that it is entered with, if it asks for one.
-    pub fn key(&self) -> Option<&Key> {
+    /// How it is entered.
+    pub fn access(&self) -> &Access {
         match self {
-            Self::Http(p) => p.endpoint().key.as_ref(),
-            Self::Scripted(_) => None,
+            Self::Http(p) => &p.endpoint().access,
+            Self::Scripted(_) => &Access::Open,
         }
     }
 

@@ -4,7 +4,7 @@ use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::gate::Described;
 use super::rotation::Candidate;
-use crate::auth::{Key, KeyId};
+use crate::auth::KeyId;
 use crate::catalog::Price;
 use crate::model::aside::Kind;
 use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, Usage};
@@ -74,16 +74,17 @@ impl Link {
     /// The request in this link's own words, and how its reply is to be read back.
     pub(super) fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
         let speech = &mut *self.speech();
-        let filter = ReplyFilter::of(&speech.dialect, request);
-        let request = self.prepare(speech, request);
-        (speech.encoder.encode(&request), filter)
+        let asked = self.described(speech, request);
+        let encoded = speech.encoder.encode(&quirk::prepare(self.provider.wire(), &speech.dialect, &asked));
+        (encoded, ReplyFilter::of(&speech.dialect, &asked))
     }
 
     /// What asks how many tokens the request has here; none where the wire cannot tell.
     pub(super) fn count(&self, request: &Request) -> Option<Call> {
         let speech = &mut *self.speech();
-        let request = self.prepare(speech, request);
-        ops::count(self.provider.wire(), &speech.dialect, &request)
+        let asked = self.described(speech, request);
+        let wire = self.provider.wire();
+        ops::count(wire, &speech.dialect, &quirk::prepare(wire, &speech.dialect, &asked))
     }
 
     /// How many texts, and which, go into each call for embeddings.
@@ -96,13 +97,13 @@ impl Link {
         ops::embed(self.provider.wire(), &self.speech().dialect, request)
     }
 
-    fn prepare<'q>(&self, speech: &mut Speech, request: &'q Request) -> Cow<'q, Request> {
-        let mut request = quirk::prepare(&speech.dialect, request);
+    /// The request with a line in the place of what this model cannot take.
+    fn described<'q>(&self, speech: &mut Speech, request: &'q Request) -> Cow<'q, Request> {
+        let mut asked = Cow::Borrowed(request);
         if !self.lacks.is_empty() {
-            let shown = speech.described.of(&request.messages, &self.lacks);
-            request.to_mut().messages = shown;
+            asked.to_mut().messages = speech.described.of(&request.messages, &self.lacks);
         }
-        request
+        asked
     }
 
     /// A server that cannot hold a reply to a schema is asked without one from now on. Whether that is news.
@@ -124,7 +125,7 @@ impl Link {
 
     /// Providers like to repeat the key that they refuse.
     pub(super) fn hush(&self, mut error: ProviderError) -> ProviderError {
-        if let Some(secret) = self.provider.key().and_then(Key::at_hand).filter(|s| !s.expose().is_empty()) {
+        if let Some(secret) = self.provider.access().at_hand().filter(|s| !s.expose().is_empty()) {
             let masked = secret.masked();
             error.message = error.message.replace(secret.expose(), &masked);
             error.code = error.code.map(|code| code.replace(secret.expose(), &masked));
@@ -139,7 +140,7 @@ impl Link {
 
     /// The key in use, as the rotation knows it.
     pub(super) fn key(&self) -> Option<KeyId> {
-        Some(self.provider.key()?.id(&self.origin.provider))
+        self.provider.access().id(&self.origin.provider)
     }
 
     pub(super) fn candidate(&self) -> Candidate {
@@ -149,5 +150,49 @@ impl Link {
     /// What this usage costs here, in US dollars; none where a price is unknown.
     pub fn cost_usd(&self, usage: &Usage) -> Option<f64> {
         cost_usd(self.price.as_ref(), usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Access;
+    use crate::base::net::Pool;
+    use crate::model::{BlockKind, Delta, Message, Stop, StreamEvent, ToolSpec};
+    use crate::provider::{Endpoint, HttpProvider, Timeouts};
+    use crate::wire::Wire;
+    use std::time::Duration;
+
+    fn link(quirks: &[&str]) -> Link {
+        let wait = Duration::from_secs(1);
+        let endpoint = Endpoint {
+            provider: "p".into(),
+            wire: Wire::OpenaiChat,
+            base_url: "http://127.0.0.1:9".into(),
+            headers: Vec::new(),
+            access: Access::Open,
+            dialect: Dialect::from_quirks(quirks).unwrap(),
+            timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
+        };
+        Link::new("p/m".into(), "m".into(), Provider::Http(HttpProvider::new(endpoint, Pool::default())), None, None)
+    }
+
+    #[test]
+    fn a_reply_is_read_back_in_the_words_of_the_request_that_was_asked() {
+        let tool = ToolSpec { name: "look".into(), description: String::new(), parameters: serde_json::json!({"type": "object"}) };
+        let request = Request { messages: [Message::user("hi")].into_iter().collect(), tools: vec![tool].into(), ..Request::default() };
+        for lacks in [vec![], vec![Kind::Image]] {
+            let (encoded, mut filter) = link(&["constrained-calls"]).lacking(lacks).encode(&request);
+            assert!(String::from_utf8(encoded.to_vec()).unwrap().contains("json_schema"));
+            let mut out = Vec::new();
+            for event in [
+                StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text },
+                StreamEvent::Delta { ix: 0, delta: Delta::Text { text: r#"{"tool": "look", "arguments": {}}"#.into() } },
+                StreamEvent::End { stop: Stop::End, reason: None },
+            ] {
+                filter.push(event, &mut out);
+            }
+            assert!(out.iter().any(|e| matches!(e, StreamEvent::BlockStart { kind: BlockKind::ToolCall { .. }, .. })), "{out:?}");
+        }
     }
 }

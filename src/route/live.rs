@@ -232,6 +232,10 @@ impl<'r> Live<'r> {
                 let mut out = Vec::new();
                 open.filter.push(event, &mut out);
                 for event in out {
+                    // A filter may find that the end is none.
+                    if let StreamEvent::Error { error } = event {
+                        return self.broke(&open, error);
+                    }
                     open.committed |= event.is_content();
                     open.ended |= matches!(event, StreamEvent::End { .. });
                     if let StreamEvent::Delta { delta: Delta::Text { text }, .. } = &event {

@@ -42,6 +42,13 @@ pub fn read(input: &str) -> String {
     if text == "{}" || text == "null" {
         return String::new();
     }
+    // Servers that translate from the other wire leave it the string that it is there.
+    if text.starts_with('"')
+        && let Ok(inner) = serde_json::from_str::<String>(text)
+        && (inner.trim().is_empty() || inner.trim_start().starts_with('{'))
+    {
+        return read(&inner);
+    }
     if let Ok(fields) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text)
         && fields.len() == 1
         && let Some(inner) = fields.get(UNPARSED)
@@ -71,6 +78,9 @@ mod tests {
             assert_eq!(write(&mut out, raw), how, "{raw}");
             assert_eq!(String::from_utf8(out).unwrap(), wire);
             assert_eq!(read(wire), back);
+        }
+        for (string, back) in [(r#""{\"k\":1}""#, r#"{"k":1}"#), (r#""""#, ""), (r#""{\"k""#, r#"{"k"#)] {
+            assert_eq!(read(string), back, "a string of JSON");
         }
         let own = r#"{"unparsed_arguments":"x","k":1}"#;
         assert_eq!(read(own), own, "a tool that happens to have such an argument keeps it beside others");

@@ -12,6 +12,8 @@ use std::fmt::Debug;
 pub struct Encoded {
     /// What is added to the provider's base URL, with the query if there is one: `/chat/completions`.
     pub path: Cow<'static, str>,
+    /// Headers that this request needs besides those of its wire and provider.
+    pub headers: Vec<(&'static str, String)>,
     /// The concatenation of the segments is the body. Cheap to clone: segments are shared with the encoder.
     pub body: Vec<Bytes>,
     /// What was left out or changed. An encoder names the losses of a message once, with the call that first encoded it.

@@ -30,12 +30,14 @@ pub mod classify;
 mod codec;
 mod definitions;
 mod elements;
+mod fields;
 pub mod gemini;
 pub mod ids;
 mod in_order;
 mod json_out;
 mod lenient;
 pub mod limits;
+mod marks;
 pub mod names;
 pub mod openai_chat;
 pub mod openai_embeddings;
@@ -43,13 +45,14 @@ pub mod openai_models;
 pub mod openai_responses;
 pub mod ops;
 mod pieces;
+mod placement;
 mod prefix;
 pub mod quirk;
 mod refs;
 mod rope;
 mod sniff;
 pub mod sse;
-mod wait;
+pub mod wait;
 
 pub use classify::Sender;
 pub use codec::Encoded;
@@ -90,6 +93,8 @@ pub enum KeyStyle {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `api-key: KEY`.
+    ApiKey,
     /// `x-goog-api-key: KEY`.
     XGoogApiKey,
 }
@@ -136,9 +141,9 @@ impl Wire {
     }
 
     /// A decoder for the reply to a request in this dialect.
-    fn decoder(self, _dialect: &Dialect) -> Box<dyn Decode> {
+    fn decoder(self, dialect: &Dialect) -> Box<dyn Decode> {
         match self {
-            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::default()),
+            Self::OpenaiChat => Box::new(openai_chat::ReplyDecoder::new(dialect)),
             Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
             Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),

@@ -27,7 +27,7 @@ pub fn encode(_: &Dialect, request: &EmbedRequest) -> Encoded {
     if request.task.is_some() {
         losses.push(Loss::new("task", "the wire has no field for what vectors are for"));
     }
-    Encoded { path: PATH.into(), body: vec![Bytes::from(out)], losses }
+    Encoded { path: PATH.into(), headers: Vec::new(), body: vec![Bytes::from(out)], losses }
 }
 
 #[derive(Deserialize)]

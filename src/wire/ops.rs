@@ -32,6 +32,8 @@ impl fmt::Display for Op {
 pub struct Call {
     /// What is added to the provider's base URL.
     pub path: Cow<'static, str>,
+    /// Headers that this call needs besides those of its wire and provider.
+    pub headers: Vec<(&'static str, String)>,
     /// In pieces. A call without a body only reads (`GET`).
     pub body: Option<Vec<Bytes>>,
     pub losses: Vec<Loss>,
@@ -39,13 +41,13 @@ pub struct Call {
 
 impl Call {
     fn read(path: impl Into<Cow<'static, str>>) -> Self {
-        Self { path: path.into(), body: None, losses: Vec::new() }
+        Self { path: path.into(), headers: Vec::new(), body: None, losses: Vec::new() }
     }
 }
 
 impl From<Encoded> for Call {
-    fn from(Encoded { path, body, losses }: Encoded) -> Self {
-        Self { path, body: Some(body), losses }
+    fn from(Encoded { path, headers, body, losses }: Encoded) -> Self {
+        Self { path, headers, body: Some(body), losses }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The event-stream decoder: bytes, cut anywhere, to frames.
 //!
 //! It follows the WHATWG rules (BOM, comments, CRLF, lone CR, multi-line data) and is lenient where servers are sloppy:
-//! a last frame without its blank line counts, and a line that is a bare JSON object is a frame of its own. Bytes are
-//! never turned into text before a whole line is there, so a character may be split anywhere.
+//! a last frame without its blank line counts, a line that is a bare JSON object is a frame of its own, and `error:` says
+//! what it says. Bytes are never turned into text before a whole line is there, so a character may be split anywhere.
 
 /// The longest frame that is kept, in bytes. A longer one is reported and skipped.
 pub const MAX_FRAME: usize = 32 << 20;
+
+/// A field that is no field: llama.cpp's builds of before 2026 write an error behind it, where others name an event so.
+const ERROR: &[u8] = b"error";
 
 /// One event of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +144,10 @@ impl SseDecoder {
             None => (line, &b""[..]),
         };
         match field {
-            b"data" if self.overflow == Overflow::No => {
+            b"data" | ERROR if self.overflow == Overflow::No => {
+                if field == ERROR {
+                    ERROR.clone_into(&mut self.name);
+                }
                 if self.data.len() + value.len() > self.cap {
                     self.overflow = Overflow::Frame;
                     self.data = Vec::new();

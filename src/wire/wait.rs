@@ -24,6 +24,11 @@ impl Now {
         Self([servers, local_ms].into_iter().flatten().find(|ms| SANE_MS.contains(ms)))
     }
 
+    /// Milliseconds since 1970.
+    pub const fn unix_ms(self) -> Option<u64> {
+        self.0
+    }
+
     /// Seconds until a moment; 0 if it has passed.
     pub fn until(self, at_ms: u64) -> Option<f64> {
         sane(at_ms.saturating_sub(self.0?) as f64 / 1000.0)

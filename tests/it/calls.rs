@@ -1,6 +1,7 @@
 //! What becomes of the tool calls of a run: allowed, denied, impossible, cut, repeated; and of replies that are odd.
 
-use crate::support::{Reply, Server, TestEnv};
+use crate::support::{Api, Reply, Server, TestEnv};
+use crate::task;
 use serde_json::{Value, json};
 
 const NOTE: &str = "pup: no terminal: edits are allowed, commands are not; `--approve all` (or `--yolo`) allows them\n";
@@ -81,10 +82,10 @@ fn calls_that_cannot_be_run_are_answered_and_run_not_even_in_part() {
         ("bash", r#"{"command": "touch ran"}"#, "shell"),
         ("no_such_tool", "{}", "no_such_tool"),
     ];
-    for (tool, args, says) in rows {
+    for (api, (tool, args, says)) in task::on_all(&rows) {
         let env = TestEnv::new();
         let server = Server::script([Reply::text("").and_call_raw(tool, args), Reply::text("I see")]);
-        let out = env.pup().args(["run", "--yolo", "x"]).model_server(&server).run().expect_code(0);
+        let out = env.pup().args(["run", "--yolo", "x"]).args(api.args()).model_server(&server).run().expect_code(0);
         assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("I see\n", ""), "{tool} {args}");
         let told = server.finish()[1].results();
         assert!(told.len() == 1 && told[0].starts_with("Error") && told[0].contains(says), "{tool} {args}: {told:?}");
@@ -94,24 +95,26 @@ fn calls_that_cannot_be_run_are_answered_and_run_not_even_in_part() {
 
 #[test]
 fn good_calls_beside_a_bad_one_are_run_and_each_gets_its_own_answer() {
-    let env = TestEnv::new();
-    let server = Server::script([
-        Reply::tool_call("shell", json!({"command": "echo first"}))
-            .and_call_raw("shell", "{\"command\": \"echo sec")
-            .and_call("nothing", &json!({})),
-        Reply::text("ok"),
-    ]);
-    env.pup().args(["run", "--yolo", "x"]).model_server(&server).run().expect_code(0);
-    let told = server.finish()[1].results();
-    assert!(told[0].contains("first") && told[1].contains("not valid JSON") && told[2].contains("nothing"), "{told:?}");
+    for api in Api::ALL {
+        let env = TestEnv::new();
+        let server = Server::script([
+            Reply::tool_call("shell", json!({"command": "echo first"}))
+                .and_call_raw("shell", "{\"command\": \"echo sec")
+                .and_call("nothing", &json!({})),
+            Reply::text("ok"),
+        ]);
+        env.pup().args(["run", "--yolo", "x"]).args(api.args()).model_server(&server).run().expect_code(0);
+        let told = server.finish()[1].results();
+        assert!(told[0].contains("first") && told[1].contains("not valid JSON") && told[2].contains("nothing"), "{told:?}");
+    }
 }
 
 #[test]
 fn a_call_cut_off_at_the_output_limit_is_told_and_not_run() {
-    for args in [r#"{"command": "touch ran; rm -rf"#, ""] {
+    for (api, args) in task::on_all(&[r#"{"command": "touch ran; rm -rf"#, ""]) {
         let env = TestEnv::new();
         let server = Server::script([Reply::text("So:").and_call_raw("shell", args).finish_reason("length"), Reply::text("shorter then")]);
-        let out = env.pup().args(["run", "--yolo", "x"]).model_server(&server).run().expect_code(0);
+        let out = env.pup().args(["run", "--yolo", "x"]).args(api.args()).model_server(&server).run().expect_code(0);
         assert_eq!(out.stdout, "shorter then\n");
         let told = server.finish()[1].results();
         assert!(told[0].starts_with("Error") && told[0].contains("output limit"), "{told:?}");
@@ -164,10 +167,10 @@ fn odd_ends_of_a_reply_have_an_outcome_each() {
         (Reply::text("fine").without_done(), 0, "done", "fine"),
         (Reply::text("fine").not_streamed(), 0, "done", "fine"),
     ];
-    for (reply, code, cause, text) in rows {
+    for (api, (reply, code, cause, text)) in task::on_all(&rows) {
         let env = TestEnv::new();
-        let server = Server::script([reply]);
-        let out = env.pup().args(["run", "--output", "json", "x"]).model_server(&server).run().expect_code(code);
+        let server = Server::script([reply.clone()]);
+        let out = env.pup().args(["run", "--output", "json", "x"]).args(api.args()).model_server(&server).run().expect_code(*code);
         let result = out.json();
         assert_eq!((&result["cause"], &result["text"]), (&json!(cause), &json!(text)), "{}", out.report());
     }

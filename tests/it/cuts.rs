@@ -4,7 +4,7 @@
 
 use crate::journal;
 use crate::support::reply::Ask;
-use crate::support::{Cut, Framing, Reply, Server, TestEnv};
+use crate::support::{Api, Cut, Framing, Reply, Server, TestEnv};
 use crate::task::{self, TURNS};
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -27,8 +27,8 @@ impl Random {
 }
 
 /// The bytes of a turn's reply as this run will get them.
-fn body(reply: &Reply, turn: usize) -> Vec<u8> {
-    reply.pieces(&Ask { model: "gpt-4.1", stream: true, usage: true, turn }).0.concat()
+fn body(api: Api, reply: &Reply, turn: usize) -> Vec<u8> {
+    reply.pieces(&Ask { api, model: api.model(), stream: true, usage: true, turn }).0.concat()
 }
 
 /// Where a reply is cut, and how.
@@ -62,15 +62,19 @@ struct Shapes {
 }
 
 impl Shapes {
-    fn count(&mut self, body: &[u8], plan: Plan) {
+    fn count(&mut self, api: Api, body: &[u8], plan: Plan) {
+        let (end, args, text) = match api {
+            Api::Chat => ("\"finish_reason\":\"", "\"arguments\"", ["\"content\":\"D", "\"content\":\"N"]),
+            Api::Responses => ("event: response.completed", "arguments.delta", ["\"delta\":\"D", "\"delta\":\"N"]),
+        };
         let come = String::from_utf8_lossy(&body[..plan.at]).into_owned();
         self.nothing_yet += usize::from(!come.contains("\n\n"));
         *(if come.ends_with("\n\n") { &mut self.between_events } else { &mut self.inside_an_event }) += 1;
-        if come.split_inclusive("\n\n").any(|event| event.contains("\"finish_reason\":\"") && event.ends_with("\n\n")) {
+        if come.split_inclusive("\n\n").any(|event| event.contains(end) && event.ends_with("\n\n")) {
             self.behind_the_finish += 1;
-        } else if come.contains("\"arguments\"") {
+        } else if come.contains(args) {
             self.in_arguments += 1;
-        } else if come.contains("\"content\":\"D") || come.contains("\"content\":\"N") {
+        } else if text.iter().any(|t| come.contains(t)) {
             self.in_text += 1;
         }
     }
@@ -80,18 +84,34 @@ impl Shapes {
 fn a_task_whose_replies_are_cut_anywhere_ends_as_if_they_were_not() {
     let cases: usize = std::env::var("PUP_TEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let runs: Vec<u64> = (0..cases.div_ceil(TURNS) as u64).collect();
+    for api in Api::ALL {
+        let shapes = cut_anywhere(api, &runs);
+        let all = [
+            shapes.nothing_yet,
+            shapes.inside_an_event,
+            shapes.between_events,
+            shapes.in_arguments,
+            shapes.in_text,
+            shapes.behind_the_finish,
+        ];
+        assert!(all.iter().all(|n| *n >= 3), "a shape is missing from these cuts: {api:?} {shapes:?}");
+    }
+}
+
+/// One run of the task for each seed; returns where the cuts fell.
+fn cut_anywhere(api: Api, runs: &[u64]) -> Shapes {
     let shapes = Mutex::new(Shapes::default());
     task::each(
         8,
-        &runs,
-        |seed| format!("seed {seed}"),
+        runs,
+        |seed| format!("{api:?}: seed {seed}"),
         |seed| {
             let mut random = Random(*seed);
             let replies = task::replies();
-            let bodies: Vec<Vec<u8>> = replies.iter().enumerate().map(|(turn, reply)| body(reply, turn)).collect();
+            let bodies: Vec<Vec<u8>> = replies.iter().enumerate().map(|(turn, reply)| body(api, reply, turn)).collect();
             let plans: Vec<Plan> = bodies.iter().map(|b| Plan::random(&mut random, b)).collect();
             for (body, plan) in bodies.iter().zip(&plans) {
-                shapes.lock().unwrap().count(body, *plan);
+                shapes.lock().unwrap().count(api, body, *plan);
             }
             let mut cut = HashSet::new();
             let server = {
@@ -104,7 +124,7 @@ fn a_task_whose_replies_are_cut_anywhere_ends_as_if_they_were_not() {
                 })
             };
             let env = TestEnv::new();
-            let out = task::launch(&env, &server).run();
+            let out = task::launch_on(api, &env, &server).run();
             let requests = server.finish();
             let result = task::assert_finished(&env, &out, &requests);
             let attempts = task::attempts(&result);
@@ -114,10 +134,7 @@ fn a_task_whose_replies_are_cut_anywhere_ends_as_if_they_were_not() {
             journal::assert_effects_once(&journal::of(&env, &result), TURNS - 1);
         },
     );
-    let shapes = shapes.into_inner().unwrap();
-    let all =
-        [shapes.nothing_yet, shapes.inside_an_event, shapes.between_events, shapes.in_arguments, shapes.in_text, shapes.behind_the_finish];
-    assert!(all.iter().all(|n| *n >= 3), "a shape is missing from these cuts: {shapes:?}");
+    shapes.into_inner().unwrap()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! Whatever happens on the wire, each effect of the task happens once and its last word is said once.
 
 use crate::support::server::Refusing;
-use crate::support::{Cut, Framing, Reply, Server, TestEnv};
+use crate::support::{Api, Cut, Framing, Reply, Server, TestEnv};
 use crate::task::{self, FINAL, TURNS};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -23,11 +23,6 @@ struct Fault {
 
 const fn fault(name: &'static str, outcome: &'static str, status: Option<u16>, spoil: Spoil) -> Fault {
     Fault { name, outcome, status, spoil }
-}
-
-/// Where the middle of a reply is, in bytes: inside its content, whichever turn it belongs to.
-fn middle(reply: &Reply) -> usize {
-    reply.stream_len(0) / 2
 }
 
 const TRANSIENT: &[Fault] = &[
@@ -51,18 +46,9 @@ const TRANSIENT: &[Fault] = &[
         r.not_streamed().framing(Framing::UntilClose).cut_at(half.min(150), Cut::Close)
     }),
     fault("cut before the first event", "network", None, |r| r.cut_at(0, Cut::Reset)),
-    fault("cut by an end", "network", None, |r| {
-        let at = middle(&r);
-        r.cut_at(at, Cut::Close)
-    }),
-    fault("cut by a reset", "network", None, |r| {
-        let at = middle(&r);
-        r.cut_at(at, Cut::Reset)
-    }),
-    fault("cut that looks like an end", "network", None, |r| {
-        let at = middle(&r);
-        r.framing(Framing::UntilClose).cut_at(at, Cut::Close)
-    }),
+    fault("cut by an end", "network", None, |r| r.cut_half(Cut::Close)),
+    fault("cut by a reset", "network", None, |r| r.cut_half(Cut::Reset)),
+    fault("cut that looks like an end", "network", None, |r| r.framing(Framing::UntilClose).cut_half(Cut::Close)),
     fault("no terminal event", "network", None, Reply::without_terminal),
     fault("error event", "server", None, |r| r.error_event_at(3, "server_error", "it broke on the way")),
     fault("overloaded event", "overloaded", None, |r| r.error_event_at(2, "overloaded_error", "too busy")),
@@ -83,13 +69,13 @@ fn once_spoilt(spoil: Spoil) -> Server {
 fn after_every_transient_fault_at_every_turn_the_task_is_finished_once() {
     task::each(
         8,
-        TRANSIENT,
-        |f| f.name.to_owned(),
-        |fault| {
+        &task::on_all(TRANSIENT),
+        |(api, f)| format!("{api:?}: {}", f.name),
+        |(api, fault)| {
             let env = TestEnv::new();
             env.write_config("models.json", SHORT_TIMEOUTS);
             let server = once_spoilt(fault.spoil);
-            let out = task::launch(&env, &server).run();
+            let out = task::launch_on(*api, &env, &server).run();
             let requests = server.finish();
             let result = task::assert_finished(&env, &out, &requests);
             assert_eq!(out.stderr, "", "{}", out.report());
@@ -125,12 +111,12 @@ fn what_only_looks_like_a_fault_costs_no_attempt() {
     ];
     task::each(
         4,
-        &rows,
-        |r| r.0.to_owned(),
-        |(_, odd)| {
+        &task::on_all(&rows),
+        |(api, r)| format!("{api:?}: {}", r.0),
+        |(api, (_, odd))| {
             let env = TestEnv::new();
             let server = Server::turns(task::replies().map(odd));
-            let out = task::launch(&env, &server).run();
+            let out = task::launch_on(*api, &env, &server).run();
             let result = task::assert_finished(&env, &out, &server.finish());
             assert_eq!((task::attempts(&result), out.stderr.as_str()), (vec!["ok".to_owned(); TURNS], ""), "{}", out.report());
         },
@@ -183,7 +169,9 @@ fn a_server_that_comes_up_late_is_waited_for() {
 
 #[test]
 fn a_final_refusal_at_any_turn_ends_the_run_with_its_own_code_and_no_retry() {
-    let refusals: [(u16, &str, &str, i32, &str, &str); 9] = [
+    /// Status, code and message, and what becomes of them: exit code, cause and class.
+    type Refusal<'a> = (u16, &'a str, &'a str, i32, &'a str, &'a str);
+    let refusals: [Refusal<'_>; 9] = [
         (400, "invalid_request_error", "messages[3] is not to my taste", 9, "rejected", "bad_request"),
         (400, "context_length_exceeded", "maximum context length is 8192 tokens", 7, "limit", "context_too_long"),
         (400, "content_policy_violation", "not that", 9, "rejected", "content_filter"),
@@ -194,18 +182,18 @@ fn a_final_refusal_at_any_turn_ends_the_run_with_its_own_code_and_no_retry() {
         (413, "request_too_large", "request entity too large", 7, "limit", "context_too_long"),
         (429, "insufficient_quota", "You exceeded your current quota, check your plan and billing details", 5, "exhausted", "billing"),
     ];
-    let cases: Vec<_> = refusals.iter().flat_map(|r| [0, 2, 3].map(|turn| (turn, r))).collect();
-    let name = |(turn, r): &(usize, &(u16, &str, &str, i32, &str, &str))| format!("{} {} at turn {turn}", r.0, r.1);
-    task::each(4, &cases, name, |(turn, (status, kind, message, code, cause, class))| {
+    let turns: Vec<_> = refusals.iter().flat_map(|r| [0, 2, 3].map(|turn| (turn, r))).collect();
+    let name = |(api, (turn, r)): &(Api, &(usize, &Refusal<'_>))| format!("{api:?}: {} {} at turn {turn}", r.0, r.1);
+    task::each(4, &task::on_all(&turns), name, |(api, (turn, (status, kind, message, code, cause, class)))| {
         let env = TestEnv::new();
         let mut replies = task::replies();
         replies[*turn] = Reply::error(*status, kind, message);
         let server = Server::turns(replies);
-        let out = task::launch(&env, &server).run().expect_code(*code);
+        let out = task::launch_on(*api, &env, &server).run().expect_code(*code);
         let result = out.json();
         assert_eq!((&result["cause"], &result["ok"]), (&json!(cause), &json!(false)), "{}", out.report());
         let error = result["error"]["message"].as_str().unwrap();
-        assert!(error.contains(message) && error.contains("gpt-4.1"), "{}", out.report());
+        assert!(error.contains(message) && error.contains(api.model()), "{}", out.report());
         let mut attempts = vec!["ok"; *turn];
         attempts.push(class);
         assert_eq!(task::attempts(&result), attempts, "{}", out.report());

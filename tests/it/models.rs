@@ -41,7 +41,13 @@ fn list_shows_every_model_and_what_it_costs() {
 fn show_knows_listed_and_unlisted_names_and_offers_near_ones() {
     let env = TestEnv::new();
     let out = models(&env, &["show", "claude-code-claude-opus-4-5-20251101"]).run().expect_code(0);
-    for part in ["claude-opus-4-5-20251101 over anthropic", "200,000 tokens", "by plan", "orchestrator", "its login is not built yet"] {
+    for part in [
+        "claude-opus-4-5-20251101 over anthropic",
+        "200,000 tokens",
+        "by plan",
+        "orchestrator",
+        "not logged in: pup auth login claude_code",
+    ] {
         assert!(out.stdout.contains(part), "no {part}\n{}", out.report());
     }
     let unlisted = models(&env, &["show", "openai/gpt-9", "--json"]).env("OPENAI_API_KEY", "k").run().expect_code(0).json();
@@ -87,7 +93,7 @@ fn an_anthropic_key_serves_the_claude_code_links() {
     let chain = models(&env, &["chain", "coding", "--json"]).env("ANTHROPIC_API_KEY", "k").run().expect_code(0).json();
     assert_eq!(open(&chain), ["claude-code-claude-haiku-4-5-20251001 <- anthropic", "claude-sonnet-4-5-20250929 <- anthropic"]);
     let haiku = chain["links"].as_array().unwrap().iter().find(|l| l["id"] == "claude-code-claude-haiku-4-5-20251001").unwrap();
-    assert_eq!((&haiku["position"], &haiku["reasons"][0]["why"]), (&6.into(), &"login_not_built".into()));
+    assert_eq!((&haiku["position"], &haiku["reasons"][0]["why"]), (&6.into(), &"no_login".into()));
     assert_eq!(haiku["served_by"]["wire"], "anthropic");
 }
 

@@ -2,8 +2,10 @@
 
 use crate::support::http::RawRequest;
 use crate::support::{Answer, Cut, End, WireServer};
+use code_pup::auth::Access;
+use code_pup::base::net::Pool;
 use code_pup::model::{Class, EmbedRequest, Embeddings, Listed, Message, Request};
-use code_pup::provider::{Endpoint, HttpProvider, Pool, Provider, Timeouts};
+use code_pup::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use code_pup::route::{Ask, Exhausted, Link, LiveEvent, Operation, Outcome, Product, Rotation, Router, Rules};
 use code_pup::wire::{Dialect, Wire};
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ fn link(id: &str, wire: Wire, web: &WireServer, embed_inputs: Option<usize>) -> 
         wire,
         base_url: format!("{}/v1", web.url()),
         headers: Vec::new(),
-        key: None,
+        access: Access::Open,
         dialect: Dialect { embed_inputs, ..Dialect::default() },
         timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
     };

@@ -2,9 +2,11 @@
 //! one does not come about.
 
 use crate::support::server::Refusing;
-use crate::support::{Authority, Front, Launch, Outcome, Proxy, Reply, Server, TestEnv};
+use crate::support::{Ca, Front, Launch, Outcome, Proxy, Reply, Server, TestEnv};
+use code_pup::auth::Access;
+use code_pup::base::net::Pool;
 use code_pup::model::{Message, Request};
-use code_pup::provider::{Endpoint, HttpProvider, Pool, Provider, Timeouts};
+use code_pup::provider::{Endpoint, HttpProvider, Provider, Timeouts};
 use code_pup::wire::{Dialect, Encoder, Wire};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -67,7 +69,10 @@ fn the_pool_counts_what_became_of_connections() {
     let provider = |base_url: String| {
         let timeouts = Timeouts { connect: second, first_byte: second, idle: second };
         let (provider, wire, headers, dialect) = ("acme".to_owned(), Wire::OpenaiChat, Vec::new(), Dialect::default());
-        Provider::Http(HttpProvider::new(Endpoint { provider, wire, base_url, headers, key: None, dialect, timeouts }, pool.clone()))
+        Provider::Http(HttpProvider::new(
+            Endpoint { provider, wire, base_url, headers, access: Access::Open, dialect, timeouts },
+            pool.clone(),
+        ))
     };
     let request = Request { model: "m".into(), messages: [Message::user("hi")].into_iter().collect(), stream: true, ..Request::default() };
     let encoded = Encoder::new(Wire::OpenaiChat, Dialect::default()).encode(&request);
@@ -125,7 +130,7 @@ fn this_machine_and_what_no_proxy_names_are_reached_directly() {
 
 #[test]
 fn tls_through_a_proxy_believes_the_authority_that_the_user_names() {
-    let authority = Authority::new();
+    let authority = Ca::new();
     for way in ["http.ca_file", "SSL_CERT_FILE"] {
         let env = TestEnv::new();
         let file = authority.file(&env.home());
@@ -148,7 +153,7 @@ fn tls_through_a_proxy_believes_the_authority_that_the_user_names() {
 
 #[test]
 fn a_certificate_that_is_not_believed_ends_the_run_at_once_and_says_what_to_set() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Ca::new(), Ca::new());
     let server = Server::script([]);
     let front = Front::before(&authority, "127.0.0.1", server.address());
     let named = Front::before(&authority, "elsewhere.invalid", server.address());
@@ -180,7 +185,7 @@ fn a_certificate_that_is_not_believed_ends_the_run_at_once_and_says_what_to_set(
 #[test]
 fn http2_is_spoken_where_it_is_offered_over_one_connection() {
     let env = TestEnv::new();
-    let authority = Authority::new();
+    let authority = Ca::new();
     let replies = vec![Reply::tool_call("list_files", json!({"path": "."})), Reply::error(503, "overloaded", "wait"), Reply::text("hello")];
     let front = Front::http2(&authority, "127.0.0.1", replies);
     env.write_config("config.toml", format!("[http]\nca_file = {:?}\n", authority.file(&env.home())));

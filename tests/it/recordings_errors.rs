@@ -72,6 +72,7 @@ fn wire(x: &Exchange) -> Wire {
         ("anthropic", _) => Wire::Anthropic,
         ("antigravity", _) => Wire::Antigravity,
         (_, "gemini") => Wire::Gemini,
+        (_, "responses") => Wire::OpenaiResponses,
         _ => Wire::OpenaiChat,
     }
 }
@@ -109,7 +110,7 @@ fn every_recorded_refusal_means_what_its_bytes_say() {
 fn errors_inside_a_stream_mean_the_same_to_the_decoder() {
     let Some(exchanges) = every_exchange() else { return };
     let mut seen = 0;
-    for x in exchanges.iter().filter(|x| x.status == 200 && !x.expect["error"].is_null() && matches!(x.api.as_str(), "chat" | "messages")) {
+    for x in exchanges.iter().filter(|x| x.status == 200 && !x.expect["error"].is_null()) {
         let mut decoder = Decoder::new(wire(x), &Dialect::default()).sent_by(Sender::new(wire(x), &x.provider));
         let mut events = Vec::new();
         decoder.feed(&x.body, &mut events);
@@ -121,7 +122,7 @@ fn errors_inside_a_stream_mean_the_same_to_the_decoder() {
         assert_eq!(all.finish().error, read(x), "{}", x.name);
         seen += 1;
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 5);
 }
 
 #[test]

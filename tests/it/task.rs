@@ -1,6 +1,6 @@
 //! A small task for a scripted model whose every effect shows when it happens twice, and what must hold at its end.
 
-use crate::support::{Launch, Outcome, Reply, Request, Server, TestEnv};
+use crate::support::{Api, Launch, Outcome, Reply, Request, Server, TestEnv};
 use code_pup::model::{BlockKind, Delta, Stop, StreamEvent, Usage};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,6 +89,16 @@ pub fn assert_done(env: &TestEnv, out: &Outcome) -> Value {
 /// `pup run` of the task with every tool allowed and the answer as one object.
 pub fn launch(env: &TestEnv, server: &Server) -> Launch {
     env.pup().args(["run", "--yolo", "--output", "json", "keep the notes"]).model_server(server)
+}
+
+/// The same, over this API.
+pub fn launch_on(api: Api, env: &TestEnv, server: &Server) -> Launch {
+    launch(env, server).args(api.args())
+}
+
+/// Each of these with each API.
+pub fn on_all<T>(rows: &[T]) -> Vec<(Api, &T)> {
+    Api::ALL.iter().flat_map(|api| rows.iter().map(move |row| (*api, row))).collect()
 }
 
 /// Everything that must hold when the task was finished, whatever went wrong on the way. Returns the result object.

@@ -20,12 +20,14 @@ pub fn broken(body: &Value) -> Vec<String> {
     check.found
 }
 
-/// Where a later request does not begin with the very bytes of an earlier one's messages. Both are whole bodies.
+/// Where a later request does not begin with the very bytes of an earlier one's messages or items. Both are whole bodies.
 pub fn prefix_break(earlier: &[u8], later: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Body<'a> {
-        #[serde(borrow)]
+        #[serde(borrow, alias = "input")]
         messages: Vec<&'a RawValue>,
+        #[serde(borrow, default)]
+        instructions: Option<&'a RawValue>,
         #[serde(borrow, default)]
         tools: Option<&'a RawValue>,
     }
@@ -36,6 +38,9 @@ pub fn prefix_break(earlier: &[u8], later: &[u8]) -> Option<String> {
     };
     if one.tools.map(RawValue::get) != two.tools.map(RawValue::get) {
         return Some("tools changed".to_owned());
+    }
+    if one.instructions.map(RawValue::get) != two.instructions.map(RawValue::get) {
+        return Some("instructions changed".to_owned());
     }
     let differs = one.messages.iter().zip(&two.messages).position(|(a, b)| a.get() != b.get());
     match differs {

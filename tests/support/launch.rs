@@ -1,5 +1,6 @@
 //! Running a program under a watchdog: arguments, environment and stdin in, status and output out.
 
+use super::reply::Api;
 use super::server::Server;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -83,9 +84,10 @@ impl Launch {
         self
     }
 
-    /// The OpenAI provider's address and a key for it.
+    /// The OpenAI provider's address, a key for it, and a model that speaks Chat Completions unless `--model` names another.
     pub fn model_server(self, server: &Server) -> Self {
-        self.env("OPENAI_BASE_URL", server.base_url()).env("OPENAI_API_KEY", "test-key-not-a-secret")
+        let this = self.env("OPENAI_BASE_URL", server.base_url()).env("OPENAI_API_KEY", "test-key-not-a-secret");
+        this.env("PUP_MODEL", Api::Chat.model())
     }
 
     pub fn stdin(mut self, stdin: Stdin) -> Self {
@@ -253,6 +255,18 @@ impl Running {
             let bytes = self.seen.bytes.lock().unwrap();
             drop(self.seen.grew.wait_timeout(bytes, Duration::from_millis(20)));
         }
+    }
+
+    /// Types a line into a stdin that was left open.
+    pub fn type_line(&mut self, text: &str) {
+        let pipe = self.held.as_mut().expect("a stdin that stays open");
+        pipe.write_all(format!("{text}\n").as_bytes()).expect("the program reads its input");
+        pipe.flush().expect("the program reads its input");
+    }
+
+    /// Ends such a stdin.
+    pub fn end_input(&mut self) {
+        self.held = None;
     }
 
     /// Sends a signal to the program alone, not to its group.

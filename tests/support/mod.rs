@@ -8,6 +8,8 @@
 //! assert_eq!(server.finish().len(), 2);
 //! ```
 
+pub mod authority;
+pub mod browser;
 pub mod env;
 pub mod http;
 pub mod invariant;
@@ -16,15 +18,18 @@ pub mod need;
 pub mod proxy;
 pub mod pty;
 pub mod reply;
+pub mod request;
+pub mod responses;
 pub mod server;
 pub mod tls;
 pub mod wire;
 
+pub use authority::Authority;
 pub use env::TestEnv;
 pub use launch::{Launch, Outcome, Stdin, Stdout};
 pub use proxy::Proxy;
 pub use pty::{Key, Terminal};
-pub use reply::{Cut, Framing, Reply};
+pub use reply::{Api, Cut, Framing, Reply};
 pub use server::{Request, Server};
-pub use tls::{Authority, Front};
+pub use tls::{Ca, Front};
 pub use wire::{Answer, End, WireServer};

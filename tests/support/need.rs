@@ -20,6 +20,16 @@ pub fn program(name: &str) -> bool {
     found(std::env::split_paths(&path).any(|folder| folder.join(name).is_file()), &format!("the program `{name}`"))
 }
 
+/// The folder of Node's packages that holds this one: `$PUP_NODE_MODULES`, else `pup-tests/node_modules` of the user's cache,
+/// where `.ci/run` puts it.
+pub fn node_package(name: &str) -> Option<PathBuf> {
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let folder = std::env::var_os("PUP_NODE_MODULES").map(PathBuf::from).or_else(|| Some(cache?.join("pup-tests/node_modules")))?;
+    let there = program("node") && found(folder.join(name).is_dir(), &format!("the Node package `{name}` ({})", folder.display()));
+    there.then_some(folder)
+}
+
 fn found(there: bool, what: &str) -> bool {
     let required = std::env::var_os("PUP_REQUIRE_ALL").is_some_and(|v| v == "1");
     assert!(there || !required, "PUP_REQUIRE_ALL=1, and {what} is missing");

@@ -4,6 +4,7 @@
 //! the body as it would be sent without transfer framing.
 
 pub use super::http::Framing;
+use super::responses;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -16,10 +17,39 @@ pub enum Cut {
     Reset,
 }
 
+/// What the client speaks; a reply has a form for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    Chat,
+    Responses,
+}
+
+impl Api {
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Responses];
+
+    /// What `pup run` is told to speak it with the scripted server.
+    pub fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &[],
+            Self::Responses => &["--model", "openai/gpt-5-mock"],
+        }
+    }
+
+    /// The model that it is told to use.
+    pub fn model(self) -> &'static str {
+        match self {
+            Self::Chat => "gpt-4.1",
+            Self::Responses => "gpt-5-mock",
+        }
+    }
+}
+
 /// What happens after the last byte that is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Whole,
+    /// Half of the body arrives, then the connection dies.
+    CutHalf(Cut),
     /// Exactly so many bytes of the body arrive, then the connection dies.
     CutAt(usize, Cut),
     /// So many events arrive, then nothing, on an open connection.
@@ -35,12 +65,12 @@ enum Body {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Said {
-    thinking: String,
-    text: String,
+pub struct Said {
+    pub thinking: String,
+    pub text: String,
     /// Name and arguments as text, which need not be JSON.
-    calls: Vec<(String, String)>,
-    finish: Finish,
+    pub calls: Vec<(String, String)>,
+    pub finish: Finish,
     without_done: bool,
     json_always: bool,
     usage: Option<(u64, u64)>,
@@ -49,7 +79,7 @@ struct Said {
 }
 
 #[derive(Debug, Clone, Default)]
-enum Finish {
+pub enum Finish {
     /// `tool_calls` where there are calls, else `stop`.
     #[default]
     Fitting,
@@ -208,6 +238,12 @@ impl Reply {
         self
     }
 
+    /// Half of the body arrives, whatever its form.
+    pub fn cut_half(mut self, how: Cut) -> Self {
+        self.end = End::CutHalf(how);
+        self
+    }
+
     /// `events` events arrive, then nothing more.
     pub fn stall_after(mut self, events: usize) -> Self {
         self.end = End::StallAfter(events);
@@ -248,15 +284,16 @@ impl Reply {
         }
     }
 
-    /// How many bytes the streamed body has: the offsets at which it can be cut.
+    /// How many bytes the streamed body has in Chat Completions: the offsets at which it can be cut.
     pub fn stream_len(&self, turn: usize) -> usize {
-        self.pieces(&Ask { model: "test-model", stream: true, usage: true, turn }).0.iter().map(Vec::len).sum()
+        self.pieces(&Ask { api: Api::Chat, model: "test-model", stream: true, usage: true, turn }).0.iter().map(Vec::len).sum()
     }
 }
 
 /// What of the request decides the form of the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
+    pub api: Api,
     pub model: &'a str,
     pub stream: bool,
     /// Whether the stream is to carry usage (`stream_options.include_usage`).
@@ -267,6 +304,19 @@ pub struct Ask<'a> {
 
 impl Said {
     fn events(&self, ask: &Ask<'_>) -> Vec<Vec<u8>> {
+        let mut events = match ask.api {
+            Api::Chat => self.chunks(ask),
+            Api::Responses => responses::events(self, ask),
+        };
+        let mut inserted = self.inserted.clone();
+        inserted.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        for (at, frame) in inserted {
+            events.insert(at.min(events.len()), frame);
+        }
+        events.into_iter().map(String::into_bytes).collect()
+    }
+
+    fn chunks(&self, ask: &Ask<'_>) -> Vec<String> {
         let mut deltas = vec![json!({"role": "assistant", "content": ""})];
         deltas.extend(chunks(&self.thinking).map(|t| json!({"reasoning_content": t})));
         deltas.extend(chunks(&self.text).map(|t| json!({"content": t})));
@@ -293,15 +343,17 @@ impl Said {
         if !self.without_done {
             events.push("data: [DONE]\n\n".to_owned());
         }
-        let mut inserted = self.inserted.clone();
-        inserted.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        for (at, frame) in inserted {
-            events.insert(at.min(events.len()), frame);
-        }
-        events.into_iter().map(String::into_bytes).collect()
+        events
     }
 
     fn object(&self, ask: &Ask<'_>) -> Value {
+        match ask.api {
+            Api::Chat => self.completion(ask),
+            Api::Responses => responses::object(self, ask),
+        }
+    }
+
+    fn completion(&self, ask: &Ask<'_>) -> Value {
         let mut message = json!({"role": "assistant", "content": (!self.text.is_empty()).then_some(&self.text)});
         if !self.thinking.is_empty() {
             message["reasoning_content"] = json!(self.thinking);
@@ -325,9 +377,14 @@ impl Said {
         }
     }
 
-    fn tokens(&self) -> Value {
+    /// Prompt and completion tokens.
+    pub fn used(&self) -> (u64, u64) {
         let size: usize = self.text.len() + self.thinking.len() + self.calls.iter().map(|(n, a)| n.len() + a.len()).sum::<usize>();
-        let (prompt, completion) = self.usage.unwrap_or((100, size as u64 / 4 + 1));
+        self.usage.unwrap_or((100, size as u64 / 4 + 1))
+    }
+
+    fn tokens(&self) -> Value {
+        let (prompt, completion) = self.used();
         json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
     }
 }
@@ -342,7 +399,7 @@ fn frame(value: &Value) -> String {
 }
 
 /// Pieces of seven characters: several a word, so that nothing can rely on where a piece ends.
-fn chunks(text: &str) -> impl Iterator<Item = String> {
+pub fn chunks(text: &str) -> impl Iterator<Item = String> {
     let chars: Vec<char> = text.chars().collect();
     chars.chunks(7).map(|c| c.iter().collect()).collect::<Vec<_>>().into_iter()
 }
@@ -352,7 +409,7 @@ mod tests {
     use super::*;
 
     fn stream(reply: &Reply) -> String {
-        let (pieces, kind) = reply.pieces(&Ask { model: "m", stream: true, usage: true, turn: 2 });
+        let (pieces, kind) = reply.pieces(&Ask { api: Api::Chat, model: "m", stream: true, usage: true, turn: 2 });
         assert_eq!(kind, Some("text/event-stream"));
         String::from_utf8(pieces.concat()).unwrap()
     }
@@ -390,7 +447,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_stream_is_one_object() {
-        let ask = Ask { model: "m", stream: false, usage: false, turn: 0 };
+        let ask = Ask { api: Api::Chat, model: "m", stream: false, usage: false, turn: 0 };
         let (pieces, kind) = Reply::tool_calls([("a", json!({})), ("b", json!({"x": 1}))]).pieces(&ask);
         let value: Value = serde_json::from_slice(&pieces.concat()).unwrap();
         assert_eq!(kind, Some("application/json"));

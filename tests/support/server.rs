@@ -1,12 +1,15 @@
-//! A scripted OpenAI Chat server on 127.0.0.1 that records each request and fails the test when one breaks an invariant.
+//! A scripted OpenAI server on 127.0.0.1 that records each request and fails the test when one breaks an invariant.
 //!
-//! It answers `POST */chat/completions` from a script (one reply a request) or from a closure over the request; a closure
+//! It answers `POST */chat/completions` and `POST */responses` from a script (one reply a request) or from a closure over the request; a closure
 //! that looks only at [`Request::turn`] gives a retried request the answer that it would have had. `GET */models` lists
 //! one model. Anything else is 404 and recorded under [`Server::others`].
 
 use super::http::{self, BodyWriter, Framing, RawRequest};
 use super::invariant;
-use super::reply::{Ask, Cut, End, Reply};
+use super::reply::{Api, Ask, Cut, End, Reply};
+use super::request::api;
+pub use super::request::{Request, assert_stable_prefix};
+use super::responses;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
@@ -17,68 +20,6 @@ use std::time::{Duration, Instant};
 
 /// The model that the server lists.
 pub const MODEL: &str = "mock-model";
-
-/// A recorded request.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// From 0, over all chat requests.
-    pub number: usize,
-    /// From 0; requests of one kept-alive connection share it.
-    pub connection: usize,
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub raw: Vec<u8>,
-    /// Null where the body is not JSON.
-    pub body: Value,
-}
-
-impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-
-    pub fn messages(&self) -> &[Value] {
-        self.body["messages"].as_array().map_or(&[], Vec::as_slice)
-    }
-
-    /// How many tool results it holds: where in its task the client stands, whatever was retried on the way.
-    pub fn turn(&self) -> usize {
-        self.messages().iter().filter(|m| m["role"] == "tool").count()
-    }
-
-    /// The texts of its tool results, in order.
-    pub fn results(&self) -> Vec<String> {
-        self.messages().iter().filter(|m| m["role"] == "tool").map(|m| text_of(&m["content"])).collect()
-    }
-
-    /// The text of the last message.
-    pub fn last_text(&self) -> String {
-        self.messages().last().map(|m| text_of(&m["content"])).unwrap_or_default()
-    }
-
-    /// The names of the tools that it offers.
-    pub fn tools(&self) -> Vec<&str> {
-        self.body["tools"].as_array().into_iter().flatten().filter_map(|t| t["function"]["name"].as_str()).collect()
-    }
-}
-
-/// Fails unless each request begins with the very bytes of the messages, and has the tools, of the one before it.
-#[track_caller]
-pub fn assert_stable_prefix(requests: &[Request]) {
-    for pair in requests.windows(2) {
-        let broken = invariant::prefix_break(&pair[0].raw, &pair[1].raw);
-        assert!(broken.is_none(), "request {} does not continue the one before it: {}", pair[1].number, broken.unwrap_or_default());
-    }
-}
-
-fn text_of(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|p| p["text"].as_str()).collect(),
-        _ => String::new(),
-    }
-}
 
 enum Source {
     Script(VecDeque<Reply>),
@@ -340,7 +281,7 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Resul
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some(raw) = http::read_request(&mut reader)? {
         let last = raw.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let next = if raw.method == "POST" && raw.path.split('?').next().is_some_and(|p| p.ends_with("/chat/completions")) {
+        let next = if raw.method == "POST" && api(&raw.path).is_some() {
             let (request, reply) = take(raw, connection, shared);
             let number = request.number;
             answer(&mut stream, &request, &reply, shared).inspect_err(|_| {
@@ -362,7 +303,7 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) -> io::Resul
     Ok(())
 }
 
-const NO_ASK: Ask<'static> = Ask { model: MODEL, stream: false, usage: false, turn: 0 };
+const NO_ASK: Ask<'static> = Ask { api: Api::Chat, model: MODEL, stream: false, usage: false, turn: 0 };
 
 fn other(raw: &RawRequest) -> Reply {
     if raw.method == "GET" && raw.path.ends_with("/models") {
@@ -382,7 +323,10 @@ fn take(raw: RawRequest, connection: usize, shared: &Shared) -> (Request, Reply)
         Value::Null
     });
     if !body.is_null() {
-        wrong.extend(invariant::broken(&body));
+        wrong.extend(match api(&raw.path) {
+            Some(Api::Responses) => responses::broken(&body),
+            Some(Api::Chat) | None => invariant::broken(&body),
+        });
     }
     if !raw.header("content-type").is_some_and(|v| v.starts_with("application/json")) {
         wrong.push("its content-type is not application/json".to_owned());
@@ -416,6 +360,7 @@ fn choose(source: &mut Source, request: &Request) -> Result<Reply, String> {
 
 fn answer(stream: &mut TcpStream, request: &Request, reply: &Reply, shared: &Shared) -> io::Result<Next> {
     let ask = Ask {
+        api: request.api(),
         model: request.body["model"].as_str().unwrap_or_default(),
         stream: request.body["stream"] == true,
         usage: request.body["stream_options"]["include_usage"] == true,
@@ -440,7 +385,11 @@ fn send(stream: &mut TcpStream, reply: &Reply, pieces: &[Vec<u8>], content_type:
     }
     let whole = pieces.iter().map(Vec::len).sum();
     let mut body = BodyWriter::begin(stream, reply.status, &headers, reply.framing, whole)?;
-    let mut left = if let End::CutAt(bytes, _) = reply.end { bytes } else { usize::MAX };
+    let mut left = match reply.end {
+        End::CutAt(bytes, _) => bytes,
+        End::CutHalf(_) => whole / 2,
+        End::Whole | End::StallAfter(_) => usize::MAX,
+    };
     for (i, piece) in pieces.iter().enumerate() {
         if reply.end == End::StallAfter(i) {
             break;
@@ -461,8 +410,8 @@ fn send(stream: &mut TcpStream, reply: &Reply, pieces: &[Vec<u8>], content_type:
             let close = reply.close_after || reply.framing == Framing::UntilClose;
             Ok(if close { Next::Close } else { Next::KeepAlive })
         }
-        End::CutAt(_, Cut::Close) => Ok(Next::Close),
-        End::CutAt(_, Cut::Reset) => {
+        End::CutAt(_, Cut::Close) | End::CutHalf(Cut::Close) => Ok(Next::Close),
+        End::CutAt(_, Cut::Reset) | End::CutHalf(Cut::Reset) => {
             reset(stream)?;
             Ok(Next::Abort)
         }

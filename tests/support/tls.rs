@@ -12,19 +12,19 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// Somebody whose word about names is believed by whoever has [`Authority::pem`].
-pub struct Authority {
+/// Somebody whose word about names is believed by whoever has [`Ca::pem`].
+pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
-impl Authority {
+impl Ca {
     pub fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // Two of one name would look like one whose signature is wrong.
-        params.distinguished_name.push(DnType::CommonName, format!("Authority {}", &key.public_key_pem()[60..80]));
+        params.distinguished_name.push(DnType::CommonName, format!("Ca {}", &key.public_key_pem()[60..80]));
         let pem = params.self_signed(&key).expect("a certificate").pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
@@ -69,7 +69,7 @@ pub struct Front {
 
 impl Front {
     /// Speaks HTTP/1.1 as `name` for the plain server at `behind`.
-    pub fn before(authority: &Authority, name: &str, behind: SocketAddr) -> Self {
+    pub fn before(authority: &Ca, name: &str, behind: SocketAddr) -> Self {
         Self::start(authority.config(name, "http/1.1"), move |stream, _| async move {
             let mut stream = stream;
             let Ok(mut plain) = TcpStream::connect(behind).await else { return };
@@ -78,7 +78,7 @@ impl Front {
     }
 
     /// Offers nothing but HTTP/2 as `name`; the n-th chat request gets the n-th reply.
-    pub fn http2(authority: &Authority, name: &str, replies: Vec<Reply>) -> Self {
+    pub fn http2(authority: &Ca, name: &str, replies: Vec<Reply>) -> Self {
         let replies = Arc::new(replies);
         Self::start(authority.config(name, "h2"), move |stream, seen| {
             let replies = Arc::clone(&replies);

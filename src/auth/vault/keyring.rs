@@ -60,6 +60,7 @@ impl Keyring {
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(feature = "keyring"), allow(dead_code, reason = "only a keyring has them"))]
 enum Fault {
     #[error("there is no such entry")]
     NoEntry,

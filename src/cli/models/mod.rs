@@ -5,6 +5,7 @@ mod lists;
 mod update;
 
 use super::app::App;
+use super::doors::Doors;
 use super::means::Means;
 use super::{print, select};
 use crate::base::Failure;
@@ -74,8 +75,8 @@ fn look(command: &Look, out: &mut dyn Write) -> Result<(), Failure> {
     let workload = if let Look::Chain { workload, .. } = command { Some(workload.parse::<Workload>()?) } else { None };
     let app = App::load(Path::new("."), &[])?;
     let link = if let Look::Show { id, .. } = command { Some(app.catalog.resolve(id)?) } else { None };
-    let keys = app.keys(&app.redactor)?;
-    let means = Means::new(&keys, app.settings.paid_models, local_answers(&app)?);
+    let doors = Doors::load(&app, &app.redactor)?;
+    let means = Means::new(&doors, app.settings.paid_models, local_answers(&app)?);
     match (command, workload, link) {
         (Look::Chain { json, .. }, Some(workload), _) => chain(&app, &means, workload, *json, out),
         (Look::Show { json, .. }, _, Some(link)) => show(&app, &means, &link, *json, out),
@@ -87,7 +88,7 @@ fn look(command: &Look, out: &mut dyn Write) -> Result<(), Failure> {
 fn local_answers(app: &App) -> Result<bool, Failure> {
     let endpoint = app.catalog.providers().iter().find(|p| p.is_local()).map(|p| &p.endpoint);
     match endpoint {
-        None => Ok(false),
+        None | Some(Endpoint::Variable(_)) => Ok(false),
         Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(&app.pool, url, Software::Unknown)).map(|found| found.is_some()),
         Some(Endpoint::Loopback) => select::on_this_machine(local::find(&app.pool)).map(|found| !found.is_empty()),
     }
@@ -103,7 +104,13 @@ fn list(app: &App, means: &Means<'_>, only: Option<&str>, json: bool, out: &mut 
     }
     for provider in app.catalog.providers().iter().filter(|p| wanted(p)) {
         let way = app.catalog.on(provider, "");
-        let state = means.why_closed(&way).map_or_else(|| format!("{}: ready", provider.id), |why| Closed { way, why }.to_string());
+        let state = match (means.why_closed(&way), &provider.endpoint) {
+            (Some(why), _) => Closed { way, why }.to_string(),
+            (None, Endpoint::Url(url)) if provider.api_key_env.is_empty() => {
+                format!("{}: needs no key, if it answers at {url}", provider.id)
+            }
+            (None, _) => format!("{}: ready", provider.id),
+        };
         print::line(out, &state)?;
         let models = app.catalog.models().iter().filter(|m| m.provider == provider.id);
         let row = |m: &Arc<Model>| {

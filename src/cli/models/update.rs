@@ -3,13 +3,13 @@
 
 use super::lists::{self, Answer, Asked, Cache};
 use super::thousands;
-use crate::auth::Keys;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, atomic, text};
 use crate::catalog::refresh::{self, From, Own, Refresh, Source, Written};
 use crate::catalog::{Catalog, Provider, Usable, Why, read_price_list};
 use crate::cli::app::{self, App};
 use crate::cli::ask::{can_ask, understood};
+use crate::cli::doors::Doors;
 use crate::cli::means::Means;
 use crate::cli::{print, select};
 use crate::model::Listed;
@@ -60,9 +60,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
     let mut app = App::load(Path::new("."), &[])?;
     // The user's file is what will be written, so what a project lays over it is not looked at.
     app.catalog = Catalog::load(&app.places, None, &app::env)?;
-    let keys = app.keys(&app.redactor)?;
+    let doors = Doors::load(&app, &app.redactor)?;
     let prices = args.prices.as_deref().map(|path| prices(path, &app.catalog)).transpose()?.unwrap_or_default();
-    let asked = asked(&app, &keys, args)?;
+    let asked = asked(&app, &doors, args)?;
     if asked.is_empty() && prices.is_empty() {
         return Err(Failure::new(Cause::Auth, "there is no provider to ask: no key is set")
             .hint("export a provider's key (`pup models list` names them), or give a file of prices: `pup models update --prices FILE`"));
@@ -113,11 +113,11 @@ fn prices(path: &Path, catalog: &Catalog) -> Result<Vec<(String, Vec<Listed>)>, 
 }
 
 /// The one that was named, or every provider that has a list and answers this user.
-fn asked(app: &App, keys: &Keys<'_>, args: &Args) -> Result<Vec<Asked>, Failure> {
-    let means = Means::new(keys, true, false);
+fn asked(app: &App, doors: &Doors, args: &Args) -> Result<Vec<Asked>, Failure> {
+    let means = Means::new(doors, true, false);
     let one = |provider: &Arc<Provider>| -> Result<Asked, Failure> {
-        let links = select::to_provider(app, keys, provider)?;
-        let labels: Vec<String> = keys.access(provider)?.iter().filter_map(|a| Some(a.key()?.label().to_owned())).collect();
+        let links = select::to_provider(app, doors, provider)?;
+        let labels: Vec<&str> = links.iter().filter_map(|l| l.account()).collect();
         let (address, account) = (select::address(provider)?.to_owned(), labels.join(", "));
         Ok(Asked { provider: provider.id.clone(), links, rotation: app.rotation(&app.redactor), address, account })
     };
@@ -132,7 +132,7 @@ fn asked(app: &App, keys: &Keys<'_>, args: &Args) -> Result<Vec<Asked>, Failure>
     }
     let open = |p: &&Arc<Provider>| {
         let why = means.why_closed(&app.catalog.on(p, ""));
-        !p.is_local() && keys.usable(p) == Usable::Yes && matches!(why, None | Some(Why::NoTools))
+        !p.is_local() && doors.usable(p) == Usable::Yes && matches!(why, None | Some(Why::NoTools))
     };
     // One whose address or quirks are wrong is a fault of the file, and says so.
     app.catalog.providers().iter().filter(open).map(one).collect()

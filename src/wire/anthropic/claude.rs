@@ -54,6 +54,11 @@ impl Claude {
         }
     }
 
+    /// Whether it can think between tool calls.
+    pub fn interleaves(self) -> bool {
+        self.since(4, 0)
+    }
+
     pub fn sampling(self) -> Sampling {
         if self.since(4, 7) {
             Sampling::None

@@ -180,7 +180,10 @@ impl ReplyDecoder {
         let Ok(message) = serde_json::from_slice::<Message<'_>>(raw) else { return unknown(raw, out) };
         self.start(message.id.into_owned(), message.model.into_owned(), out);
         let reply = self.id.clone().unwrap_or_default();
-        match message.content.map(|c| serde_json::from_str::<Vec<&RawValue>>(c.get())) {
+        // Compatible servers write one text without a list, as requests may.
+        let plain = message.content.filter(|c| c.get().starts_with('"')).map(|c| format!(r#"[{{"type":"text","text":{}}}]"#, c.get()));
+        let content = plain.as_deref().or(message.content.map(RawValue::get));
+        match content.map(serde_json::from_str::<Vec<&RawValue>>) {
             Some(Ok(blocks)) => {
                 for (index, block) in (0..).zip(blocks) {
                     if self.blocks.start(Some(index), block, &reply, out) == Read::No {

@@ -156,11 +156,17 @@ fn stop_reasons_of_all_kinds() {
         ("max_tokens", Stop::MaxTokens),
         ("stop_sequence", Stop::StopSequence),
         ("pause_turn", Stop::Pause),
+        ("compaction", Stop::Pause),
         ("refusal", Stop::Refusal),
         ("model_context_window_exceeded", Stop::MaxTokens),
         ("sensitive", Stop::ContentFilter),
         ("martian", Stop::Unknown),
         ("tool_use", Stop::Unknown),
+        // From servers that translate from the other wire.
+        ("stop", Stop::End),
+        ("length", Stop::MaxTokens),
+        ("content_filter", Stop::ContentFilter),
+        ("tool_calls", Stop::Unknown),
     ] {
         let r = reply(&blocks(&[TEXT], word));
         assert_eq!((r.stop, r.reason.as_deref(), r.complete), (stop, Some(word), true));
@@ -244,6 +250,8 @@ fn ids_that_are_missing_or_taken_are_made_and_always_the_same() {
 fn arguments_in_the_start_count_where_no_pieces_come() {
     let seeded = r#"{"type":"tool_use","id":"a","name":"f","input":{"x": 1.0}}"#;
     assert_eq!(calls(&reply(&blocks(&[(seeded, &[])], "tool_use"))), [("a", "f", "{\"x\": 1.0}")]);
+    let string = r#"{"type":"tool_use","id":"a","name":"f","input":"{\"x\": 1.0}"}"#;
+    assert_eq!(calls(&reply(&blocks(&[(string, &[])], "tool_use"))), [("a", "f", "{\"x\": 1.0}")], "a string of JSON");
     let pieces: &[&str] = &[r#"{"type":"input_json_delta","partial_json":"{\"y\":2}"}"#];
     assert_eq!(calls(&reply(&blocks(&[(seeded, pieces)], "tool_use"))), [("a", "f", "{\"y\":2}")]);
 }
@@ -258,7 +266,13 @@ fn a_whole_message_is_a_reply_however_it_is_labelled() {
         assert_eq!((r.usage.input, r.usage.cache_read, r.usage.output), (Some(3), Some(2), Some(4)));
     }
     assert!(!reply(body.split_at(300).0).complete, "cut");
-    assert!(!reply(r#"{"id":"x","type":"message","content":"text"}"#).complete);
+    assert!(!reply(r#"{"id":"x","type":"message","content":7}"#).complete);
+}
+
+#[test]
+fn content_may_be_one_text_without_a_list() {
+    let r = reply(r#"{"id":"m","type":"message","role":"assistant","content":"a \"b\"","stop_reason":"end_turn"}"#);
+    assert_eq!((r.message.joined_text().as_str(), r.stop, r.complete), ("a \"b\"", Stop::End, true));
 }
 
 #[test]

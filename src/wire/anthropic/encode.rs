@@ -1,29 +1,25 @@
 //! Requests to bodies, turn after turn, serialising only what is new.
 //!
 //! A body is `{"model":..,"tools":[..],"system":[..],"messages":[` + messages + `],` + settings + `}`: what changes from
-//! call to call stands behind the history. Cache marks move from turn to turn, so they are no part of what is kept:
-//! they are put between its bytes when a body is handed out.
+//! call to call stands behind the history.
 
+use super::betas;
 use super::count::COUNT_PATH;
-use super::message::{Side, Spots, Writer, text};
+use super::message::{Side, Writer, text};
 use super::settings::{self, Purpose};
 use super::thinking::{Past, Thinking};
 use super::tools;
-use crate::model::{Block, History, Loss, Message, Request, Role, ToolSpec};
+use crate::model::{Block, CacheMark, History, Loss, Message, Request, Role, ToolSpec};
 use crate::wire::Encoded;
 use crate::wire::codec::Encode;
 use crate::wire::definitions;
 use crate::wire::json_out::Object;
+use crate::wire::marks::{self, MAX_MARKS, Piece, Spots};
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::Dialect;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// How many cache marks the wire takes in one request.
-const MAX_MARKS: usize = 4;
-const SHORT_MARK: &[u8] = br#","cache_control":{"type":"ephemeral"}"#;
-const LONG_MARK: &[u8] = br#","cache_control":{"type":"ephemeral","ttl":"1h"}"#;
 
 #[derive(Debug)]
 pub struct Encoder {
@@ -78,7 +74,7 @@ impl Encoder {
             Purpose::Answer => "/v1/messages",
             Purpose::Count => COUNT_PATH,
         };
-        Encoded { path: path.into(), body: insert(body, &marks), losses }
+        Encoded { path: path.into(), headers: betas::headers(request, &thinking), body: marks::insert(body, &marks), losses }
     }
 
     /// Writes what is new of the conversation, whose first `skip` messages stand in the head.
@@ -135,40 +131,14 @@ impl Encoder {
         bytes
     }
 
-    /// Where marks go, counted from the body's beginning, in order, and their bytes.
-    fn marks(&self, request: &Request, system: usize, head_len: usize, losses: &mut Vec<Loss>) -> Vec<(usize, &'static [u8])> {
-        let mut places: Vec<(usize, bool, usize)> = Vec::new();
-        for (n, mark) in request.cache_marks.iter().enumerate() {
-            let of_system = self.head.as_ref().and_then(|h| h.spots.get(mark.message)).filter(|_| mark.message < system);
-            let (spots, base) = match of_system {
-                Some(spots) => (Some(spots), 0),
-                None => (mark.message.checked_sub(system).and_then(|at| Some(&self.prefix.behind(at)?.spots)), head_len),
-            };
-            // A block that takes no mark leaves it to the one before it: a little less is cached.
-            let spot = spots.and_then(|s| s.iter().take(mark.block + 1).rev().find_map(|spot| *spot));
-            match spot {
-                Some(spot) => places.push((base + spot, mark.long, n)),
-                None => losses.push(Loss::new(format!("cache_marks[{n}]"), "there is no block that can be marked")),
-            }
-        }
-        places.sort_unstable_by_key(|(at, long, _)| (*at, !long));
-        places.dedup_by_key(|(at, ..)| *at);
-        let room =
-            MAX_MARKS.saturating_sub(definitions::whole(request, super::NAME).iter().filter(|t| t.get("cache_control").is_some()).count());
-        // The first one covers what never changes, the last ones what was just added; those between do the least.
-        while places.len() > room {
-            let (_, _, n) = places.remove(usize::from(places.len() > 1 && room > 1));
-            losses.push(Loss::new(format!("cache_marks[{n}]"), "the wire takes four marks"));
-        }
-        let mut short_seen = false;
-        let mark = |(at, long, n): (usize, bool, usize)| {
-            if long && short_seen {
-                losses.push(Loss::new(format!("cache_marks[{n}]"), "an hour's mark behind a short one; it was made short too"));
-            }
-            short_seen |= !long;
-            (at, if short_seen { SHORT_MARK } else { LONG_MARK })
+    /// Where marks go, counted from the body's beginning, and their bytes.
+    fn marks(&self, request: &Request, system: usize, head_len: usize, losses: &mut Vec<Loss>) -> Vec<Piece> {
+        let whole_tools = definitions::whole(request, super::NAME).iter().filter(|t| t.get("cache_control").is_some()).count();
+        let find = |mark: &CacheMark| match mark.message.checked_sub(system) {
+            None => marks::spot(self.head.as_ref()?.spots.get(mark.message)?, mark.block),
+            Some(at) => marks::spot(&self.prefix.behind(at)?.spots, mark.block).map(|spot| head_len + spot),
         };
-        places.into_iter().map(mark).collect()
+        marks::pieces(&request.cache_marks, MAX_MARKS.saturating_sub(whole_tools), find, losses)
     }
 }
 
@@ -205,27 +175,6 @@ impl Encode for Encoder {
     fn encode(&mut self, request: &Request) -> Encoded {
         self.encode_for(request, Purpose::Answer)
     }
-}
-
-/// Puts pieces between the bytes of a body, without copying them. The places are in order.
-fn insert(body: Vec<Bytes>, pieces: &[(usize, &'static [u8])]) -> Vec<Bytes> {
-    if pieces.is_empty() {
-        return body;
-    }
-    let mut out = Vec::with_capacity(body.len() + 2 * pieces.len());
-    let mut pieces = pieces.iter().peekable();
-    let mut end = 0;
-    for mut segment in body {
-        let mut begin = end;
-        end += segment.len();
-        while let Some((at, piece)) = pieces.next_if(|(at, _)| *at < end) {
-            out.push(segment.split_to(at - begin));
-            out.push(Bytes::from_static(piece));
-            begin = *at;
-        }
-        out.push(segment);
-    }
-    out
 }
 
 #[cfg(test)]

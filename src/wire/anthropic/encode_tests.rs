@@ -1,7 +1,6 @@
 //! Requests as bytes: order, roles, what is never sent, thinking, cache marks, and the same bytes turn after turn.
 
 use super::*;
-use crate::model::request::CacheMark;
 use crate::model::{ImageSource, Origin, Part, ResponseFormat, ToolCall, ToolChoice, ToolResult};
 use crate::wire::{Wire, encode};
 use proptest::prelude::*;
@@ -198,6 +197,31 @@ fn thinking_goes_back_byte_for_byte_and_only_to_its_own_origin() {
     let (refused, losses) = thinking("claude-sonnet-4-5", "claude-sonnet-4-5", blocks(), None);
     assert_eq!(refused.len(), 1, "without being asked to think, this model takes no thinking");
     assert_eq!(losses.len(), 4);
+}
+
+#[test]
+fn a_paused_reply_goes_back_as_it_came_and_the_rest_joins_it() {
+    let searched = r#"{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query": "x"}}"#;
+    let found = r#"{"type":"web_search_tool_result","tool_use_id":"srvtoolu_1","content":[{"encrypted_content":"E+/="}]}"#;
+    let opaque = |raw: &str| Block::Opaque { wire: "anthropic".into(), raw: raw.into() };
+    let thought = || Block::Thinking { text: "t".into(), signature: Some("s".into()), redacted: false };
+    let model = "claude-sonnet-4-5";
+    let by = |blocks| Message { origin: Some(origin(model)), ..Message::new(Role::Assistant, blocks) };
+    let mut request = Request {
+        model: model.into(),
+        reasoning_effort: Some("low".into()),
+        ..ask(vec![Message::user("u"), by(vec![thought(), opaque(searched), opaque(found)])])
+    };
+    let mut encoder = Encoder::new(Dialect::default().to_target(origin(model)));
+    let mut sent = |request: &Request| String::from_utf8(crate::wire::codec::Encode::encode(&mut encoder, request).to_vec()).unwrap();
+    let thinking = r#"{"type":"thinking","thinking":"t","signature":"s"}"#;
+    let paused = format!(r#"{{"role":"assistant","content":[{thinking},{searched},{found}"#);
+    let first = sent(&request);
+    assert!(first.contains(&format!("{paused}]}}],")) && first.contains(r#""type":"enabled""#), "{first}");
+    request.messages.push(by(vec![thought(), said("done")]));
+    request.messages.push(Message::user("more"));
+    let second = sent(&request);
+    assert!(second.contains(&format!(r#"{paused},{thinking},{{"type":"text","text":"done"}}]}}"#)), "one message: {second}");
 }
 
 #[test]

@@ -4,13 +4,15 @@ use crate::model::Stop;
 
 pub fn read(word: &str) -> Stop {
     match word.to_ascii_lowercase().as_str() {
-        "end_turn" => Stop::End,
-        "max_tokens" | "model_context_window_exceeded" => Stop::MaxTokens,
+        // The last words of most lines are those of servers that translate from the other wire.
+        "end_turn" | "stop" => Stop::End,
+        "max_tokens" | "model_context_window_exceeded" | "length" => Stop::MaxTokens,
         "stop_sequence" => Stop::StopSequence,
-        "tool_use" => Stop::ToolUse,
-        "pause_turn" => Stop::Pause,
+        "tool_use" | "tool_calls" => Stop::ToolUse,
+        // Behind a compaction, too, the conversation is sent back and goes on.
+        "pause_turn" | "compaction" => Stop::Pause,
         "refusal" => Stop::Refusal,
-        "sensitive" => Stop::ContentFilter,
+        "sensitive" | "content_filter" => Stop::ContentFilter,
         _ => Stop::Unknown,
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{Block, ImageSource, Loss, Message, Origin, Part, Role, ToolCa
 use crate::wire::Ids;
 use crate::wire::arguments::{self, Written};
 use crate::wire::json_out::Object;
+use crate::wire::marks::Spots;
 use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
 use serde_json::value::RawValue;
@@ -26,10 +27,6 @@ pub const LEAD: &str = "[The conversation begins with the assistant.]";
 pub const SILENT_ERROR: &str = "[The tool failed without a message.]";
 const IMAGE_BY_ASSISTANT: &str = "[An image stood here.]";
 const BLANK: &str = "blank text";
-
-/// Where each block of a message got its closing brace, counted from the first message's beginning: the place for a
-/// cache mark. Nothing for blocks that were not written or take no mark.
-pub type Spots = Vec<Option<usize>>;
 
 /// Writes messages and gathers losses.
 pub struct Writer<'a> {

@@ -6,6 +6,7 @@
 //! goes back unchanged, to its own origin alone. Tool names are shortened as on the first wire, so that a tool has one
 //! name wherever it goes.
 
+mod betas;
 mod block;
 mod claude;
 mod count;

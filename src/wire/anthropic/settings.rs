@@ -1,9 +1,11 @@
 //! Everything of a request that stands behind the messages.
 
+use super::betas;
 use super::claude::{Claude, MAX_DEFAULT_OUTPUT, Sampling};
 use super::thinking::{self, Thinking};
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
 use crate::wire::definitions;
+use crate::wire::fields::Fields;
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
@@ -33,7 +35,7 @@ pub const USER: &str = "user_id";
 
 /// Writes the fields into an object that is already begun.
 pub fn write(o: &mut Object<'_>, request: &Request, dialect: &Dialect, thinking: &Thinking, purpose: Purpose, losses: &mut Vec<Loss>) {
-    let mut fields = Fields { o, losses, written: RESERVED.to_vec() };
+    let mut fields = Fields::new(o, losses, RESERVED, &[]);
     if purpose == Purpose::Answer {
         fields.set("max_tokens", &max_tokens(request, dialect));
     }
@@ -53,29 +55,13 @@ pub fn write(o: &mut Object<'_>, request: &Request, dialect: &Dialect, thinking:
         }
         extensions(&mut fields, request, &[]);
     } else {
-        extensions(&mut fields, request, &["betas", "context_management", "mcp_servers", thinking::EXTENSION]);
+        extensions(&mut fields, request, &["context_management", "mcp_servers", thinking::EXTENSION]);
     }
 }
 
 /// Fields that only the request itself sets, present or not.
-const RESERVED: &[&str] = &["model", "system", "messages", "max_tokens", "stream", "output_config", definitions::EXTENSION];
-
-struct Fields<'a, 'o> {
-    o: &'a mut Object<'o>,
-    losses: &'a mut Vec<Loss>,
-    written: Vec<&'static str>,
-}
-
-impl Fields<'_, '_> {
-    fn set(&mut self, name: &'static str, value: &impl serde::Serialize) {
-        self.o.field(name, value);
-        self.written.push(name);
-    }
-
-    fn lose(&mut self, at: impl Into<String>, what: &str) {
-        self.losses.push(Loss::new(at, what));
-    }
-}
+const RESERVED: &[&str] =
+    &["model", "system", "messages", "max_tokens", "stream", "output_config", definitions::EXTENSION, betas::EXTENSION];
 
 /// The effort and the form of the answer, beside what the caller put there itself.
 fn output_config(fields: &mut Fields<'_, '_>, request: &Request, thinking: &Thinking) {
@@ -201,12 +187,12 @@ fn extensions(fields: &mut Fields<'_, '_>, request: &Request, only: &[&str]) {
             let at = || format!("extensions.{wire}.{name}");
             if wire != super::NAME {
                 fields.lose(at(), "a field of another wire");
-            } else if (name == definitions::EXTENSION && value.is_array()) || (name == "output_config" && value.is_object()) {
+            } else if (matches!(name.as_str(), definitions::EXTENSION | betas::EXTENSION) && value.is_array())
+                || (name == "output_config" && value.is_object())
+            {
                 // Written where they belong, beside the request's own.
-            } else if fields.written.contains(&name.as_str()) {
-                fields.lose(at(), "a field that the request itself sets");
-            } else if only.is_empty() || only.contains(&name.as_str()) {
-                fields.o.field(name, value);
+            } else if fields.has(name) || only.is_empty() || only.contains(&name.as_str()) {
+                fields.pass(&at(), name, value);
             }
         }
     }

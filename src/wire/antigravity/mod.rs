@@ -72,7 +72,7 @@ impl Encode for Encoder {
         body.extend(inner);
         body.push(Bytes::from(tail));
         let path = if request.stream { "/v1internal:streamGenerateContent?alt=sse" } else { "/v1internal:generateContent" };
-        Encoded { path: path.into(), body, losses }
+        Encoded { path: path.into(), headers: Vec::new(), body, losses }
     }
 }
 
@@ -110,7 +110,7 @@ pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
     let mut body = vec![Bytes::from(format!(r#"{{"request":{{"model":{},"#, json!(format!("models/{}", model(request)))))];
     body.extend(inner.into_iter().enumerate().map(|(n, segment)| if n == 0 { segment.slice(1..) } else { segment }));
     body.push(Bytes::from_static(b"}"));
-    Encoded { path: "/v1internal:countTokens".into(), body, losses }
+    Encoded { path: "/v1internal:countTokens".into(), headers: Vec::new(), body, losses }
 }
 
 /// The server's half of requests. What of the envelope is not modelled is kept as an extension.

@@ -17,6 +17,7 @@ const UNSUPPORTED: Item = Item::Image { why: ImageFault::Unsupported };
 /// Codes and types that say it all.
 const CODES: &[(&str, Item)] = &[
     ("invalid_encrypted_content", INVALID),
+    ("thinking_signature_invalid", INVALID),
     ("invalid_image", UNREADABLE),
     ("invalid_base64_image", UNREADABLE),
     ("image_parse_error", UNREADABLE),

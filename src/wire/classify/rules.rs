@@ -64,7 +64,8 @@ const WORDS: &[Row] = &[
     word(&["usage_not_included", "permission_error", "account_deactivated", "organization_restricted", "access_terminated"])
         .is(Permission, Key),
     word(&["access_denied", "missing_codex_entitlement", "insufficient_scope", "invalid_scope"]).is(Permission, Key),
-    word(&["unsupported_country_region_territory", "data_residency_mismatch"]).is(Permission, Provider),
+    word(&["data_residency_mismatch"]).is(Permission, Key),
+    word(&["unsupported_country_region_territory"]).is(Permission, Provider),
     // No capacity.
     word(&["server_is_overloaded", "slow_down", "overloaded_error", "engine_overloaded_error", "engine_overloaded"]).is(Overloaded, Model),
     word(&["service_unavailable_error", "capacity_exceeded", "service_tier_capacity_exceeded", "nocapacity"]).is(Overloaded, Model),

@@ -367,7 +367,7 @@ proptest! {
             (400, "Could not process image", ""), (429, "slow", "1308"), (503, "x", "model_overloaded"), (404, "gone", "model_not_found"),
         ]),
         filler in prop::sample::select(vec!["blah ", "é. ", "\" \\ ", "<b>"]),
-        times in 1usize..3000,
+        times in 1usize..1200,
     ) {
         let (status, message, code) = row;
         let plain = |message: &str| serde_json::json!({"error": {"code": code, "message": message}}).to_string();

@@ -24,7 +24,7 @@ pub enum Vendor {
 }
 
 /// Parts of provider ids. An id is compared as a whole first, then by its parts: `my-groq` is Groq's.
-const NAMES: [(&str, Vendor); 36] = [
+const NAMES: [(&str, Vendor); 37] = [
     ("openai", Vendor::OpenAi),
     ("azure", Vendor::OpenAi),
     ("chatgpt", Vendor::ChatGpt),
@@ -58,6 +58,7 @@ const NAMES: [(&str, Vendor); 36] = [
     ("local", Vendor::Plain),
     ("mistral", Vendor::Plain),
     ("moonshot", Vendor::Plain),
+    ("oauth", Vendor::Plain),
     ("ollama", Vendor::Plain),
     ("vllm", Vendor::Plain),
     ("xai", Vendor::Plain),

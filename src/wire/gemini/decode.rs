@@ -28,6 +28,8 @@ pub struct ReplyDecoder {
     finish: Option<String>,
     finish_message: Option<String>,
     blocked: Option<ProviderError>,
+    /// The last chunk, if a call began in it. The same one again is an event sent twice, for calls often have no ids.
+    called: String,
     /// How many chunks could be read.
     chunks: usize,
     sender: Sender,
@@ -72,7 +74,7 @@ impl Decode for ReplyDecoder {
             // A tool turn has no word of its own here; behind Google's door Claude's ends with `OTHER`. Only a call that
             // could be run makes one of an end; a bad call is answered, never run.
             finish::Finish::Stop(Stop::End | Stop::Unknown) if self.parts.runnable => Stop::ToolUse,
-            finish::Finish::Stop(Stop::Unknown) if self.parts.has_calls() => Stop::ToolUse,
+            finish::Finish::Stop(Stop::Unknown) if self.parts.calls() > 0 => Stop::ToolUse,
             finish::Finish::Stop(stop) => stop,
             finish::Finish::BadCall | finish::Finish::Unsigned => Stop::Error,
         };
@@ -103,6 +105,10 @@ impl ReplyDecoder {
             return unknown(raw.as_bytes(), out);
         }
         self.chunks += 1;
+        if self.called == raw {
+            return;
+        }
+        let calls = self.parts.calls();
         self.start(chunk.id.into_owned(), chunk.model.into_owned(), out);
         for candidate in chunk.candidates.into_iter().flatten() {
             // One answer is asked for; what a server adds to it is not part of the reply.
@@ -114,6 +120,10 @@ impl ReplyDecoder {
             self.blocked = Some(blocked);
         }
         self.usage(chunk.usage, out);
+        self.called.clear();
+        if self.parts.calls() > calls {
+            self.called.push_str(raw);
+        }
     }
 
     fn start(&mut self, id: Option<String>, model: Option<String>, out: &mut Vec<StreamEvent>) {

@@ -126,6 +126,11 @@ fn calls_in_every_form() {
     let got = blocks(&[twice.clone(), twice, other]);
     assert_eq!(got.len(), 2);
     assert!(matches!(&got[1], Block::ToolCall(c) if c.id.starts_with("gcall_") && c.args_raw == r#"{"a":2}"#));
+    // Without an id, only the whole event again is the same one.
+    let bare = json!([{"functionCall": {"name": "f", "args": {"a": 1}}}]);
+    let again = stream(std::slice::from_ref(&bare), "");
+    let body = [again.clone(), again, stream(&[json!([{"text": "x"}]), bare], "STOP")].concat();
+    assert_eq!(read(&body).0.message.calls().count(), 2);
     let names = blocks(&[
         json!([{"functionCall": {"name": "default_api.read_file", "args": {}}}, {"functionCall": {"args": {"x": 1}}}, {"functionCall": {}}]),
     ]);

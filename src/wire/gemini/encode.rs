@@ -157,7 +157,7 @@ impl Encode for Encoder {
         let mut losses = Vec::new();
         let body = self.body(request, Purpose::Answer, &[], &mut losses);
         let method = if request.stream { Method::Stream } else { Method::Generate };
-        Encoded { path: path::of(&request.model, method).into(), body, losses }
+        Encoded { path: path::of(&request.model, method).into(), headers: Vec::new(), body, losses }
     }
 }
 

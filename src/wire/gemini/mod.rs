@@ -18,7 +18,7 @@ mod parts;
 mod path;
 mod reply;
 mod request;
-pub mod schema;
+mod schema;
 mod settings;
 mod shape;
 mod thinking;
@@ -27,6 +27,8 @@ mod usage;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
+pub use family::{Family, Maker};
+pub use message::NO_SIGNATURE;
 pub use ops::{decode_count, decode_embed, decode_models, encode_count, encode_embed, models_path};
 pub use reply::{Envelope, Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;

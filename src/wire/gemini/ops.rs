@@ -34,7 +34,7 @@ pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
     // The inner object's brace is already there.
     body.extend(whole.into_iter().enumerate().map(|(n, segment)| if n == 0 { segment.slice(1..) } else { segment }));
     body.push(Bytes::from_static(b"}"));
-    Encoded { path: path::of(&request.model, Method::Count).into(), body, losses }
+    Encoded { path: path::of(&request.model, Method::Count).into(), headers: Vec::new(), body, losses }
 }
 
 /// The count in a good reply, in tokens.
@@ -65,7 +65,7 @@ pub fn encode_embed(_: &Dialect, request: &EmbedRequest) -> Encoded {
         one.end();
     });
     object.end();
-    Encoded { path: path::of(&request.model, Method::Embed).into(), body: vec![Bytes::from(out)], losses: Vec::new() }
+    Encoded { path: path::of(&request.model, Method::Embed).into(), headers: Vec::new(), body: vec![Bytes::from(out)], losses: Vec::new() }
 }
 
 /// The vectors in a good reply to a request with this many inputs.

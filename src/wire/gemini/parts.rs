@@ -62,8 +62,9 @@ pub enum Read {
 }
 
 impl Parts {
-    pub fn has_calls(&self) -> bool {
-        !self.calls.is_empty()
+    /// How many calls have begun.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
     }
 
     /// Takes the next part. `reply` is the reply's id, of which missing call ids are made.

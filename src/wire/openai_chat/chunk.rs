@@ -4,7 +4,7 @@
 //! escape forces a copy.
 
 use crate::wire::lenient::{Count, Text};
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -26,6 +26,9 @@ pub struct Chunk<'a> {
     pub usage: Option<&'a RawValue>,
     #[serde(borrow)]
     pub x_groq: Option<&'a RawValue>,
+    /// llama.cpp's own counts, beside or instead of `usage`.
+    #[serde(borrow)]
+    pub timings: Option<&'a RawValue>,
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
 }
@@ -42,6 +45,12 @@ pub struct Choice<'a> {
     pub finish_reason: Text<'a>,
     #[serde(borrow, default)]
     pub native_finish_reason: Text<'a>,
+    /// Moonshot's place for it.
+    #[serde(borrow)]
+    pub usage: Option<&'a RawValue>,
+    /// What OpenRouter says of a choice that failed.
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
 }
 
 /// What is new of a message, or all of it.
@@ -55,15 +64,57 @@ pub struct Piece<'a> {
     pub reasoning: Text<'a>,
     #[serde(borrow, default)]
     pub reasoning_content: Text<'a>,
+    /// The name behind GitHub's proxy.
+    #[serde(borrow, default)]
+    pub reasoning_text: Text<'a>,
     #[serde(borrow)]
     pub reasoning_details: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub tool_calls: Option<Vec<CallPiece<'a>>>,
+    #[serde(borrow, default)]
+    pub tool_calls: Calls<'a>,
     /// The form before tools: one call, without an id.
-    #[serde(borrow)]
-    pub function_call: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    pub function_call: Lenient<Function<'a>>,
     #[serde(borrow)]
     pub extra_content: Option<&'a RawValue>,
+}
+
+impl Piece<'_> {
+    /// The thinking in it. Servers that changed the field's name send both for a while, with the same text.
+    pub fn reasoning(&self) -> Option<&str> {
+        self.reasoning_content.get().or(self.reasoning.get()).or(self.reasoning_text.get())
+    }
+}
+
+/// A value that counts as absent where it is not what it should be, so that it costs only itself.
+#[derive(Debug)]
+pub struct Lenient<T>(pub Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(from)?;
+        Ok(Self(serde_json::from_str(raw.get()).ok()))
+    }
+}
+
+/// Tool calls, or pieces of them: a list, or one alone.
+#[derive(Debug, Default)]
+pub struct Calls<'a>(pub Vec<CallPiece<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Calls<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(from)?.get();
+        let one = |raw: &'de str| if raw.starts_with('{') { serde_json::from_str(raw).ok() } else { None };
+        Ok(Self(match serde_json::from_str::<Vec<&'de RawValue>>(raw) {
+            Ok(all) => all.into_iter().filter_map(|raw| one(raw.get())).collect(),
+            Err(_) => one(raw).into_iter().collect(),
+        }))
+    }
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -72,8 +123,8 @@ pub struct CallPiece<'a> {
     pub index: Count,
     #[serde(borrow, default)]
     pub id: Text<'a>,
-    #[serde(borrow)]
-    pub function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    pub function: Lenient<Function<'a>>,
     #[serde(borrow)]
     pub extra_content: Option<&'a RawValue>,
 }
@@ -136,10 +187,36 @@ impl<'de> Visitor<'de> for ContentVisitor {
         Ok(Content::None)
     }
 
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Content::None)
+    }
+
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Owned(v.to_string())))
+    }
+
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Owned(v.to_string())))
+    }
+
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Self::Value, E> {
+        Ok(Content::Text(Cow::Owned(v.to_string())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let part = Part::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+        Ok(Content::Parts(vec![part]))
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut parts = Vec::new();
-        while let Some(part) = seq.next_element()? {
-            parts.push(part);
+        while let Some(raw) = seq.next_element::<&'de RawValue>()? {
+            let part = if raw.get().starts_with('"') {
+                serde_json::from_str(raw.get()).map(|text| Part { text, ..Part::default() })
+            } else {
+                serde_json::from_str(raw.get())
+            };
+            parts.extend(part.ok());
         }
         Ok(Content::Parts(parts))
     }

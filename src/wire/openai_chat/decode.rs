@@ -8,12 +8,14 @@ use super::chunk::{Choice, Chunk, Content, Piece as MessagePiece};
 use super::details::Details;
 use super::finish::{self, Finish};
 use super::open_calls::OpenCalls;
-use super::usage::WireUsage;
+use super::usage::{self, WireUsage};
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
 use crate::wire::pieces::{self, unknown};
+use crate::wire::quirk::failed_calls::{self, FailedCall};
+use crate::wire::quirk::{Dialect, FailedCalls, Total};
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
@@ -30,10 +32,14 @@ pub struct ReplyDecoder {
     calls: OpenCalls,
     details: Details,
     usage: Usage,
+    /// llama.cpp's own counts, where they are complete.
+    timed: Option<Usage>,
     finish: Option<String>,
     native_finish: Option<String>,
     /// The body carried a whole message, which ends by itself.
     whole: bool,
+    /// Pieces of the message arrived; a whole one behind them repeats them.
+    pieces: bool,
     refused: bool,
     content: bool,
     /// How many chunks could be read.
@@ -41,6 +47,8 @@ pub struct ReplyDecoder {
     sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
+    failed_calls: FailedCalls,
+    total: Total,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +83,10 @@ impl Decode for ReplyDecoder {
 }
 
 impl ReplyDecoder {
+    pub fn new(dialect: &Dialect) -> Self {
+        Self { failed_calls: dialect.failed_calls, total: dialect.total, ..Self::default() }
+    }
+
     fn frame(&mut self, name: &[u8], data: &[u8], out: &mut Vec<StreamEvent>) {
         let data = data.trim_ascii();
         if data.starts_with(b"[DONE]") {
@@ -85,7 +97,7 @@ impl ReplyDecoder {
             return;
         }
         if name == b"error" {
-            return self.fail(classify::in_band_of(self.sender, data), out);
+            return self.refused(data, out);
         }
         match serde_json::from_slice::<Chunk<'_>>(data) {
             Ok(chunk) => self.chunk(chunk, data, out),
@@ -144,18 +156,37 @@ impl ReplyDecoder {
         if chunk.choices.is_some() || chunk.usage.is_some() {
             self.start(chunk.id.into_owned(), chunk.model.into_owned(), out);
         }
+        let mut failed = None;
         for choice in chunk.choices.into_iter().flatten() {
             // One choice is asked for; what a server adds to it is not part of the reply.
             if choice.index.0.unwrap_or(0) == 0 {
+                failed = failed.or(choice.error);
                 self.choice(choice, out);
             }
+        }
+        if let Some(timings) = chunk.timings {
+            self.timings(usage::timings(timings), out);
         }
         if let Some(usage) = chunk.usage.or_else(|| chunk.x_groq.and_then(groq_usage)) {
             self.usage(usage, out);
         }
-        if error {
-            self.fail(classify::in_band_of(self.sender, raw), out);
+        match failed {
+            _ if error => self.refused(raw, out),
+            Some(inner) if inner.get() != "null" => self.refused(format!(r#"{{"error":{}}}"#, inner.get()).as_bytes(), out),
+            _ => {}
         }
+    }
+
+    /// The reply broke off with an error; unless that shows a whole call, and the dialect takes it.
+    fn refused(&mut self, raw: &[u8], out: &mut Vec<StreamEvent>) {
+        let call = (self.failed_calls == FailedCalls::Call).then(|| failed_calls::read(raw)).flatten();
+        let Some(FailedCall { name, args }) = call else { return self.fail(classify::in_band_of(self.sender, raw), out) };
+        self.start(None, None, out);
+        self.close_prose(out);
+        let reply = self.id.clone().unwrap_or_default();
+        self.calls.whole(&name, &args, &reply, &mut self.next_ix, out);
+        self.finish = Some("tool_calls".to_owned());
+        self.end(&End::Done, out);
     }
 
     fn start(&mut self, id: Option<String>, model: Option<String>, out: &mut Vec<StreamEvent>) {
@@ -169,11 +200,17 @@ impl ReplyDecoder {
     }
 
     fn choice(&mut self, choice: Choice<'_>, out: &mut Vec<StreamEvent>) {
-        if choice.message.is_some() {
-            self.whole = true;
+        self.whole |= choice.message.is_some();
+        match (choice.delta, choice.message) {
+            (Some(piece), _) => {
+                self.message(&piece, out);
+                self.pieces |= self.content || !self.calls.is_empty();
+            }
+            (None, Some(whole)) if !self.pieces => self.message(&whole, out),
+            (None, _) => {}
         }
-        if let Some(piece) = choice.delta.or(choice.message) {
-            self.message(&piece, out);
+        if let Some(usage) = choice.usage {
+            self.usage(usage, out);
         }
         if choice.finish_reason.0.is_some() {
             self.finish = choice.finish_reason.into_owned();
@@ -185,8 +222,7 @@ impl ReplyDecoder {
 
     fn message(&mut self, piece: &MessagePiece<'_>, out: &mut Vec<StreamEvent>) {
         let detailed = piece.reasoning_details.map(|raw| self.details.add(raw));
-        // Servers that changed the field's name send both for a while, with the same text.
-        if let Some(thinking) = piece.reasoning_content.get().or(piece.reasoning.get()).or(detailed.as_deref()) {
+        if let Some(thinking) = piece.reasoning().or(detailed.as_deref()) {
             self.prose(Prose::Thinking, thinking, out);
         }
         match &piece.content {
@@ -216,15 +252,13 @@ impl ReplyDecoder {
             self.details.extra_content(extra);
         }
         let reply = self.id.clone().unwrap_or_default();
-        if let Some(calls) = &piece.tool_calls
-            && !calls.is_empty()
-        {
+        if !piece.tool_calls.0.is_empty() {
             self.close_prose(out);
-            for call in calls {
+            for call in &piece.tool_calls.0 {
                 self.calls.piece(call, &reply, &mut self.next_ix, out);
             }
         }
-        if let Some(function) = &piece.function_call {
+        if let Some(function) = &piece.function_call.0 {
             self.close_prose(out);
             self.calls.legacy(function, &reply, &mut self.next_ix, out);
         }
@@ -278,9 +312,25 @@ impl ReplyDecoder {
     }
 
     fn usage(&mut self, raw: &RawValue, out: &mut Vec<StreamEvent>) {
-        let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) else { return };
+        if let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) {
+            self.usage_of(wire.neutral(self.total), out);
+        }
+    }
+
+    /// Counts that tell what came from the cache are the better ones; those that do not leave it out.
+    fn timings(&mut self, timed: Usage, out: &mut Vec<StreamEvent>) {
+        self.timed = Some(timed).filter(|timed| timed.cache_read.is_some());
+        if self.timed.is_some() || self.usage.input.is_none() {
+            self.usage_of(timed, out);
+        }
+    }
+
+    fn usage_of(&mut self, later: Usage, out: &mut Vec<StreamEvent>) {
         let mut usage = self.usage;
-        usage.replace_with(&wire.neutral());
+        usage.replace_with(&later);
+        if let Some(timed) = &self.timed {
+            usage.replace_with(timed);
+        }
         if usage != self.usage {
             self.usage = usage;
             out.push(StreamEvent::Usage { usage });
@@ -380,3 +430,7 @@ fn groq_usage(raw: &RawValue) -> Option<&RawValue> {
 #[cfg(test)]
 #[path = "decode_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "vendor_tests.rs"]
+mod vendor_tests;

@@ -1,9 +1,10 @@
 //! Requests of Chat Completions: bytes, losses, and the stable prefix.
 
 use super::*;
-use crate::model::{Block, History, ImageSource, Message, Origin, Part, Role, ToolCall, ToolResult};
+use crate::model::{Block, History, ImageSource, Message, Origin, Part, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult};
 use crate::wire::{Wire, encode};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn body(dialect: &Dialect, request: &Request) -> (String, Vec<String>) {
     let (bytes, losses) = encode(Wire::OpenaiChat, dialect, request);

@@ -16,15 +16,24 @@ pub enum Finish {
 
 pub fn read(word: &str) -> Finish {
     Finish::Stop(match word.to_ascii_lowercase().as_str() {
-        "stop" | "eos" | "eos_token" | "end_turn" | "end" | "completed" => Stop::End,
+        "stop" | "eos" | "eos_token" | "end_turn" | "end" | "completed" | "complete" | "done" => Stop::End,
         "stop_sequence" => Stop::StopSequence,
         "length" | "max_tokens" | "max_output_tokens" | "model_length" => Stop::MaxTokens,
         "tool_calls" | "function_call" | "tool_use" | "tool_call" => Stop::ToolUse,
-        "content_filter" | "safety" | "sensitive" | "prohibited_content" | "recitation" => Stop::ContentFilter,
+        "content_filter"
+        | "content_filtered"
+        | "safety"
+        | "sensitive"
+        | "prohibited_content"
+        | "recitation"
+        | "blocklist"
+        | "spii"
+        | "guardrail_intervened" => Stop::ContentFilter,
         "refusal" => Stop::Refusal,
         "pause" | "pause_turn" => Stop::Pause,
-        "error" | "network_error" | "abort" => return Finish::Failed,
-        "insufficient_system_resource" => return Finish::Exhausted,
+        // The last two are Google's: the model wrote a call that is none; the next try may go right.
+        "error" | "network_error" | "abort" | "cancelled" | "malformed_function_call" | "unexpected_tool_call" => return Finish::Failed,
+        "insufficient_system_resource" | "engine_overloaded" => return Finish::Exhausted,
         "model_context_window_exceeded" => return Finish::WindowFull,
         _ => Stop::Unknown,
     })

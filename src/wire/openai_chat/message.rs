@@ -6,8 +6,13 @@
 use crate::model::{Block, ImageSource, Loss, Message, Part, Role, ToolCall, ToolResult};
 use crate::wire::Ids;
 use crate::wire::json_out::Object;
+use crate::wire::marks::Spots;
 use crate::wire::names::wire_name;
-use crate::wire::quirk::{Dialect, MissingContent, ReasoningBack};
+use crate::wire::quirk::{
+    AfterResults, CallSignatures, Dialect, LateSystem, MissingContent, ReasoningBack, ResultName, assistant_after_tools,
+    stand_in_signatures,
+};
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,26 +20,56 @@ use std::sync::Arc;
 /// The words before the images of a tool result.
 pub const IMAGES_OF: &str = "Images in the result of tool call ";
 
+/// How a message of text alone is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Content {
+    /// As a string, which every server takes.
+    #[default]
+    Strings,
+    /// As parts, between which marks for a cache fit.
+    Parts,
+}
+
 /// Writes messages, separated by commas, and gathers losses.
 pub struct Writer<'a> {
     dialect: &'a Dialect,
+    content: Content,
     out: &'a mut Vec<u8>,
     losses: &'a mut Vec<Loss>,
     open: Open,
+    /// What stands before `out`, in bytes.
+    base: usize,
 }
 
-/// What a message leaves open.
+/// What a message leaves open, and where it can be marked.
 #[derive(Debug, Clone, Default)]
 pub struct Open {
-    /// Whether anything was written so far.
-    follows: bool,
+    last: Last,
     /// Messages of tool results with images, which wait for the last result of the run.
     held: Vec<Arc<Message>>,
+    /// The last message with calls, where results have to say whose they are.
+    calls: Option<Arc<Message>>,
+    /// Of each block, counted from the first message's beginning.
+    pub spots: Spots,
+    /// The closing brace of an assistant message that the model may go on with.
+    pub beginning: Option<usize>,
+}
+
+/// What was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Last {
+    #[default]
+    Nothing,
+    /// Of the messages before the conversation.
+    System,
+    Result,
+    Other,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(dialect: &'a Dialect, open: Open, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
-        Self { dialect, out, losses, open }
+    /// `base`: how many bytes stand before those of `out`.
+    pub fn new(dialect: &'a Dialect, content: Content, open: Open, base: usize, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
+        Self { dialect, content, out, losses, open, base }
     }
 
     /// Writes the message at position `at` and returns what it leaves open.
@@ -42,8 +77,10 @@ impl<'a> Writer<'a> {
         if message.role != Role::Tool {
             self.flush();
         }
+        self.open.beginning = None;
+        self.open.spots = vec![None; message.blocks.len()];
         match message.role {
-            Role::System => self.plain(at, "system", message),
+            Role::System => self.system(at, message),
             Role::User => self.user(at, message),
             Role::Assistant => self.assistant(at, message),
             Role::Tool => {
@@ -59,6 +96,9 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        if message.calls().next().is_some() && self.dialect.result_name == ResultName::Written {
+            self.open.calls = Some(Arc::clone(message));
+        }
         self.open
     }
 
@@ -69,7 +109,7 @@ impl<'a> Writer<'a> {
             let lead = Piece::Text(format!("{IMAGES_OF}{}:", self.dialect.ids.fit(&result.call_id)).into());
             let parts: Vec<Piece<'_>> = std::iter::once(lead).chain(images(result).map(Piece::Image)).collect();
             if parts.len() > 1 {
-                self.write("user", |o| content(o, &parts));
+                self.prose("user", &parts);
             }
         }
     }
@@ -78,42 +118,91 @@ impl<'a> Writer<'a> {
         self.losses.push(Loss::new(format!("messages[{at}].blocks[{block}]"), what));
     }
 
-    fn write(&mut self, role: &str, fill: impl FnOnce(&mut Object<'_>)) {
-        if std::mem::replace(&mut self.open.follows, true) {
+    fn write(&mut self, role: &str, fill: impl FnOnce(&mut Object<'_>)) -> usize {
+        if self.open.last == Last::Result && role == "user" && self.dialect.after_results == AfterResults::Assistant {
+            self.object("assistant", |o| {
+                o.field("content", assistant_after_tools::WORDS);
+            });
+        }
+        let end = self.object(role, fill);
+        self.open.last = match (role, self.open.last) {
+            ("tool", _) => Last::Result,
+            ("system", Last::Nothing | Last::System) => Last::System,
+            _ => Last::Other,
+        };
+        end
+    }
+
+    /// Writes one message; the place of its closing brace.
+    fn object(&mut self, role: &str, fill: impl FnOnce(&mut Object<'_>)) -> usize {
+        if self.open.last != Last::Nothing {
             self.out.push(b',');
         }
         let mut object = Object::begin(self.out);
         object.field("role", role);
         fill(&mut object);
         object.end();
+        self.base + self.out.len() - 1
     }
 
-    /// A message of text alone.
-    fn plain(&mut self, at: usize, role: &str, message: &Message) {
-        let text = self.text(at, message);
-        if !text.is_empty() {
-            self.write(role, |o| {
-                o.field("content", &text);
-            });
+    /// A message of text and images; the places of its parts' closing braces, where it has parts.
+    fn prose(&mut self, role: &str, parts: &[Piece<'_>]) -> Vec<usize> {
+        let (form, base) = (self.content, self.base);
+        let mut ends = Vec::new();
+        self.write(role, |o| ends = content(o, parts, form));
+        for end in &mut ends {
+            *end += base;
+        }
+        ends
+    }
+
+    /// The same for parts that are blocks of the message, whose numbers these are.
+    fn blocks(&mut self, role: &str, parts: &[Piece<'_>], blocks: &[usize]) {
+        if parts.is_empty() {
+            return;
+        }
+        let ends = self.prose(role, parts);
+        for (block, end) in blocks.iter().zip(ends) {
+            if let Some(spot) = self.open.spots.get_mut(*block) {
+                *spot = Some(end);
+            }
         }
     }
 
-    /// The message's text blocks in one; every other block is a loss.
-    fn text(&mut self, at: usize, message: &Message) -> String {
-        let mut text = String::new();
+    /// All blocks of the message share its closing brace.
+    fn spot(&mut self, end: usize) {
+        self.open.spots.fill(Some(end));
+    }
+
+    fn system(&mut self, at: usize, message: &Message) {
+        let late = !matches!(self.open.last, Last::Nothing | Last::System) && self.dialect.late_system == LateSystem::AsUser;
+        let mut parts: Vec<Piece<'_>> = Vec::new();
+        let mut blocks = Vec::new();
         for (n, block) in message.blocks.iter().enumerate() {
             match block {
-                Block::Text { text: t } if t.trim().is_empty() => self.lose(at, n, BLANK),
-                Block::Text { text: t } => text.push_str(t),
+                Block::Text { text } if text.trim().is_empty() => self.lose(at, n, BLANK),
+                Block::Text { text } => {
+                    if late {
+                        self.lose(at, n, "a system message inside the conversation, which this server does not take; sent as the user's");
+                    }
+                    if let (Some(Piece::Text(all)), Content::Strings) = (parts.last_mut(), self.content) {
+                        all.to_mut().push_str(text);
+                    } else {
+                        parts.push(Piece::Text(text.into()));
+                        blocks.push(n);
+                    }
+                }
                 other => self.lose(at, n, format!("{} cannot stand here on this wire", other.kind())),
             }
         }
-        text
+        self.blocks(if late { "user" } else { "system" }, &parts, &blocks);
     }
 
     fn user(&mut self, at: usize, message: &Message) {
         let mut parts: Vec<Piece<'_>> = Vec::new();
+        let mut blocks = Vec::new();
         for (n, block) in message.blocks.iter().enumerate() {
+            let before = parts.len();
             match block {
                 Block::Text { text } if text.trim().is_empty() => self.lose(at, n, BLANK),
                 Block::Text { text } => parts.push(Piece::Text(text.into())),
@@ -127,10 +216,9 @@ impl<'a> Writer<'a> {
                 }
                 other => self.lose(at, n, format!("{} cannot stand in a user message", other.kind())),
             }
+            blocks.extend((parts.len() > before).then_some(n));
         }
-        if !parts.is_empty() {
-            self.write("user", |o| content(o, &parts));
-        }
+        self.blocks("user", &parts, &blocks);
     }
 
     fn assistant(&mut self, at: usize, message: &Message) {
@@ -176,31 +264,48 @@ impl<'a> Writer<'a> {
         if text.is_empty() && calls.is_empty() && thinking.is_empty() && opaque.is_empty() {
             return;
         }
-        let reasoning = match self.dialect.reasoning_back {
-            ReasoningBack::ReasoningContent => Some("reasoning_content"),
-            ReasoningBack::Reasoning => Some("reasoning"),
-            ReasoningBack::Drop => None,
+        let (back, always) = match self.dialect.reasoning_back {
+            ReasoningBack::ReasoningContentAlways => (Some("reasoning_content"), true),
+            ReasoningBack::ReasoningContent => (Some("reasoning_content"), false),
+            ReasoningBack::Reasoning => (Some("reasoning"), false),
+            ReasoningBack::Drop | ReasoningBack::Parts => (None, false),
         };
+        let thinks_in_parts = self.dialect.reasoning_back == ReasoningBack::Parts && !thinking.is_empty();
         let null = self.dialect.missing_content == MissingContent::Null || calls.is_empty();
         let ids = self.dialect.ids;
-        self.write("assistant", |o| {
-            if !text.is_empty() {
+        let stand_in = self.stand_in(home, &calls);
+        let end = self.write("assistant", |o| {
+            if thinks_in_parts {
+                thinking_parts(o, &thinking, &text);
+            } else if !text.is_empty() {
                 o.field("content", &text);
             } else if null {
                 o.field("content", &());
             }
-            if let Some(field) = reasoning
-                && !thinking.is_empty()
+            if let Some(field) = back
+                && (always || !thinking.is_empty())
             {
                 o.field(field, &thinking);
             }
             if !calls.is_empty() {
-                o.list("tool_calls", &calls, |out, c| call(out, c, ids, home));
+                o.list("tool_calls", calls.iter().enumerate(), |out, (n, c)| {
+                    let signature = c.signature.as_deref().filter(|_| home).or(stand_in.filter(|_| n == 0));
+                    call(out, c, ids, signature);
+                });
             }
             for (key, value) in &opaque {
                 o.field(key, value);
             }
         });
+        self.spot(end);
+        self.open.beginning = calls.is_empty().then_some(end);
+    }
+
+    /// The signature that says there is none, for the first call of a message that has none of its own.
+    fn stand_in(&self, home: bool, calls: &[&ToolCall]) -> Option<&'static str> {
+        let signed = home && calls.iter().any(|c| c.signature.is_some());
+        let wanted = !signed && self.dialect.call_signatures == CallSignatures::StandIn;
+        self.dialect.target.as_ref().filter(|_| wanted).and_then(|target| stand_in_signatures::stand_in(&target.model))
     }
 
     fn result(&mut self, at: usize, n: usize, result: &ToolResult) {
@@ -212,9 +317,14 @@ impl<'a> Writer<'a> {
         if text.is_empty() && images(result).next().is_some() {
             "[The result is shown in the next user message.]".clone_into(&mut text);
         }
-        self.write("tool", |o| {
-            o.field("tool_call_id", &id).field("content", &text);
+        let calls = self.open.calls.clone();
+        let name = calls.as_ref().and_then(|m| m.calls().find(|c| c.id == result.call_id)).map(|c| wire_name(&c.name));
+        let end = self.write("tool", |o| {
+            o.field("tool_call_id", &id).maybe("name", name.as_ref()).field("content", &text);
         });
+        if let Some(spot) = self.open.spots.get_mut(n) {
+            *spot = Some(end);
+        }
     }
 }
 
@@ -233,12 +343,14 @@ enum Piece<'a> {
     Image(&'a ImageSource),
 }
 
-/// A single text stands as a string, which every server takes; anything else as parts.
-fn content(object: &mut Object<'_>, parts: &[Piece<'_>]) {
-    if let [Piece::Text(text)] = parts {
+/// A single text stands as a string unless parts are wanted; anything else as parts, whose closing braces' places these
+/// are.
+fn content(object: &mut Object<'_>, parts: &[Piece<'_>], form: Content) -> Vec<usize> {
+    if let ([Piece::Text(text)], Content::Strings) = (parts, form) {
         object.field("content", text);
-        return;
+        return Vec::new();
     }
+    let mut ends = Vec::with_capacity(parts.len());
     object.list("content", parts, |out, part| {
         let mut o = Object::begin(out);
         match part {
@@ -255,10 +367,19 @@ fn content(object: &mut Object<'_>, parts: &[Piece<'_>]) {
             }
         }
         o.end();
+        ends.push(out.len() - 1);
     });
+    ends
 }
 
-fn call(out: &mut Vec<u8>, call: &ToolCall, ids: Ids, home: bool) {
+/// Thinking as a part before the text, as Mistral writes it.
+fn thinking_parts(object: &mut Object<'_>, thinking: &str, text: &str) {
+    let said = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
+    let thought = json!({"type": "thinking", "thinking": [{"type": "text", "text": thinking}]});
+    object.field("content", &std::iter::once(thought).chain(said).collect::<Vec<_>>());
+}
+
+fn call(out: &mut Vec<u8>, call: &ToolCall, ids: Ids, signature: Option<&str>) {
     let raw = call.args_raw.trim();
     // Providers send nothing or null for "no arguments", and refuse it when it comes back.
     let args = if raw.is_empty() || raw == "null" { "{}" } else { &call.args_raw };
@@ -266,7 +387,7 @@ fn call(out: &mut Vec<u8>, call: &ToolCall, ids: Ids, home: bool) {
     o.field("id", &ids.fit(&call.id)).field("type", "function").object("function", |f| {
         f.field("name", &wire_name(&call.name)).field("arguments", args);
     });
-    if let Some(signature) = call.signature.as_ref().filter(|_| home) {
+    if let Some(signature) = signature {
         o.object("extra_content", |e| {
             e.object("google", |g| {
                 g.field("thought_signature", signature);

@@ -13,6 +13,7 @@ mod message;
 mod open_calls;
 mod reply;
 mod request;
+mod settings;
 mod usage;
 
 pub use decode::ReplyDecoder;

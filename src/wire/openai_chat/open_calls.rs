@@ -41,7 +41,7 @@ impl OpenCalls {
     /// Takes a piece. `next_ix` is the next free block number.
     pub fn piece(&mut self, piece: &CallPiece<'_>, reply: &str, next_ix: &mut usize, out: &mut Vec<StreamEvent>) {
         let none = Function::default();
-        let function = piece.function.as_ref().unwrap_or(&none);
+        let function = piece.function.0.as_ref().unwrap_or(&none);
         let signature = piece.extra_content.and_then(google_signature);
         self.take(piece.index.0, piece.id.get(), function, signature, reply, next_ix, out);
     }
@@ -49,6 +49,18 @@ impl OpenCalls {
     /// The legacy form: all pieces belong to one call.
     pub fn legacy(&mut self, function: &Function<'_>, reply: &str, next_ix: &mut usize, out: &mut Vec<StreamEvent>) {
         self.take(Some(u64::MAX), None, function, None, reply, next_ix, out);
+    }
+
+    /// A call that is there at once.
+    pub fn whole(&mut self, name: &str, args: &str, reply: &str, next_ix: &mut usize, out: &mut Vec<StreamEvent>) {
+        let call = Call { name: name.to_owned(), ..Call::new(None, None) };
+        self.calls.push(call);
+        let at = self.calls.len() - 1;
+        let taken: Vec<String> = self.calls.iter().map(|c| c.own_id.clone()).collect();
+        if let Some(call) = self.calls.get_mut(at) {
+            call.open(&Mint { reply, at, taken: &taken }, &self.names, next_ix, out);
+            call.args(args, out);
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one private place where a piece's parts meet the reply's state")]
@@ -67,17 +79,8 @@ impl OpenCalls {
         if id.is_none() && name.is_none() && args.is_empty() && signature.is_none() && self.calls.is_empty() {
             return;
         }
-        let at = self.find(index, id, name).unwrap_or_else(|| {
-            self.calls.push(Call {
-                index,
-                id: id.map(str::to_owned),
-                name: String::new(),
-                args: String::new(),
-                seed: false,
-                signature: None,
-                ix: None,
-                own_id: String::new(),
-            });
+        let at = self.find(index, id, name, &args).unwrap_or_else(|| {
+            self.calls.push(Call::new(index, id));
             self.calls.len() - 1
         });
         let unopened = self.calls.get(at).is_some_and(|c| c.ix.is_none());
@@ -93,18 +96,24 @@ impl OpenCalls {
     }
 
     /// Which call a piece belongs to; nothing for a new one.
-    fn find(&self, index: Option<u64>, id: Option<&str>, name: Option<&str>) -> Option<usize> {
+    fn find(&self, index: Option<u64>, id: Option<&str>, name: Option<&str>, args: &str) -> Option<usize> {
         if let Some(index) = index {
             let at = self.calls.iter().rposition(|c| c.index == Some(index))?;
             let call = self.calls.get(at)?;
-            // Servers that number every call 0 tell them apart by id and name.
-            let another = name.is_some() && matches!((id, &call.id), (Some(new), Some(old)) if new != old);
+            // Servers that number every call 0 tell them apart by id and name, or send each of them whole.
+            let another = name.is_some()
+                && match (id, &call.id) {
+                    (Some(new), Some(old)) => new != old,
+                    _ => !args.is_empty() && call.is_whole(),
+                };
             return (!another).then_some(at);
         }
-        if let Some(id) = id {
-            return self.calls.iter().rposition(|c| c.id.as_deref() == Some(id));
-        }
         let last = self.calls.last()?;
+        if let Some(id) = id {
+            let known = self.calls.iter().rposition(|c| c.id.as_deref() == Some(id));
+            // A new id without a name is no new call: some servers make one up for each piece.
+            return known.or_else(|| name.is_none().then(|| self.calls.len() - 1));
+        }
         let another = name.is_some_and(|n| !last.name.is_empty() && (n != last.name || !last.args.is_empty() || last.seed));
         (!another).then_some(self.calls.len() - 1)
     }
@@ -155,6 +164,24 @@ impl Mint<'_> {
 }
 
 impl Call {
+    fn new(index: Option<u64>, id: Option<&str>) -> Self {
+        Self {
+            index,
+            id: id.map(str::to_owned),
+            name: String::new(),
+            args: String::new(),
+            seed: false,
+            signature: None,
+            ix: None,
+            own_id: String::new(),
+        }
+    }
+
+    /// Whether its arguments are an object already.
+    fn is_whole(&self) -> bool {
+        self.args.trim_end().ends_with('}') && serde_json::from_str::<serde::de::IgnoredAny>(&self.args).is_ok()
+    }
+
     fn name(&mut self, piece: Option<&str>, out: &mut Vec<StreamEvent>) {
         let Some(piece) = piece else { return };
         if self.ix.is_none() {

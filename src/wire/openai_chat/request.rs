@@ -1,7 +1,7 @@
 //! The server's half: a request's body to the neutral request. What is not modelled is kept as an extension.
 
 use super::NAME;
-use crate::model::{Block, ImageSource, Message, Request, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult, ToolSpec};
+use crate::model::{Block, CacheMark, ImageSource, Message, Request, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult, ToolSpec};
 use serde_json::{Map, Value};
 
 /// Why a body is no request.
@@ -30,8 +30,11 @@ pub fn decode_request(body: &[u8]) -> Result<Request, RequestError> {
         match (key.as_str(), value) {
             ("model", Value::String(model)) => request.model = model,
             ("messages", Value::Array(items)) => {
+                let marks: Vec<Vec<Mark>> = items.iter().map(marks).collect();
                 let messages: Result<Vec<Message>, RequestError> = items.into_iter().enumerate().map(|(n, m)| message(n, m)).collect();
-                request.messages = join_results(messages?).into_iter().collect();
+                let (messages, marks) = join_results(messages?, marks);
+                request.messages = messages.into_iter().collect();
+                request.cache_marks = marks;
             }
             ("tools", Value::Array(items)) => {
                 let tools: Result<Vec<ToolSpec>, RequestError> = items.into_iter().enumerate().map(|(n, t)| tool(n, t)).collect();
@@ -126,16 +129,43 @@ fn message(n: usize, value: Value) -> Result<Message, RequestError> {
     Ok(Message::new(role, all))
 }
 
-/// Several results in a row answer one assistant message: they are one message inside pup.
-fn join_results(messages: Vec<Message>) -> Vec<Message> {
+/// A mark for the prompt cache, as OpenRouter's clients set it for Claude.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// The content's part; none where the whole message is marked.
+    part: Option<usize>,
+    long: bool,
+}
+
+fn marks(message: &Value) -> Vec<Mark> {
+    let long = |value: &Value| value.get("cache_control").filter(|c| c.is_object()).map(|c| c.get("ttl").is_some_and(|ttl| ttl == "1h"));
+    let parts = message.get("content").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let of_parts = parts.filter_map(|(n, part)| Some(Mark { part: Some(n), long: long(part)? }));
+    of_parts.chain(long(message).map(|long| Mark { part: None, long })).collect()
+}
+
+/// Several results in a row answer one assistant message: they are one message inside pup. The marks, too, get their places
+/// in it.
+fn join_results(messages: Vec<Message>, marks: Vec<Vec<Mark>>) -> (Vec<Message>, Vec<CacheMark>) {
     let mut out: Vec<Message> = Vec::with_capacity(messages.len());
-    for message in messages {
+    let mut placed = Vec::new();
+    for (message, marks) in messages.into_iter().zip(marks) {
+        let thinking = message.blocks.iter().take_while(|b| matches!(b, Block::Thinking { .. })).count();
+        let new = message.blocks.len();
         match out.last_mut() {
             Some(last) if last.role == Role::Tool && message.role == Role::Tool => last.blocks.extend(message.blocks),
             _ => out.push(message),
         }
+        let (at, blocks) = (out.len() - 1, out.last().map_or(0, |m| m.blocks.len()));
+        let last = out.last().map_or(Role::User, |m| m.role);
+        placed.extend(marks.into_iter().filter(|_| new > 0).map(|Mark { part, long }| {
+            // A result's parts are one block.
+            let of_parts = part.filter(|_| last != Role::Tool).map(|part| blocks - new + thinking + part);
+            CacheMark { message: at, block: of_parts.unwrap_or(blocks - 1), long }
+        }));
     }
-    out
+    placed.dedup_by_key(|mark| (mark.message, mark.block));
+    (out, placed)
 }
 
 fn blocks(at: &str, content: Value) -> Result<Vec<Block>, RequestError> {

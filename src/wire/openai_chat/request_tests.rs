@@ -163,7 +163,8 @@ fn normalise(request: &Request, home: bool, thinks: bool) -> (Request, BTreeSet<
     }
     out.append(&mut images);
     let mut want = request.clone();
-    want.messages = join_results(out).into_iter().collect();
+    let none = vec![Vec::new(); out.len()];
+    want.messages = join_results(out, none).0.into_iter().collect();
     want.tools = request.tools.iter().map(|t| ToolSpec { name: wire_name(&t.name).into_owned(), ..t.clone() }).collect();
     if request.tools.is_empty() {
         if want.tool_choice != ToolChoice::Auto {
@@ -314,6 +315,26 @@ fn request() -> impl Strategy<Value = Request> {
         let messages: History = std::iter::once(Message::user("first")).chain(messages).collect();
         Request { messages, ..settings }
     })
+}
+
+#[test]
+fn marks_for_a_cache_are_read_and_written_again() {
+    let body = r#"{"model":"anthropic/claude-opus-4.5","messages":[
+        {"role":"system","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"text","text":"b"}]},
+        {"role":"user","content":"u","cache_control":null},
+        {"role":"assistant","reasoning":"t","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}},{"id":"2","function":{"name":"f","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"1","content":"r"},
+        {"role":"tool","tool_call_id":"2","content":[{"type":"text","text":"r","cache_control":{"type":"ephemeral"}}],"cache_control":{"type":"ephemeral"}}]}"#;
+    let request = decode_request(body.as_bytes()).unwrap();
+    let marks: Vec<_> = request.cache_marks.iter().map(|m| (m.message, m.block, m.long)).collect();
+    assert_eq!(marks, [(0, 0, true), (2, 1, false), (3, 1, false)]);
+    let (sent, losses) = encode(Wire::OpenaiChat, &Dialect::from_quirks(&["claude-cache-marks"]).unwrap(), &request);
+    assert!(!losses.iter().any(|l| l.at.starts_with("cache_marks")), "{losses:?}");
+    let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(sent["messages"][0]["content"][0]["cache_control"]["ttl"], "1h");
+    for marked in ["/messages/2", "/messages/4"] {
+        assert_eq!(sent.pointer(marked).unwrap()["cache_control"]["type"], "ephemeral", "{marked}");
+    }
 }
 
 proptest! {

@@ -5,7 +5,9 @@
 
 use crate::model::Usage;
 use crate::wire::json_out::Object;
+use crate::wire::quirk::Total;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 #[derive(Debug, Default, Deserialize)]
 pub struct WireUsage {
@@ -23,6 +25,17 @@ pub struct WireUsage {
     /// Moonshot's. Together writes a 0 here whether it caches or not, so a 0 says nothing.
     #[serde(default, deserialize_with = "count")]
     cached_tokens: Option<u64>,
+    /// Mistral's.
+    #[serde(default, deserialize_with = "count")]
+    num_cached_tokens: Option<u64>,
+    /// The names of OpenAI's other wire, from proxies.
+    #[serde(default, deserialize_with = "count")]
+    input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    output_tokens: Option<u64>,
+    /// Some hosts of open models count it here.
+    #[serde(default, deserialize_with = "count")]
+    reasoning_tokens: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -46,25 +59,49 @@ fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 }
 
 impl WireUsage {
-    pub fn neutral(&self) -> Usage {
-        let prompt = self.prompt_tokens_details.as_ref();
-        let cache_read = prompt.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens).or(self.cached_tokens.filter(|n| *n > 0));
-        let cache_write = prompt.and_then(|d| d.cache_write_tokens);
-        let reasoning = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens);
+    pub fn neutral(&self, total: Total) -> Usage {
+        let details = self.prompt_tokens_details.as_ref();
+        let (prompt, completion) = (self.prompt_tokens.or(self.input_tokens), self.completion_tokens.or(self.output_tokens));
+        let said = |count: Option<u64>| count.filter(|n| *n > 0);
+        let cache_read = details.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens);
+        let cache_read = cache_read.or(said(self.cached_tokens)).or(said(self.num_cached_tokens));
+        let cache_write = details.and_then(|d| d.cache_write_tokens);
+        let reasoning = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens).or(said(self.reasoning_tokens));
         let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
-        let apart = match (self.prompt_tokens, self.completion_tokens, self.total_tokens, reasoning) {
-            (Some(p), Some(c), Some(total), Some(r)) if r > 0 => p.checked_add(c).and_then(|s| s.checked_add(r)) == Some(total),
-            _ => false,
+        // What the total counts beside prompt and completion.
+        let beside = match (prompt, completion, self.total_tokens) {
+            (Some(p), Some(c), Some(all)) => all.checked_sub(p.saturating_add(c)).filter(|n| *n > 0),
+            _ => None,
+        };
+        let (apart, reasoning) = match (beside, reasoning, total) {
+            (Some(rest), Some(r), _) if rest == r => (r, reasoning),
+            (Some(rest), None, Total::Thoughts) => (rest, Some(rest)),
+            _ => (0, reasoning),
         };
         Usage {
-            input: self.prompt_tokens.map(|p| p.saturating_sub(cached)),
+            input: prompt.map(|p| p.saturating_sub(cached)),
             cache_read,
             cache_write,
             cache_write_1h: None,
-            output: self.completion_tokens.map(|c| if apart { c.saturating_add(reasoning.unwrap_or(0)) } else { c }),
+            output: completion.map(|c| c.saturating_add(apart)),
             reasoning,
         }
     }
+}
+
+/// llama.cpp's counts: what it read anew, what it had kept, and what it wrote.
+pub fn timings(raw: &RawValue) -> Usage {
+    #[derive(Default, Deserialize)]
+    struct Timings {
+        #[serde(default, deserialize_with = "count")]
+        prompt_n: Option<u64>,
+        #[serde(default, deserialize_with = "count")]
+        cache_n: Option<u64>,
+        #[serde(default, deserialize_with = "count")]
+        predicted_n: Option<u64>,
+    }
+    let timings: Timings = serde_json::from_str(raw.get()).unwrap_or_default();
+    Usage { input: timings.prompt_n, cache_read: timings.cache_n, output: timings.predicted_n, ..Usage::default() }
 }
 
 /// Writes the field `usage`. Absent counts stay absent; both times-to-live of cache writes are one class here.
@@ -99,7 +136,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Usage {
-        serde_json::from_str::<WireUsage>(json).unwrap().neutral()
+        serde_json::from_str::<WireUsage>(json).unwrap().neutral(Total::Ignored)
     }
 
     #[test]
@@ -126,5 +163,22 @@ mod tests {
         assert_eq!(read(r#"{"prompt_tokens":9.0,"cached_tokens":"x"}"#).input, Some(9));
         assert_eq!(read(r#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":5}}"#).input, Some(0));
         assert_eq!(read(r#"{"prompt_tokens":-1}"#), Usage::default());
+        let u = read(r#"{"input_tokens":9,"output_tokens":2,"num_cached_tokens":4,"reasoning_tokens":1}"#);
+        assert_eq!((u.input, u.cache_read, u.output, u.reasoning), (Some(5), Some(4), Some(2), Some(1)));
+    }
+
+    #[test]
+    fn a_total_that_says_more_is_reasoning_only_where_it_is_known_to_be() {
+        let json = r#"{"prompt_tokens":35,"completion_tokens":12,"total_tokens":109}"#;
+        assert_eq!((read(json).output, read(json).reasoning), (Some(12), None));
+        let google = serde_json::from_str::<WireUsage>(json).unwrap().neutral(Total::Thoughts);
+        assert_eq!((google.input, google.output, google.reasoning), (Some(35), Some(74), Some(62)));
+    }
+
+    #[test]
+    fn a_servers_own_counts_stand_where_there_is_no_usage() {
+        let raw = RawValue::from_string(r#"{"prompt_n":3,"cache_n":90,"predicted_n":7,"predicted_ms":1.5}"#.to_owned()).unwrap();
+        let u = timings(&raw);
+        assert_eq!((u.input, u.cache_read, u.output), (Some(3), Some(90), Some(7)));
     }
 }

@@ -126,9 +126,10 @@ impl ReplyDecoder {
 
     /// Pieces of items, and what says nothing that their end does not.
     fn growth(&mut self, kind: &str, event: &Event<'_>, out: &mut Vec<StreamEvent>) -> Read {
-        let (at, reply) = (at(event), self.id.clone().unwrap_or_default());
+        let (at, reply) = (at(event), self.id.as_deref().unwrap_or_default());
         let (content, summary) = (event.content_index.0.unwrap_or(0), event.summary_index.0.unwrap_or(0));
-        let slot = match kind.rsplit_once('.').map_or("", |(family, _)| family) {
+        let (family, what) = kind.rsplit_once('.').unwrap_or_default();
+        let slot = match family {
             "response.output_text" => Slot::Text(content),
             "response.refusal" => Slot::Refusal(content),
             "response.reasoning_summary_text" | "response.reasoning_summary" => Slot::Summary(summary),
@@ -143,21 +144,21 @@ impl ReplyDecoder {
             _ if matches!(kind, "keepalive" | "response.keepalive" | "ping") || self.items.is_opaque(at) => return Read::Yes,
             _ => return Read::No,
         };
-        if kind.ends_with(".delta") {
-            self.items.grow(at, slot, event.delta.get().unwrap_or_default(), &reply, out);
-        } else if kind.ends_with(".done") {
-            let whole = match slot {
-                Slot::Text(_) | Slot::Summary(_) | Slot::Thought(_) => &event.text,
-                Slot::Refusal(_) => &event.refusal,
-                Slot::Arguments => &event.arguments,
-                Slot::Input => &event.input,
-            };
-            // An empty one is either that, or a server that leaves it to the item's end.
-            if let Some(whole) = whole.get() {
-                self.items.complete_part(at, slot, whole, &reply, out);
+        match what {
+            "delta" => self.items.grow(at, slot, event.delta.get().unwrap_or_default(), reply, out),
+            "done" => {
+                let whole = match slot {
+                    Slot::Text(_) | Slot::Summary(_) | Slot::Thought(_) => &event.text,
+                    Slot::Refusal(_) => &event.refusal,
+                    Slot::Arguments => &event.arguments,
+                    Slot::Input => &event.input,
+                };
+                // An empty one is either that, or a server that leaves it to the item's end.
+                if let Some(whole) = whole.get() {
+                    self.items.complete_part(at, slot, whole, reply, out);
+                }
             }
-        } else {
-            return Read::No;
+            _ => return Read::No,
         }
         Read::Yes
     }

@@ -41,7 +41,7 @@ fn stream(all: &[Value]) -> String {
 
 /// The same as a server would send them that does not count.
 fn bare(all: &[Value]) -> String {
-    all.iter().map(|event| format!("data: {event}\n\n")).collect()
+    all.iter().map(|event| format!("data: {event}\n\n")).collect::<Vec<_>>().concat()
 }
 
 fn created() -> Value {

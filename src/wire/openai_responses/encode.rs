@@ -82,7 +82,7 @@ impl Encode for Encoder {
         body.push(head);
         body.extend_from_slice(self.prefix.segments());
         body.push(Bytes::from(tail));
-        Encoded { path: "/responses".into(), body, losses }
+        Encoded { path: "/responses".into(), headers: Vec::new(), body, losses }
     }
 }
 

@@ -1,5 +1,4 @@
-//! Refusals inside a reply: the event `error`, flat or with an object in it, sometimes with the status and headers that it
-//! would have had; or a response that failed.
+//! A response that failed or was stopped, where that is its status and no event of its own.
 
 use crate::model::{Class, ProviderError, Scope};
 use crate::wire::classify::{self, Sender};
@@ -23,13 +22,10 @@ mod tests {
     use super::*;
     use crate::wire::Wire;
 
-    fn in_band(data: &[u8]) -> ProviderError {
-        classify::in_band_of(Wire::OpenaiResponses.into(), data)
-    }
-
     #[test]
     fn errors_inside_a_reply_are_told_by_their_code() {
-        let event = |json: &str| in_band(json.as_bytes());
+        let sender = Sender::from(Wire::OpenaiResponses);
+        let event = |json: &str| classify::in_band_of(sender, json.as_bytes());
         let rows = [
             (
                 r#"{"type":"error","code":"rate_limit_exceeded","message":"Please try again in 1.5s","param":null,"sequence_number":3}"#,
@@ -79,14 +75,11 @@ mod tests {
             ("vector_store_timeout", Class::Timeout),
             ("data_residency_mismatch", Class::Permission),
         ] {
-            let got = failed(Wire::OpenaiResponses.into(), Some(&format!(r#"{{"code":"{code}","message":"m"}}"#)));
+            let got = failed(sender, Some(&format!(r#"{{"code":"{code}","message":"m"}}"#)));
             assert_eq!((got.class, got.code.as_deref(), got.message.as_str()), (class, Some(code), "m"));
         }
-        let flagged = failed(
-            Wire::OpenaiResponses.into(),
-            Some(r#"{"code":"invalid_prompt","message":"flagged as potentially violating our usage policy"}"#),
-        );
+        let flagged = failed(sender, Some(r#"{"code":"invalid_prompt","message":"flagged as potentially violating our usage policy"}"#));
         assert_eq!(flagged.class, Class::ContentFilter);
-        assert_eq!((failed(Wire::OpenaiResponses.into(), None).class, cancelled().class), (Class::Server, Class::Server));
+        assert_eq!((failed(sender, None).class, cancelled().class), (Class::Server, Class::Server));
     }
 }

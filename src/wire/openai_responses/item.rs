@@ -99,6 +99,10 @@ impl Prose {
         self.parts.is_empty() && self.held.as_ref().is_none_or(Vec::is_empty)
     }
 
+    pub fn has(&self, slot: Slot) -> bool {
+        self.parts.iter().any(|part| part.slot == slot)
+    }
+
     pub fn hold(&mut self) {
         self.held.get_or_insert_default();
     }
@@ -201,7 +205,6 @@ impl Prose {
 
     /// The slot, or one like it that no other part has.
     fn free(&self, slot: Slot) -> Slot {
-        let taken = |slot: Slot| self.parts.iter().any(|p| p.slot == slot);
         let next = |slot| match slot {
             Slot::Text(n) => Slot::Text(n + 1),
             Slot::Refusal(n) => Slot::Refusal(n + 1),
@@ -210,7 +213,7 @@ impl Prose {
             Slot::Arguments | Slot::Input => slot,
         };
         let mut free = slot;
-        while taken(free) && next(free) != free {
+        while self.has(free) && next(free) != free {
             free = next(free);
         }
         free
@@ -222,18 +225,20 @@ impl Prose {
 
     /// The item's proof: it belongs to the last part, or stands alone.
     pub fn prove(&mut self, proof: &str, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
-        let ix = self.parts.last().map(|p| p.ix).unwrap_or_else(|| {
+        let ix = if let Some(part) = self.parts.last() {
+            part.ix
+        } else {
             let ix = blocks.start(BlockKind::Thinking, out);
             self.parts.push(Part { slot: Slot::Summary(0), ix, text: String::new(), ended: false });
             ix
-        });
+        };
         delta(ix, Delta::Signature { text: proof.to_owned() }, out);
     }
 
     /// Nothing more comes. What was held back is all there is.
-    pub fn close(&mut self, notes: Option<String>, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
+    pub fn close(&mut self, notes: Option<&str>, blocks: &mut Blocks, out: &mut Vec<StreamEvent>) {
         for (slot, text) in self.held.take().into_iter().flatten() {
-            self.grow(slot, &text, notes.clone(), blocks, out);
+            self.grow(slot, &text, notes.map(str::to_owned), blocks, out);
         }
         self.end_parts(out);
         out.extend(self.notes.iter().map(|(ix, _)| StreamEvent::BlockEnd { ix: *ix }));

@@ -142,7 +142,7 @@ impl Items {
     pub fn grow(&mut self, at: At<'_>, slot: Slot, text: &str, reply: &str, out: &mut Vec<StreamEvent>) {
         let Some(n) = self.target(at, slot.kind(), reply, out) else { return };
         self.refused |= matches!(slot, Slot::Refusal(_));
-        let notes = self.notes(n);
+        let notes = self.notes_for(n, slot);
         match self.items.get_mut(n).map(|item| &mut item.body) {
             Some(Body::Prose(prose)) => prose.grow(slot, text, notes, &mut self.blocks, out),
             Some(Body::Call(call)) => call.grow(text, out),
@@ -154,7 +154,7 @@ impl Items {
     pub fn complete_part(&mut self, at: At<'_>, slot: Slot, whole: &str, reply: &str, out: &mut Vec<StreamEvent>) {
         let Some(n) = self.target(at, slot.kind(), reply, out) else { return };
         self.refused |= matches!(slot, Slot::Refusal(_));
-        let notes = self.notes(n);
+        let notes = self.notes_for(n, slot);
         match self.items.get_mut(n).map(|item| &mut item.body) {
             Some(Body::Prose(prose)) => {
                 self.text_differs |= prose.complete_part(slot, whole, notes, &mut self.blocks, out) == Agrees::No;
@@ -202,6 +202,14 @@ impl Items {
     fn notes(&self, n: usize) -> Option<String> {
         let item = self.items.get(n).filter(|item| item.kind == Kind::Message)?;
         about::message(item.id.as_deref().filter(|_| self.proven || item.phase.is_some()), item.phase.as_deref())
+    }
+
+    /// The notes, where the piece is the first one of its part.
+    fn notes_for(&self, n: usize, slot: Slot) -> Option<String> {
+        match self.items.get(n).map(|item| &item.body) {
+            Some(Body::Prose(prose)) if !prose.has(slot) => self.notes(n),
+            _ => None,
+        }
     }
 
     /// An item is whole. One that was already is passed over.
@@ -277,7 +285,7 @@ impl Items {
             let Some(item) = self.items.get_mut(n).filter(|item| !item.done) else { continue };
             item.done = true;
             match &mut item.body {
-                Body::Prose(prose) => prose.close(notes, &mut self.blocks, out),
+                Body::Prose(prose) => prose.close(notes.as_deref(), &mut self.blocks, out),
                 Body::Call(call) => {
                     self.call_broken |= call.ix.is_none();
                     call.close(out);

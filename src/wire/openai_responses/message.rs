@@ -275,7 +275,7 @@ impl<'a> Writer<'a> {
 #[derive(Default)]
 struct Said<'a> {
     pieces: Vec<Piece<'a>>,
-    notes: Option<Item<'a>>,
+    notes: Option<Box<Item<'a>>>,
 }
 
 /// What an opaque block of this wire is.
@@ -284,7 +284,7 @@ enum Own<'a> {
     /// A part of a message.
     Part,
     /// Notes on the message that follows.
-    Notes(Item<'a>),
+    Notes(Box<Item<'a>>),
     /// Refers to an item that the server would have to know.
     Reference,
     Broken,
@@ -296,7 +296,7 @@ impl<'a> Own<'a> {
             return Self::Broken;
         }
         if let Some(notes) = about::of_message(raw) {
-            return Self::Notes(notes);
+            return Self::Notes(Box::new(notes));
         }
         let Ok(item) = serde_json::from_str::<Item<'a>>(raw) else { return Self::Broken };
         match item.kind.get() {

@@ -21,6 +21,7 @@ mod settings;
 mod shape;
 mod tools;
 mod usage;
+mod written;
 
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;

@@ -5,12 +5,12 @@
 //! is that item.
 
 use super::item::Kind;
+use super::written::{Call, Opaque, Part, Prose, family, part};
 use super::{NAME, about, finish, usage};
 use crate::base::digest;
 use crate::model::{Block, BlockKind, Delta, Loss, ProviderError, Reply, Stop, StreamEvent, Usage};
 use crate::wire::Ids;
 use crate::wire::json_out::Object;
-use crate::wire::names::wire_name;
 use crate::wire::openai_chat::error_field;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -45,48 +45,6 @@ pub struct ReplyWriter {
     usage: Usage,
     over: bool,
     losses: Vec<Loss>,
-}
-
-/// A message or reasoning that is being written.
-#[derive(Debug)]
-struct Prose {
-    kind: Kind,
-    index: usize,
-    id: String,
-    phase: Option<String>,
-    /// The block of the notes on it.
-    noted: Option<usize>,
-    parts: Vec<Part>,
-    proof: String,
-    /// Whether a further block of its kind still belongs to it.
-    joins: bool,
-}
-
-#[derive(Debug)]
-struct Part {
-    ix: usize,
-    text: String,
-    ended: bool,
-}
-
-#[derive(Debug)]
-struct Call {
-    ix: usize,
-    index: usize,
-    id: String,
-    begun: bool,
-    call_id: String,
-    name: String,
-    args: String,
-    signature: String,
-}
-
-/// An item that is kept whole, and its index once it is known to be one.
-#[derive(Debug)]
-struct Opaque {
-    ix: usize,
-    index: Option<usize>,
-    raw: String,
 }
 
 impl ReplyWriter {
@@ -357,20 +315,17 @@ impl ReplyWriter {
         let over = |p: &Prose| p.parts.iter().all(|part| part.ended) && (!p.joins || !p.proof.is_empty());
         while let Some(n) = self.prose.iter().position(over) {
             let prose = self.prose.remove(n);
-            let item = match about::of_reasoning(&prose.proof) {
-                Some(proof) => {
-                    let thoughts: Vec<String> = about::thoughts(&proof).collect();
-                    for part in prose.parts.iter().filter(|p| !p.text.is_empty() && !thoughts.contains(&p.text)) {
-                        self.lose(part.ix, "thinking that the proof behind it does not hold");
-                    }
-                    prose.proof.clone().into_bytes()
+            let item = if let Some(proof) = about::of_reasoning(&prose.proof) {
+                let thoughts: Vec<String> = about::thoughts(&proof).collect();
+                for part in prose.parts.iter().filter(|p| !p.text.is_empty() && !thoughts.contains(&p.text)) {
+                    self.lose(part.ix, "thinking that the proof behind it does not hold");
                 }
-                None => {
-                    if !prose.proof.is_empty() {
-                        self.lose(prose.parts.last().map_or(0, |p| p.ix), "another provider's proof of thinking");
-                    }
-                    prose.whole(self.refusal)
+                prose.proof.clone().into_bytes()
+            } else {
+                if !prose.proof.is_empty() {
+                    self.lose(prose.parts.last().map_or(0, |p| p.ix), "another provider's proof of thinking");
                 }
+                prose.whole(self.refusal)
             };
             self.done(prose.index, item, out);
         }
@@ -456,98 +411,6 @@ impl ReplyWriter {
 }
 
 const NOT_OF_IT: &str = "a piece that this kind of block does not have on this wire";
-
-/// Where a part stands.
-struct Place {
-    id: String,
-    index: usize,
-    field: &'static str,
-    number: usize,
-}
-
-impl Place {
-    fn write(&self, o: &mut Object<'_>) {
-        o.field("item_id", &self.id).field("output_index", &self.index).field(self.field, &self.number);
-    }
-}
-
-impl Prose {
-    /// Takes over what notes say, which are those of block `ix`.
-    fn note(&mut self, ix: usize, notes: &str) {
-        let Some(notes) = about::of_message(notes) else { return };
-        self.noted = Some(ix);
-        if let Some(id) = notes.id.into_owned() {
-            self.id = id;
-        }
-        self.phase = notes.phase.into_owned().or(self.phase.take());
-    }
-
-    fn place(&self, ix: usize) -> Option<(Place, String, Kind)> {
-        let number = self.parts.iter().position(|p| p.ix == ix)?;
-        let text = self.parts.get(number)?.text.clone();
-        let field = if self.kind == Kind::Message { "content_index" } else { "summary_index" };
-        Some((Place { id: self.id.clone(), index: self.index, field, number }, text, self.kind))
-    }
-
-    fn whole(&self, refusal: bool) -> Vec<u8> {
-        let mut item = Vec::new();
-        let mut o = Object::begin(&mut item);
-        let texts: Vec<&str> = self.parts.iter().map(|p| p.text.as_str()).collect();
-        self.item(&mut o, finish::COMPLETED, refusal, &texts);
-        o.end();
-        item
-    }
-
-    fn item(&self, o: &mut Object<'_>, status: &str, refusal: bool, texts: &[&str]) {
-        let message = self.kind == Kind::Message;
-        o.field("id", &self.id).field("type", if message { about::MESSAGE } else { about::REASONING });
-        if message {
-            o.field("status", status).field("role", "assistant").maybe("phase", self.phase.as_ref());
-        }
-        o.list(if message { "content" } else { "summary" }, texts, |out, text| part(out, self.kind, refusal, text));
-    }
-}
-
-impl Call {
-    /// Its kind, the field of its arguments and the family of its events.
-    fn form(&self) -> (&'static str, &'static str, &'static str) {
-        if about::is_custom(Some(&self.signature)) {
-            (about::CUSTOM_CALL, "input", "custom_tool_call_input")
-        } else {
-            (about::CALL, "arguments", "function_call_arguments")
-        }
-    }
-
-    fn item(&self, status: &str, args: &str) -> Vec<u8> {
-        let (kind, field, _) = self.form();
-        let mut item = Vec::new();
-        let mut o = Object::begin(&mut item);
-        o.field("id", &self.id).field("type", kind).field("status", status).field("call_id", &self.call_id);
-        o.field("name", &wire_name(&self.name)).field(field, args);
-        o.end();
-        item
-    }
-}
-
-/// The family of a part's text events.
-const fn family(kind: Kind, refusal: bool) -> &'static str {
-    match (kind, refusal) {
-        (Kind::Message, true) => "response.refusal",
-        (Kind::Message, false) => "response.output_text",
-        _ => "response.reasoning_summary_text",
-    }
-}
-
-/// A part of a message or of reasoning's summary.
-fn part(out: &mut Vec<u8>, kind: Kind, refusal: bool, text: &str) {
-    let mut o = Object::begin(out);
-    match (kind, refusal) {
-        (Kind::Message, true) => o.field("type", "refusal").field("refusal", text),
-        (Kind::Message, false) => o.field("type", "output_text").field("text", text).field("annotations", &json!([])),
-        _ => o.field("type", "summary_text").field("text", text),
-    };
-    o.end();
-}
 
 fn describe(o: &mut Object<'_>, head: &Head, status: &str) {
     o.field("id", &head.id)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{Accumulator, Class, Message, Role, Scope, ToolCall};
+use crate::wire::names::wire_name;
 use crate::wire::{Decoder, Dialect, Wire};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

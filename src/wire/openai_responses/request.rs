@@ -52,7 +52,8 @@ pub fn decode_request(body: &[u8]) -> Result<Request, RequestError> {
 
 fn setting(request: &mut Request, key: String, value: Value) -> Result<(), RequestError> {
     match (key.as_str(), value) {
-        ("instructions" | "input", _) => {}
+        // Read already; and nothing is stored unless it is asked for, and then reasoning has to be handed out.
+        ("instructions" | "input", _) | ("store", Value::Bool(false)) => {}
         ("model", Value::String(model)) => request.model = model,
         ("tools", Value::Array(items)) => definitions(request, items)?,
         ("tool_choice", value) => tool_choice(request, value)?,
@@ -72,8 +73,6 @@ fn setting(request: &mut Request, key: String, value: Value) -> Result<(), Reque
             request.metadata = map.into_iter().map(|(k, v)| (k, plain(v))).collect();
         }
         ("stream", Value::Bool(stream)) => request.stream = stream,
-        // Nothing is stored unless it is asked for, and then reasoning has to be handed out.
-        ("store", Value::Bool(false)) => {}
         ("include", Value::Array(mut items)) => {
             items.retain(|item| item != settings::ENCRYPTED);
             if !items.is_empty() {
@@ -263,7 +262,9 @@ impl Reader {
         if run.items.finish(place, Source::Event, raw, at, &mut events) == super::items::Read::No {
             return Err(shape(at, "an item of a known form"));
         }
-        events.iter().for_each(|event| run.reply.push(event));
+        for event in &events {
+            run.reply.push(event);
+        }
         Ok(())
     }
 
@@ -279,13 +280,12 @@ impl Reader {
         self.end_run();
         let expected = "a string or a list of parts";
         let content = item.get("content").ok_or_else(|| shape(format!("{at}.content"), expected))?;
-        let blocks = match serde_json::from_str::<String>(content.get()) {
-            Ok(text) => vec![Block::Text { text }],
-            Err(_) => {
-                let parts: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(|_| shape(format!("{at}.content"), expected))?;
-                let parts = parts.into_iter().enumerate().map(|(n, raw)| block(&format!("{at}.content[{n}]"), role, raw));
-                parts.collect::<Result<_, _>>()?
-            }
+        let blocks = if let Ok(text) = serde_json::from_str::<String>(content.get()) {
+            vec![Block::Text { text }]
+        } else {
+            let parts: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(|_| shape(format!("{at}.content"), expected))?;
+            let parts = parts.into_iter().enumerate().map(|(n, raw)| block(&format!("{at}.content[{n}]"), role, raw));
+            parts.collect::<Result<_, _>>()?
         };
         self.messages.push(Message::new(role, blocks));
         Ok(())

@@ -4,19 +4,28 @@
 //! does not know gets 400 `Unsupported parameter`. The field `instructions` has to be there. Which efforts it takes differs
 //! from model to model.
 
-use super::{Backend, Dialect};
+use super::Quirk;
 
-pub const NAME: &str = "chatgpt-backend";
-
-pub(super) fn apply(dialect: &mut Dialect) {
-    dialect.backend = Backend::Chatgpt;
+/// Whose Responses they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    #[default]
+    Api,
+    /// Those of a ChatGPT login.
+    Chatgpt,
 }
+
+pub(super) const QUIRK: Quirk = Quirk {
+    name: "chatgpt-backend",
+    what: "speaks Responses as a ChatGPT login takes them: nothing stored, always streamed, fewer fields",
+    apply: |dialect| dialect.backend = Backend::Chatgpt,
+};
 
 /// The fields of a caller's own that it takes, besides those that pup sets.
 pub const FIELDS: &[&str] = &["include", "prompt_cache_key", "reasoning", "text", "tools", "tool_choice", "parallel_tool_calls"];
 
 /// The effort that a model of this version takes, nearest to the one that is asked for. `is` tells the words of its variant.
-pub fn effort<'a>(version: (u32, u32), is: impl Fn(&str) -> bool, asked: &'a str) -> &'a str {
+pub fn effort(version: (u32, u32), is: impl Fn(&str) -> bool, asked: &str) -> &str {
     if version == (5, 1) && is("codex") && is("mini") {
         return if matches!(asked, "high" | "xhigh" | "max") { "high" } else { "medium" };
     }
@@ -34,7 +43,9 @@ mod tests {
 
     #[test]
     fn efforts_are_those_that_each_model_takes() {
-        let rows: [((u32, u32), &[&str], &str, &str); 12] = [
+        /// Version, words of the variant, what is asked for, what is sent.
+        type Row<'a> = ((u32, u32), &'a [&'a str], &'a str, &'a str);
+        let rows: [Row<'_>; 12] = [
             ((5, 2), &["codex"], "minimal", "low"),
             ((5, 4), &[], "minimal", "low"),
             ((5, 0), &[], "minimal", "minimal"),

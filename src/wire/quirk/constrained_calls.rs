@@ -15,8 +15,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-pub const NAME: &str = "constrained-calls";
-
 /// The same request, asking for calls as JSON text. Without tools to call it asks for plain text, and only past calls are
 /// shown as text.
 pub fn rewrite(request: &Request) -> Request {
@@ -229,7 +227,7 @@ impl CallFilter {
             }
             StreamEvent::End { .. } => {
                 self.settle(out);
-                self.emit.close_text(out);
+                self.emit.close_prose(out);
                 self.emit.pass(event, out);
             }
             other => self.emit.pass(other, out),

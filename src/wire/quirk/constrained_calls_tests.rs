@@ -178,14 +178,30 @@ fn nothing_of_an_odd_answer_is_lost() {
 
 #[test]
 fn a_prepared_request_and_its_filter_belong_together() {
+    use crate::wire::Wire;
     use crate::wire::quirk::{ReplyFilter, prepare};
     let dialect = Dialect::from_quirks(&["constrained-calls"]).unwrap();
+    let through = |request: &Request| {
+        let (mut filter, mut out) = (ReplyFilter::of(&dialect, request), Vec::new());
+        for event in [
+            StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text },
+            StreamEvent::Delta { ix: 0, delta: Delta::Text { text: r#"{"answer": "x"}"#.into() } },
+            StreamEvent::End { stop: Stop::End, reason: None },
+        ] {
+            filter.push(event, &mut out);
+        }
+        let mut all = Accumulator::default();
+        for event in &out {
+            all.push(event);
+        }
+        all.finish().message.joined_text()
+    };
     let asked = request(vec![Message::user("hi")]);
-    assert!(prepare(&dialect, &asked).tools.is_empty());
-    assert!(matches!(ReplyFilter::of(&dialect, &asked), ReplyFilter::Constrained(_)));
+    assert!(prepare(Wire::OpenaiChat, &dialect, &asked).tools.is_empty());
+    assert_eq!(through(&asked), "x");
     let plain = Request { tools: [].into(), ..asked };
-    assert!(matches!(ReplyFilter::of(&dialect, &plain), ReplyFilter::None));
-    assert_eq!(prepare(&dialect, &plain).into_owned(), plain);
+    assert_eq!(through(&plain), r#"{"answer": "x"}"#);
+    assert_eq!(prepare(Wire::OpenaiChat, &dialect, &plain).into_owned(), plain);
 }
 
 proptest! {

@@ -1,17 +1,23 @@
-//! The outgoing half of a filter that turns text into tool calls: own block numbers, text opened when there is some,
-//! calls with minted ids.
+//! The outgoing half of a filter that reads other things out of text: own block numbers, text and thinking opened when
+//! there is some, calls with minted ids.
 
 use crate::base::digest;
 use crate::model::{BlockKind, Delta, Stop, StreamEvent};
 use std::collections::HashMap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prose {
+    Text,
+    Thinking,
+}
 
 #[derive(Debug, Default)]
 pub struct Emitter {
     next_ix: usize,
     /// From the incoming number of a block that passes through to its own.
     passed: HashMap<usize, usize>,
-    /// The text block that is open.
-    text: Option<usize>,
+    /// The block of text or thinking that is open.
+    open: Option<(Prose, usize)>,
     reply: String,
     calls: usize,
 }
@@ -24,27 +30,50 @@ impl Emitter {
     }
 
     pub fn text(&mut self, text: &str, out: &mut Vec<StreamEvent>) {
+        self.prose(Prose::Text, text, out);
+    }
+
+    pub fn thinking(&mut self, text: &str, out: &mut Vec<StreamEvent>) {
+        self.prose(Prose::Thinking, text, out);
+    }
+
+    fn prose(&mut self, kind: Prose, text: &str, out: &mut Vec<StreamEvent>) {
         if text.is_empty() {
             return;
         }
-        let ix = self.text.unwrap_or_else(|| {
-            let ix = self.fresh();
-            out.push(StreamEvent::BlockStart { ix, kind: BlockKind::Text });
-            ix
-        });
-        self.text = Some(ix);
-        out.push(StreamEvent::Delta { ix, delta: Delta::Text { text: text.to_owned() } });
+        if self.open.is_some_and(|(open, _)| open != kind) {
+            self.close_prose(out);
+        }
+        let ix = self.open.map_or_else(
+            || {
+                let ix = self.fresh();
+                let kind = match kind {
+                    Prose::Text => BlockKind::Text,
+                    Prose::Thinking => BlockKind::Thinking,
+                };
+                out.push(StreamEvent::BlockStart { ix, kind });
+                ix
+            },
+            |(_, ix)| ix,
+        );
+        self.open = Some((kind, ix));
+        let text = text.to_owned();
+        let delta = match kind {
+            Prose::Text => Delta::Text { text },
+            Prose::Thinking => Delta::Thinking { text },
+        };
+        out.push(StreamEvent::Delta { ix, delta });
     }
 
-    pub fn close_text(&mut self, out: &mut Vec<StreamEvent>) {
-        if let Some(ix) = self.text.take() {
+    pub fn close_prose(&mut self, out: &mut Vec<StreamEvent>) {
+        if let Some((_, ix)) = self.open.take() {
             out.push(StreamEvent::BlockEnd { ix });
         }
     }
 
     /// A whole call. Its id is made of the reply's id, its place and what it says, so the same bytes give the same id.
     pub fn call(&mut self, name: &str, args: &str, out: &mut Vec<StreamEvent>) {
-        self.close_text(out);
+        self.close_prose(out);
         let ix = self.fresh();
         let seed = format!("{}\n{}\n{name}\n{args}", self.reply, self.calls);
         self.calls += 1;

@@ -1,9 +1,17 @@
 //! `null-content`: the server's parser wants the key `content` in every message, be it null.
 
-use super::{Dialect, MissingContent};
+use super::Quirk;
 
-pub const NAME: &str = "null-content";
-
-pub(super) fn apply(dialect: &mut Dialect) {
-    dialect.missing_content = MissingContent::Null;
+/// How an assistant message without text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingContent {
+    #[default]
+    LeaveOut,
+    Null,
 }
+
+pub(super) const QUIRK: Quirk = Quirk {
+    name: "null-content",
+    what: "writes `\"content\":null` beside tool calls instead of leaving it out",
+    apply: |dialect| dialect.missing_content = MissingContent::Null,
+};

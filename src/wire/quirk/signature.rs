@@ -1,12 +1,9 @@
 //! Tools in a few words, and their schemas in a form that any grammar compiler takes.
 
+use super::schema::{Constants, OpenObjects, Rules, simplified};
 use crate::base::text;
 use crate::model::ToolSpec;
-use crate::wire::refs::Refs;
-use serde_json::{Map, Value, json};
-
-/// How deep references and nested types are followed.
-const DEPTH: usize = 6;
+use serde_json::Value;
 
 /// A tool on one line: `grep(pattern: string, path?: string) - Searches files.`
 pub fn line(tool: &ToolSpec) -> String {
@@ -62,47 +59,23 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// The schema with its local references written out and without what does not constrain: titles, descriptions,
-/// defaults, number formats. An object without a word on it takes no other fields than its own.
-pub fn plain(schema: &Value) -> Value {
-    simplify(schema, Refs::of(schema), DEPTH)
-}
+/// What constrains, and no more: no titles, descriptions, defaults, number formats. An object without a word on it takes no
+/// other fields than its own.
+const BARE: Rules = Rules {
+    without: &["$schema", "title", "description", "default", "format", "examples"],
+    open_objects: OpenObjects::Closed,
+    constants: Constants::Const,
+};
 
-fn simplify(schema: &Value, refs: Refs<'_>, depth: usize) -> Value {
-    let Value::Object(map) = schema else { return schema.clone() };
-    if depth == 0 {
-        return json!({});
-    }
-    if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-        // A reference that leads nowhere constrains nothing.
-        return refs.get(reference).map_or_else(|| json!({}), |target| simplify(target, refs, depth - 1));
-    }
-    let mut out = Map::new();
-    for (key, value) in map {
-        let kept = match key.as_str() {
-            "$schema" | "$defs" | "definitions" | "title" | "description" | "default" | "format" | "examples" => continue,
-            "properties" => match value.as_object() {
-                Some(fields) => Value::Object(fields.iter().map(|(k, v)| (k.clone(), simplify(v, refs, depth - 1))).collect()),
-                None => value.clone(),
-            },
-            "items" | "additionalProperties" => simplify(value, refs, depth - 1),
-            "anyOf" | "oneOf" | "allOf" => match value.as_array() {
-                Some(all) => Value::Array(all.iter().map(|v| simplify(v, refs, depth - 1)).collect()),
-                None => value.clone(),
-            },
-            _ => value.clone(),
-        };
-        out.insert(key.clone(), kept);
-    }
-    if out.get("type").and_then(Value::as_str) == Some("object") && !out.contains_key("additionalProperties") {
-        out.insert("additionalProperties".to_owned(), Value::Bool(false));
-    }
-    Value::Object(out)
+/// The schema with its local references written out and without what does not constrain.
+pub fn plain(schema: &Value) -> Value {
+    simplified(schema, &BARE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn edit() -> ToolSpec {
         ToolSpec {

@@ -12,8 +12,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-pub const NAME: &str = "text-calls";
-
 /// The filter over one reply's events.
 #[derive(Debug)]
 pub struct TextCalls {
@@ -114,7 +112,7 @@ impl TextCalls {
             StreamEvent::Delta { delta: Delta::Text { text }, .. } => self.text(&text, out),
             StreamEvent::BlockStart { .. } | StreamEvent::End { .. } => {
                 self.settle(out);
-                self.emit.close_text(out);
+                self.emit.close_prose(out);
                 self.emit.pass(event, out);
             }
             other => self.emit.pass(other, out),

@@ -1,7 +1,6 @@
 //! Which certificate authorities are believed: the platform's, and those of the file that the user named.
 
-use super::trouble;
-use crate::model::ProviderError;
+use super::trouble::{self, NetError};
 use reqwest::{Certificate, ClientBuilder};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// A client that believes the platform and the user's file.
-pub(super) fn trusting(builder: ClientBuilder, ca_file: Option<&Path>) -> Result<ClientBuilder, ProviderError> {
+pub(super) fn trusting(builder: ClientBuilder, ca_file: Option<&Path>) -> Result<ClientBuilder, NetError> {
     let builder = match ca_file {
         Some(path) => builder.tls_certs_merge(read(path, "http.ca_file")?),
         None => builder,
@@ -27,8 +26,8 @@ fn variable() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from)
 }
 
-fn read(path: &Path, setting: &str) -> Result<Vec<Certificate>, ProviderError> {
-    let wrong = |why: String| ProviderError::setup(format!("cannot set up TLS: {setting} names {}: {why}", path.display()));
+fn read(path: &Path, setting: &str) -> Result<Vec<Certificate>, NetError> {
+    let wrong = |why: String| NetError::setup(format!("cannot set up TLS: {setting} names {}: {why}", path.display()));
     let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     let found = Certificate::from_pem_bundle(&bytes).map_err(|e| wrong(trouble::innermost(&e)))?;
     if found.is_empty() { Err(wrong("it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned())) } else { Ok(found) }

@@ -1,13 +1,14 @@
-//! The connections of a process. Every provider, every link and every turn draws on one pool, so that a host that was
-//! talked to is still connected the next time.
+//! The connections of a process. Every provider, every link, every turn and every login draws on one pool, so that a
+//! host that was talked to is still connected the next time.
 //!
 //! Behind it is one client for each need: with certificates or without, through a proxy or directly. A client is made
 //! when it is first needed; loading certificates costs more than a whole turn with a server on this machine.
 
 use super::connect::{Names, TICKET, Watch};
 use super::proxy::{self, Proxy};
-use super::{roots, trouble};
-use crate::model::ProviderError;
+use super::trouble::{self, NetError};
+use super::{USER_AGENT, roots};
+use bytes::Bytes;
 use http::HeaderValue;
 use reqwest::{Client, Method, Response, Url};
 use serde::Serialize;
@@ -28,7 +29,7 @@ pub struct Pool(Arc<Shared>);
 struct Shared {
     /// Certificates that are believed besides the platform's.
     ca_file: Option<PathBuf>,
-    clients: [OnceLock<Result<Client, ProviderError>>; 4],
+    clients: [OnceLock<Result<Client, NetError>>; 4],
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
 }
 
@@ -90,7 +91,7 @@ impl Need {
 
 /// A request that is being put together.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub struct Outgoing {
     builder: reqwest::RequestBuilder,
     host: Arc<Host>,
     place: String,
@@ -119,8 +120,8 @@ impl Pool {
     }
 
     /// Begins a request to this address.
-    pub(super) fn request(&self, method: Method, url: &str) -> Result<Outgoing, ProviderError> {
-        let url: Url = url.parse().map_err(|e| ProviderError::setup(format!("`{url}` is not an address: {e}")))?;
+    pub fn request(&self, method: Method, url: &str) -> Result<Outgoing, NetError> {
+        let url: Url = url.parse().map_err(|e| NetError::setup(format!("`{url}` is not an address: {e}")))?;
         let host = place(&url);
         let proxy = proxy::before(&url)?;
         let tls = url.scheme() == "https" || proxy.as_ref().is_some_and(|p| p.tls);
@@ -129,14 +130,14 @@ impl Pool {
         Ok(Outgoing { builder: client.request(method, url), host: counts, place: through(host, proxy) })
     }
 
-    fn client(&self, need: Need) -> Result<Client, ProviderError> {
-        let slot = self.0.clients.get(need.slot()).ok_or_else(|| ProviderError::network("no such client"))?;
+    fn client(&self, need: Need) -> Result<Client, NetError> {
+        let slot = self.0.clients.get(need.slot()).ok_or_else(|| NetError::connection("no such client"))?;
         slot.get_or_init(|| self.make(need)).clone()
     }
 
-    fn make(&self, need: Need) -> Result<Client, ProviderError> {
+    fn make(&self, need: Need) -> Result<Client, NetError> {
         let mut builder = Client::builder()
-            .user_agent(concat!("pup/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .tcp_nodelay(true)
@@ -148,7 +149,7 @@ impl Pool {
             builder = builder.no_proxy();
         }
         builder.build().map_err(|e| {
-            ProviderError::setup(format!(
+            NetError::setup(format!(
                 "cannot set up HTTP: {}; if this machine has no certificates, install its `ca-certificates` or set `http.ca_file`",
                 trouble::innermost(&e)
             ))
@@ -157,18 +158,20 @@ impl Pool {
 }
 
 impl Outgoing {
-    pub(super) fn header(mut self, name: &str, value: HeaderValue) -> Self {
+    #[must_use]
+    pub fn header(mut self, name: &str, value: HeaderValue) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }
 
-    pub(super) fn body(mut self, body: reqwest::Body) -> Self {
+    #[must_use]
+    pub fn body(mut self, body: reqwest::Body) -> Self {
         self.builder = self.builder.body(body);
         self
     }
 
     /// Sends it and returns once the head of the reply is there, whatever its status. Connecting may take `connect`.
-    pub(super) async fn send(self, connect: Duration) -> Result<Response, ProviderError> {
+    pub async fn send(self, connect: Duration) -> Result<Response, NetError> {
         let ticket = Arc::new(Ticket { connect, host: self.host, dialled: AtomicBool::new(false) });
         ticket.host.requests.fetch_add(1, Ordering::Relaxed);
         let sent = TICKET.scope(Arc::clone(&ticket), self.builder.send()).await;
@@ -179,8 +182,13 @@ impl Outgoing {
     }
 }
 
+/// The next piece of a reply's body.
+pub async fn chunk(response: &mut Response) -> Result<Option<Bytes>, NetError> {
+    response.chunk().await.map_err(|e| trouble::of(&e, &place(response.url())))
+}
+
 /// Host and port of an address.
-pub(super) fn place(url: &Url) -> String {
+fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -1,28 +1,55 @@
-//! What went wrong on the way to a provider, in words that say which part of the way it was.
+//! What went wrong on the way to a server, in words that say which part of the way it was.
 
 use super::connect::UnknownName;
 use crate::base::text;
-use crate::model::ProviderError;
 use rustls::CertificateError;
 use std::error::Error;
 use std::io;
+
+/// A request that got no reply, or lost it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NetError {
+    pub kind: Kind,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A name without an address, a refusal, a reset, a cut: it may go better the next time.
+    Connection,
+    Timeout,
+    /// This machine is not set up for it: a certificate that nobody vouches for, a file that is not there. Waiting mends
+    /// nothing.
+    Setup,
+}
+
+impl NetError {
+    pub(super) fn connection(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Connection, message: message.into() }
+    }
+
+    pub(super) fn setup(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Setup, message: message.into() }
+    }
+}
 
 /// The most of a library's own words that is shown.
 const WORDS: usize = 200;
 
 /// The failure of a request to `place`, which is a host and port, perhaps with the proxy before it.
-pub(super) fn of(error: &reqwest::Error, place: &str) -> ProviderError {
+pub(super) fn of(error: &reqwest::Error, place: &str) -> NetError {
     let causes = causes(error);
     if error.is_timeout() {
-        return ProviderError::timeout(format!("timed out while connecting ({place})"));
+        return NetError { kind: Kind::Timeout, message: format!("timed out while connecting ({place})") };
     }
     let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
     if let Some(tls) = first::<rustls::Error>(&causes) {
         let why = text::one_line(&tls.to_string(), WORDS);
         let rustls::Error::InvalidCertificate(fault) = tls else {
-            return ProviderError::network(format!("{what} ({place}): TLS failed: {why}"));
+            return NetError::connection(format!("{what} ({place}): TLS failed: {why}"));
         };
-        return ProviderError::setup(format!("{what} ({place}): TLS: its certificate is not trusted: {why}; {}", advice(fault)));
+        return NetError::setup(format!("{what} ({place}): TLS: its certificate is not trusted: {why}; {}", advice(fault)));
     }
     let why = if let Some(unknown) = first::<UnknownName>(&causes) {
         format!("DNS: {unknown}")
@@ -31,7 +58,7 @@ pub(super) fn of(error: &reqwest::Error, place: &str) -> ProviderError {
         let word = causes.iter().rev().find_map(|e| e.downcast_ref::<io::Error>()).and_then(|e| word(e.kind()));
         word.map_or_else(|| innermost.clone(), |w| if innermost.contains(w) { innermost.clone() } else { format!("{w}: {innermost}") })
     };
-    ProviderError::network(format!("{what} ({place}): {}", text::one_line(&why, WORDS)))
+    NetError::connection(format!("{what} ({place}): {}", text::one_line(&why, WORDS)))
 }
 
 /// What may mend it.

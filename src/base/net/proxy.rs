@@ -1,7 +1,7 @@
 //! Whether a request goes through a proxy: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` in either case, or the
 //! system's own settings where it has some. What is on this machine is always reached directly.
 
-use crate::model::ProviderError;
+use super::trouble::NetError;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
@@ -15,8 +15,8 @@ pub(super) struct Proxy {
 }
 
 /// The proxy for this address; none where it is reached directly.
-pub(super) fn before(url: &Url) -> Result<Option<Proxy>, ProviderError> {
-    if is_loopback(url) {
+pub(super) fn before(url: &Url) -> Result<Option<Proxy>, NetError> {
+    if is_here(url) {
         return Ok(None);
     }
     let Ok(uri) = url.as_str().parse::<http::Uri>() else { return Ok(None) };
@@ -32,7 +32,7 @@ pub(super) fn before(url: &Url) -> Result<Option<Proxy>, ProviderError> {
         let set = names.iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
         let Some((name, value)) = set.filter(|(_, v)| !v.is_empty()) else { continue };
         if Matcher::builder().all(value).build().intercept(&uri).is_none() {
-            return Err(ProviderError::setup(format!("{name} is not the address of a proxy that pup can use")));
+            return Err(NetError::setup(format!("{name} is not the address of a proxy that pup can use")));
         }
         break;
     }
@@ -40,7 +40,11 @@ pub(super) fn before(url: &Url) -> Result<Option<Proxy>, ProviderError> {
 }
 
 /// Whether an address is on this machine; such requests never go through a proxy.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &str) -> bool {
+    url.parse().is_ok_and(|url| is_here(&url))
+}
+
+fn is_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -51,12 +55,11 @@ mod tests {
 
     #[test]
     fn loopback_is_told_by_the_host_not_by_the_text() {
-        let told = |text: &str| is_loopback(&text.parse().unwrap());
         for yes in ["http://127.0.0.1:8080/v1", "http://localhost:1", "http://[::1]:1/v1", "http://127.9.9.9/"] {
-            assert!(told(yes), "{yes}");
+            assert!(is_loopback(yes), "{yes}");
         }
-        for no in ["http://localhost.evil.dev/v1", "https://api.x/?q=127.0.0.1", "http://10.0.0.1"] {
-            assert!(!told(no), "{no}");
+        for no in ["http://localhost.evil.dev/v1", "https://api.x/?q=127.0.0.1", "http://10.0.0.1", "nonsense"] {
+            assert!(!is_loopback(no), "{no}");
         }
     }
 }

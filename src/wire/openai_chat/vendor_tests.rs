@@ -1,0 +1,178 @@
+//! What vendors make of Chat Completions, from frames written here after what is known of theirs.
+
+use super::*;
+use crate::model::{Accumulator, Block, Reply};
+use crate::wire::{Decoder, Wire};
+
+fn read(quirks: &[&str], body: &str) -> Reply {
+    let mut decoder = Decoder::new(Wire::OpenaiChat, &Dialect::from_quirks(quirks).unwrap());
+    let (mut out, mut all) = (Vec::new(), Accumulator::default());
+    decoder.feed(body.as_bytes(), &mut out);
+    decoder.finish(&mut out);
+    for event in &out {
+        all.push(event);
+    }
+    all.finish()
+}
+
+fn chunks(choices: &[&str]) -> String {
+    choices.iter().fold(String::new(), |all, choice| all + "data: {\"id\":\"r\",\"choices\":[" + choice + "]}\n\n")
+}
+
+fn stream(deltas: &[&str], finish: &str) -> Reply {
+    let middle: Vec<String> = deltas.iter().map(|d| format!(r#"{{"delta":{d}}}"#)).collect();
+    let last = format!(r#"{{"delta":{{}},"finish_reason":"{finish}"}}"#);
+    let all: Vec<&str> = middle.iter().map(String::as_str).chain([last.as_str()]).collect();
+    read(&[], &(chunks(&all) + "data: [DONE]\n\n"))
+}
+
+fn calls(reply: &Reply) -> Vec<(String, String)> {
+    let ids: std::collections::HashSet<&str> = reply.message.calls().map(|c| c.id.as_str()).collect();
+    assert_eq!(ids.len(), reply.message.calls().count(), "ids are distinct");
+    reply.message.calls().map(|c| (c.name.clone(), c.args_raw.clone())).collect()
+}
+
+fn pairs(want: &[(&str, &str)]) -> Vec<(String, String)> {
+    want.iter().map(|(name, args)| ((*name).to_owned(), (*args).to_owned())).collect()
+}
+
+fn thinking(reply: &Reply) -> String {
+    reply.message.blocks.iter().filter_map(|b| if let Block::Thinking { text, .. } = b { Some(text.as_str()) } else { None }).collect()
+}
+
+#[test]
+fn calls_that_share_one_number_and_have_no_ids_are_told_apart_when_the_one_before_is_whole() {
+    let whole = |name: &str, args: &str| format!(r#"{{"tool_calls":[{{"index":0,"function":{{"name":"{name}","arguments":{args:?}}}}}]}}"#);
+    let r = stream(&[&whole("f", r#"{"a":1}"#), &whole("g", r#"{"b":2}"#), &whole("g", r#"{"b":3}"#)], "tool_calls");
+    assert_eq!(calls(&r), pairs(&[("f", r#"{"a":1}"#), ("g", r#"{"b":2}"#), ("g", r#"{"b":3}"#)]));
+    // A name that is only repeated with each piece makes no second call.
+    let r = stream(&[&whole("f", r#"{"a""#), &whole("f", ":1"), &whole("f", "}"), &whole("f", "")], "tool_calls");
+    assert_eq!(calls(&r), pairs(&[("f", r#"{"a":1}"#)]));
+}
+
+#[test]
+fn an_id_that_is_made_up_for_each_piece_makes_no_new_calls() {
+    let r = stream(
+        &[
+            r#"{"tool_calls":[{"id":"x1","function":{"name":"f","arguments":"{\"a\""}}]}"#,
+            r#"{"tool_calls":[{"id":"x2","function":{"arguments":":1}"}}]}"#,
+        ],
+        "tool_calls",
+    );
+    assert_eq!(calls(&r), pairs(&[("f", r#"{"a":1}"#)]));
+}
+
+#[test]
+fn a_field_of_the_wrong_form_costs_only_itself() {
+    for odd in
+        [r#""tool_calls":"""#, r#""tool_calls":[null,7]"#, r#""function_call":"""#, r#""reasoning_content":{"x":1}"#, r#""refusal":[]"#]
+    {
+        let r = stream(&[&format!(r#"{{"content":"a",{odd}}}"#)], "stop");
+        assert_eq!((r.message.joined_text().as_str(), r.complete, r.stop), ("a", true, Stop::End), "{odd}");
+        assert!(calls(&r).is_empty(), "{odd}");
+    }
+    let alone = stream(&[r#"{"tool_calls":{"id":"1","function":{"name":"f","arguments":null}}}"#], "tool_calls");
+    assert_eq!(calls(&alone), pairs(&[("f", "")]), "one call without a list");
+    let half = stream(&[r#"{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":1}}},{"function":"?"}]}"#], "tool_calls");
+    assert_eq!(calls(&half), pairs(&[("f", r#"{"a":1}"#)]));
+}
+
+#[test]
+fn content_comes_as_text_a_part_or_parts() {
+    for (content, text, thought) in [
+        (r#""a""#, "a", ""),
+        (r#"{"type":"text","text":"a"}"#, "a", ""),
+        (r#"["a",{"type":"text","text":"b"},7]"#, "ab", ""),
+        (r#"[{"type":"thinking","thinking":[{"type":"text","text":"t"}],"closed":true},{"type":"text","text":"a"}]"#, "a", "t"),
+        (r#"[{"type":"thinking","thinking":"t"},{"type":"text","text":"a"}]"#, "a", "t"),
+        ("12", "12", ""),
+    ] {
+        let r = stream(&[&format!(r#"{{"content":{content}}}"#)], "stop");
+        assert_eq!((r.message.joined_text().as_str(), thinking(&r).as_str(), r.complete), (text, thought, true), "{content}");
+    }
+    for name in ["reasoning", "reasoning_content", "reasoning_text"] {
+        assert_eq!(thinking(&stream(&[&format!(r#"{{"{name}":"t"}}"#), r#"{"content":"a"}"#], "stop")), "t", "{name}");
+    }
+}
+
+#[test]
+fn a_whole_message_behind_its_pieces_is_not_read_twice() {
+    let body = chunks(&[
+        r#"{"delta":{"content":"a"},"message":{"content":"a"}}"#,
+        r#"{"delta":{"content":"b"},"message":{"content":"ab"}}"#,
+        r#"{"message":{"content":"ab"},"finish_reason":"stop"}"#,
+    ]);
+    assert_eq!(read(&[], &body).message.joined_text(), "ab");
+    // Two choices of one number are two halves of one message (GitHub's proxy sends Claude's so).
+    let halves = r#"{"choices":[{"message":{"content":"a"},"finish_reason":"tool_calls"},{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+    let r = read(&[], halves);
+    assert_eq!((r.message.joined_text().as_str(), calls(&r)), ("a", pairs(&[("f", "{}")])));
+    assert_eq!(read(&[], r#"{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"},{"index":1,"message":{"content":"b"},"finish_reason":"stop"}]}"#).message.joined_text(), "a", "one of several answers");
+}
+
+#[test]
+fn usage_wherever_it_stands() {
+    let end = r#""finish_reason":"stop""#;
+    let in_choice =
+        chunks(&[&format!(r#"{{"delta":{{"content":"a"}},{end},"usage":{{"prompt_tokens":9,"completion_tokens":2,"cached_tokens":4}}}}"#)]);
+    let u = read(&[], &in_choice).usage;
+    assert_eq!((u.input, u.cache_read, u.output), (Some(5), Some(4), Some(2)));
+    let timed =
+        format!(r#"data: {{"choices":[{{"delta":{{"content":"a"}},{end}}}],"timings":{{"prompt_n":3,"cache_n":90,"predicted_n":7}}}}"#)
+            + "\n\n";
+    let u = read(&[], &timed).usage;
+    assert_eq!((u.input, u.cache_read, u.output), (Some(3), Some(90), Some(7)));
+    // With both, what came from the cache is counted once, whichever comes first; timings that do not say it count less.
+    let usage = r#""usage":{"prompt_tokens":93,"completion_tokens":7}"#;
+    let beside = timed.replace("\"timings\"", &format!(r#"{usage},"timings""#));
+    let behind = format!("{timed}data: {{\"choices\":[],{usage}}}\n\n");
+    for both in [beside, behind] {
+        let u = read(&[], &both).usage;
+        assert_eq!((u.input, u.cache_read, u.output), (Some(3), Some(90), Some(7)), "{both}");
+        let u = read(&[], &both.replace("\"cache_n\":90,", "")).usage;
+        assert_eq!((u.input, u.cache_read, u.output), (Some(93), None, Some(7)), "{both}");
+    }
+    let google = chunks(&[r#"{"delta":{"content":"a"},"finish_reason":"stop"}"#])
+        + r#"data: {"choices":[],"usage":{"prompt_tokens":35,"completion_tokens":12,"total_tokens":109}}"#
+        + "\n\n";
+    let u = read(&["thoughts-in-total"], &google).usage;
+    assert_eq!((u.output, u.reasoning), (Some(74), Some(62)));
+    assert_eq!(read(&[], &google).usage.output, Some(12));
+}
+
+#[test]
+fn an_end_that_is_a_failure_is_one() {
+    for (choice, class) in [
+        (r#"{"delta":{},"finish_reason":"malformed_function_call"}"#, Class::Server),
+        (r#"{"delta":{"content":"a"},"finish_reason":"error","error":{"code":429,"message":"slow down"}}"#, Class::RateLimit),
+        (r#"{"delta":{"content":"a"},"finish_reason":"engine_overloaded"}"#, Class::Overloaded),
+    ] {
+        let r = read(&[], &(chunks(&[choice]) + "data: [DONE]\n\n"));
+        assert_eq!(r.error.map(|e| e.class), Some(class), "{choice}");
+    }
+    let fine = read(&[], &chunks(&[r#"{"delta":{"content":"a"},"finish_reason":"stop","error":null}"#]));
+    assert!(fine.complete, "{:?}", fine.error);
+}
+
+#[test]
+fn an_error_behind_its_own_field_is_one() {
+    let said = r#"error: {"code":400,"message":"the request exceeds the available context size","type":"invalid_request_error"}"#;
+    for body in [format!("{said}\n\ndata: [DONE]\n\n"), chunks(&[r#"{"delta":{"content":"a"}}"#]) + said + "\n\n"] {
+        let r = read(&[], &body);
+        assert_eq!(r.error.map(|e| e.class), Some(Class::ContextTooLong), "{body}");
+    }
+}
+
+#[test]
+fn a_refused_call_that_is_whole_is_a_call_where_the_dialect_says_so() {
+    let refusal = r#"{"error":{"message":"m","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"{\"name\": \"f\", \"arguments\": {\"odd\": 1}}","status_code":400}}"#;
+    let in_stream = chunks(&[r#"{"delta":{"reasoning":"t"}}"#]) + "event: error\ndata: " + refusal + "\n\n";
+    for body in [refusal.to_owned(), in_stream, format!("data: {refusal}\n\n")] {
+        let r = read(&["failed-calls"], &body);
+        assert_eq!((r.complete, r.stop, calls(&r)), (true, Stop::ToolUse, pairs(&[("f", r#"{"odd": 1}"#)])), "{body}");
+        let r = read(&[], &body);
+        assert_eq!((r.complete, r.error.unwrap().code.as_deref()), (false, Some("tool_use_failed")));
+    }
+    let torn = refusal.replace("1}}", "1}");
+    assert_eq!(read(&["failed-calls"], &torn).error.unwrap().code.as_deref(), Some("tool_use_failed"), "half a call is none");
+}
