@@ -161,10 +161,10 @@ fn what_people_see() {
     auth: there is no key for gemini: GOOGLE_AI_KEY, GOOGLE_API_KEY, GEMINI_API_KEY are not set
     hint: export GOOGLE_AI_KEY=..., or write GOOGLE_AI_KEY=... into ~/.env, or keep it safe: pup auth add-key gemini
     "#);
-    insta::assert_snapshot!(refused("", &[("ANTHROPIC_API_KEY", "k")], "claude_code"), @r#"
-    auth: claude_code wants a login, which is not built yet
-    hint: `pup models chain coding` shows what can be used, and how
-    "#);
+    insta::assert_snapshot!(refused("", &[("ANTHROPIC_API_KEY", "k")], "claude_code"), @"
+    auth: claude_code wants a login, not a key
+    hint: pup auth login claude_code
+    ");
     insta::assert_snapshot!(refused("", &[("OPENAI_API_KEY", "sk-a b")], "openai"), @r#"
     auth: OPENAI_API_KEY holds a space, a line break or another character that no key has
     hint: copy the key again, without anything around it

@@ -257,10 +257,10 @@ fn a_project_never_redirects_a_secret_that_it_does_not_name() {
     config: ~/repo/.pup/models.json:1:27: providers.openai.base_url cannot be set by a project: `openai` uses a key that this file does not name
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
     "#);
-    insta::assert_snapshot!(project("{\"providers\": {\"zai_coding\": {\"opt_in\": \"given\"}}}"), @r#"
-    config: ~/repo/.pup/models.json:1:31: providers.zai_coding.opt_in cannot be set by a project: only you agree to a provider's terms
+    insta::assert_snapshot!(project("{\"providers\": {\"zai_coding\": {\"opt_in\": \"given\"}}}"), @"
+    config: ~/repo/.pup/models.json:1:31: providers.zai_coding.opt_in cannot be set by a project: only you log in, and agree to a provider's terms
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
-    "#);
+    ");
     insta::assert_snapshot!(project("{\"providers\": {\"groq\": {\"headers\": {\"X\": \"y\"}}}}"), @r#"
     config: ~/repo/.pup/models.json:1:25: providers.groq.headers cannot be set by a project: `groq` uses a key that this file does not name
     hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own

@@ -151,7 +151,7 @@ fn a_key_of_any_provider_is_enough_and_the_best_tier_comes_first() {
 fn a_provider_whose_terms_may_forbid_it_waits_for_the_users_word() {
     let keys = &["zai_api", "zai_coding"];
     let said = User::with(keys).said(Workload::Coding, "zai-glm-4.7-coding");
-    assert!(said[0].starts_with("zai_coding: its terms may not allow this") && said[0].contains("opt_in"), "{said:?}");
+    assert!(said[0].starts_with("zai_coding: its terms may not allow this") && said[0].contains("pup auth login zai_coding"), "{said:?}");
     let agreed = User::with(keys).overlay(r#"{"providers": {"zai_coding": {"opt_in": "given"}}}"#);
     assert_eq!(agreed.open(Workload::Coding), ["zai-glm-4.7-api <- zai_api/glm-4.7", "zai-glm-4.7-coding <- zai_coding/glm-4.7"]);
     let login = User::with(&["claude_code", "anthropic"]);

@@ -1,7 +1,7 @@
 //! `pup doctor`: looks at everything that a run needs, and says what to do about what is missing.
 
 use super::app::App;
-use super::print;
+use super::{auth_logins, print};
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::provider::local;
@@ -130,12 +130,17 @@ fn models(app: &App) -> Result<Vec<Check>, Failure> {
             checks.push(known.why_out(&provider.id).map_or_else(|| Check::new("key", State::Ok, what), |f| Check::wrong("key", &f)));
         }
     }
+    for login in auth_logins::found(app, &keys) {
+        let what = format!("{}: {}", login.provider, login.lines().iter().map(|l| l.trim()).collect::<Vec<_>>().join("; "));
+        let state = if login.is_usable() { State::Ok } else { State::Wrong };
+        checks.push(Check::new("login", state, what));
+    }
     if let Err(failure) = keys.vault() {
         checks.push(Check::wrong("vault", failure));
     }
     checks.extend(keys.vault_notes().into_iter().filter(|_| keys.vault().is_ok()).map(|n| Check::new("vault", State::Note, n)));
-    if !checks.iter().any(|c| c.name == "key") {
-        checks.push(Check::new("key", State::Note, "no provider's key is set"));
+    if !checks.iter().any(|c| matches!(c.name, "key" | "login")) {
+        checks.push(Check::new("key", State::Note, "no provider's key is set, and there is no login"));
     }
     let servers = super::select::on_this_machine(local::find(&app.pool))?;
     for server in &servers {

@@ -51,6 +51,16 @@ impl Doors {
         }
     }
 
+    /// What a person should know of this provider's doors although work can begin.
+    pub fn notes(&self, provider: &Provider) -> Vec<String> {
+        let mut notes = self.keys.notes(provider);
+        if self.usable(provider) == Usable::LoginEnded {
+            let ended = self.access(provider).err();
+            notes.extend(ended.map(|f| f.hint.as_ref().map_or(f.message.clone(), |hint| format!("{} ({hint})", f.message))));
+        }
+        notes
+    }
+
     /// Whether it can be entered, as far as that can be told without asking anybody.
     pub fn usable(&self, provider: &Provider) -> Usable {
         match self.keys.usable(provider) {

@@ -6,7 +6,7 @@ use super::means::Means;
 use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{self, Capability, State, Usable, Why, WireId, Workload};
+use crate::catalog::{self, Capability, Closed, State, Usable, Why, WireId, Workload};
 use crate::model::aside::Kind;
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
@@ -67,7 +67,8 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
                 links.extend(build(app, &doors, served_by, &link.id)?);
             }
         }
-        refused.extend(app.catalog.providers().iter().filter(|p| keys.usable(p) == Usable::KeysDisabled));
+        let is_refused = |p: &&Arc<catalog::Provider>| matches!(doors.usable(p), Usable::KeysDisabled | Usable::LoginEnded);
+        refused.extend(app.catalog.providers().iter().filter(is_refused));
     }
     if links.is_empty() {
         links.extend(found_locally(app)?);
@@ -75,13 +76,13 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
     if links.is_empty() {
         return Err(refused
             .first()
-            .and_then(|p| keys.access(p).err())
+            .and_then(|p| doors.access(p).err())
             .or_else(|| keys.vault().err().cloned())
             .unwrap_or_else(|| nothing(app)));
     }
     let mut notes = keys.vault_notes();
     let used = links.iter().filter_map(|l| app.catalog.provider(l.provider.id()));
-    for note in used.chain(refused).flat_map(|p| keys.notes(p)) {
+    for note in used.chain(refused).flat_map(|p| doors.notes(p)) {
         if !notes.contains(&note) {
             notes.push(note);
         }
@@ -96,6 +97,10 @@ fn open(app: &App, doors: &Doors, means: &Means<'_>, chosen: &catalog::Link) -> 
     }
     match chosen.model.as_ref().and_then(|m| means.reach(&app.catalog, m)) {
         Some(State::In { served_by, .. }) => build(app, doors, &served_by, &chosen.id()),
+        // The one door says itself, and in more words, what is wrong with it.
+        Some(State::Out(closed)) if matches!(closed.as_slice(), [Closed { why: Why::NoLogin | Why::LoginEnded | Why::NoClient, .. }]) => {
+            build(app, doors, chosen, &chosen.id())
+        }
         Some(State::Out(closed)) if closed.iter().any(|c| !matches!(c.why, Why::NoKey | Why::KeysDisabled | Why::NoTools)) => {
             let reasons: Vec<String> = closed.iter().map(ToString::to_string).collect();
             Err(Failure::new(Cause::Auth, format!("{} cannot be reached\n  {}", chosen.id(), reasons.join("\n  ")))

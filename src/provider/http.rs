@@ -75,12 +75,7 @@ impl Endpoint {
         });
         let mut all: Vec<(&str, String)> = wires.chain(self.headers.iter().map(|(n, v)| (n.as_str(), v.clone()))).chain(key).collect();
         for (name, value) in asked {
-            match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
-                // What a provider always sends and what this request needs are both meant: such headers are lists.
-                Some((_, have)) if !have.split(',').any(|item| item.trim() == value) => *have = format!("{have},{value}"),
-                Some(_) => {}
-                None => all.push((name, value.clone())),
-            }
+            add(&mut all, name, value);
         }
         all
     }
@@ -89,15 +84,19 @@ impl Endpoint {
     fn headers_with<'a>(&'a self, bearer: &'a Bearer, asked: &'a [(&'static str, String)]) -> Vec<(&'a str, String)> {
         let mut all = self.headers(None, asked);
         for (name, value) in &bearer.headers {
-            match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
-                // A list of betas: each side has its own.
-                Some((_, list)) if name.ends_with("-beta") => *list = format!("{list},{value}"),
-                Some((_, slot)) => slot.clone_from(value),
-                None => all.push((name, value.clone())),
-            }
+            add(&mut all, name, value);
         }
         all.push(("authorization", format!("Bearer {}", bearer.token.expose())));
         all
+    }
+}
+
+/// What a provider always sends and what this request needs are both meant: such headers are lists.
+fn add<'a>(all: &mut Vec<(&'a str, String)>, name: &'a str, value: &str) {
+    match all.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        Some((_, have)) if !have.split(',').any(|item| item.trim() == value) => *have = format!("{have},{value}"),
+        Some(_) => {}
+        None => all.push((name, value.to_owned())),
     }
 }
 

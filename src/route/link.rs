@@ -156,7 +156,6 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Access;
     use crate::base::net::Pool;
     use crate::model::{BlockKind, Delta, Message, Stop, StreamEvent, ToolSpec};
     use crate::provider::{Endpoint, HttpProvider, Timeouts};
@@ -170,7 +169,7 @@ mod tests {
             wire: Wire::OpenaiChat,
             base_url: "http://127.0.0.1:9".into(),
             headers: Vec::new(),
-            access: Access::Open,
+            access: crate::auth::Access::Open,
             dialect: Dialect::from_quirks(quirks).unwrap(),
             timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
         };

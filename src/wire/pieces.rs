@@ -68,6 +68,11 @@ fn array(event: &[u8], json: &str, on: &mut impl FnMut(Found<'_>)) {
     on(Found::Json { event, text: json });
 }
 
+/// Why a streamed reply is none if a tool call began in its middle: nobody knows which tool was meant.
+pub fn headless() -> ProviderError {
+    ProviderError::network("a tool call came without its name: the part of the stream that had it is missing")
+}
+
 /// A body's beginning, for a message.
 fn show(body: &[u8]) -> String {
     text::one_line(&text::strip_controls(&String::from_utf8_lossy(body.get(..2000).unwrap_or(body))), 160)

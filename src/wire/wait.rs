@@ -24,8 +24,8 @@ impl Now {
         Self([servers, local_ms].into_iter().flatten().find(|ms| SANE_MS.contains(ms)))
     }
 
-    /// Milliseconds since 1970.
-    pub const fn unix_ms(self) -> Option<u64> {
+    /// In milliseconds since 1970.
+    pub fn ms(self) -> Option<u64> {
         self.0
     }
 

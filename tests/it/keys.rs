@@ -501,7 +501,7 @@ fn words_of(env: &TestEnv) -> Vec<String> {
 
 /// A message bus with an unlocked keyring, for one shell script, with nothing of this machine's user.
 #[cfg(all(target_os = "linux", feature = "keyring"))]
-fn in_keyring(env: &TestEnv, script: &str, more: &[(&str, String)]) -> Option<crate::support::Outcome> {
+pub fn in_keyring(env: &TestEnv, script: &str, more: &[(&str, String)]) -> Option<crate::support::Outcome> {
     if !["dbus-run-session", "gnome-keyring-daemon", "secret-tool"].into_iter().all(need::program) {
         return None;
     }

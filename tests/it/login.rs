@@ -213,6 +213,15 @@ fn device_flows_need_no_browser_here() {
     assert_silent(&(out.stdout.clone() + &out.stderr), &authority);
     assert!(!out.stderr.contains("canary"), "{}", out.report());
 
+    // A provider that has nothing else goes that way by itself.
+    let solo = json!({"schema": 1, "provides": {"oauth": {"solo": {"client_id": "pup", "strategy": "rfc8628", "allowed_hosts": ["127.0.0.1"],
+        "endpoints": {"token": authority.url("/token"), "device": authority.url("/device")}}}}});
+    env.write_config("plugins/solo/plugin.json", solo.to_string());
+    env.write_config("models.json", ACME.replace("acme", "solo"));
+    let out = login(&env, &["solo"]).run().expect_code(0);
+    assert!(out.stderr.contains("WDJB-MJHT") && out.stdout == "logged in to solo\n", "{}", out.report());
+    env.write_config("models.json", ACME);
+
     authority.device_denied();
     let out = login(&env, &["acme", "--device"]).run().expect_code(4);
     assert!(out.stderr.contains("the user said no"), "{}", out.report());

@@ -235,10 +235,14 @@ fn a_login_that_is_over_is_marked_once_and_the_chain_goes_on() {
     let refreshes = authority.grants("refresh_token").len();
     // From now on it is left out, and says why.
     let out = chain(&env, &server, &spare).run().expect_code(0);
-    assert_eq!(out.json()["attempts"].as_array().map(Vec::len), Some(1), "{}", out.report());
+    let result = out.json();
+    assert_eq!(result["attempts"].as_array().map(Vec::len), Some(1), "{}", out.report());
+    assert!(result["notes"].to_string().contains("the login of acme has ended"), "{}", out.report());
+    let doctor = env.pup().arg("doctor").run();
+    assert!(doctor.stdout.contains("wrong login: acme") && doctor.stdout.contains("used before"), "{}", doctor.report());
     let out = run(&env, &server).run().expect_code(4);
     let error = out.json()["error"].to_string();
-    assert!(error.contains("its login has ended") && error.contains("pup auth login acme"), "{}", out.report());
+    assert!(error.contains("has ended") && error.contains("used before") && error.contains("pup auth login acme"), "{}", out.report());
     assert_eq!(authority.grants("refresh_token").len(), refreshes, "nobody asks again");
     let left: String = files(&env).into_iter().map(|(_, text)| text).collect();
     assert!(!left.contains("canary-"), "tokens of no use are not kept");
@@ -265,7 +269,7 @@ fn a_refusal_of_the_account_is_explained_and_holds_until_the_next_login() {
     chain(&env, &server, &spare).run().expect_code(0);
     assert_eq!(server.finish().len(), 1, "it is not tried again");
     let out = env.pup().args(["run", "--model", "acme-1", "go"]).run().expect_code(4);
-    assert!(out.stderr.contains("its login has ended"), "{}", out.report());
+    assert!(out.stderr.contains("has ended") && out.stderr.contains("only authorized for use with Acme Code"), "{}", out.report());
     assert!(record(&env, "acme")["ended"]["why"].as_str().unwrap().contains("only authorized for use with Acme Code"));
     let server = guarded(&authority, |_| Reply::text("allowed now"));
     logged_in(&env, "acme");
@@ -367,7 +371,7 @@ fn what_is_stored_may_be_damaged_gone_newer_or_open_to_others() {
         let out = run(&env, &server).run().expect_code(4);
         assert!(out.stdout.contains(what) && out.stdout.contains(hint), "{what}: {}", out.report());
     };
-    for (text, what) in [("{\"v\": 1, \"prov", "login has ended"), ("", "login has ended"), ("{\"v\": 99}", "login has ended")] {
+    for (text, what) in [("{\"v\": 1, \"prov", "is damaged"), ("", "is damaged"), ("{\"v\": 99}", "written by a newer pup")] {
         logged_in(&env, "acme");
         std::fs::write(&path, text).unwrap();
         refused(what, "pup auth login acme");
@@ -418,4 +422,27 @@ fn no_log_journal_or_command_sees_a_token() {
     }
     assert!(out.stderr.contains("renewing the login"), "the log is there");
     assert_kept_to_the_vault(&env, &authority);
+}
+
+#[cfg(all(target_os = "linux", feature = "keyring"))]
+#[test]
+fn tokens_are_kept_in_the_keyring_and_renewed_there() {
+    let authority = Authority::new();
+    let env = home(&authority);
+    logged_in(&env, "acme");
+    let vault = env.pup_home().join("state/vault.json");
+    assert!(std::fs::read_to_string(&vault).unwrap().contains("canary-refresh"), "without a keyring they are in the file");
+    let server = guarded(&authority, |_| Reply::text("done"));
+    // The same login moves into the keyring with its next renewal.
+    aged(&env, 2 * HOUR);
+    let script = format!(
+        "{pup} run --model acme-1 --output json go >/dev/null\n{pup} auth status acme\n{pup} auth logout acme",
+        pup = env!("CARGO_BIN_EXE_pup")
+    );
+    let Some(out) = crate::keys::in_keyring(&env, &script, &[("ACME_BASE_URL", server.base_url())]) else { return };
+    let out = out.expect_code(0);
+    assert!(out.stdout.contains("login, keyring") && out.stdout.contains("taken the tokens back"), "{}", out.report());
+    assert_eq!(authority.grants("refresh_token").len(), 1);
+    assert_kept_to_the_vault(&env, &authority);
+    assert!(!std::fs::read_to_string(&vault).unwrap().contains("canary"));
 }

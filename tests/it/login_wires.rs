@@ -1,7 +1,7 @@
 //! Each login over its own protocol: the token and what belongs to it are in every request, and nothing that would pass pup
 //! off as another program.
 
-use crate::login::{home, logged_in, record};
+use crate::login::{chatgpt_tokens, home, logged_in, record};
 use crate::support::http::RawRequest;
 use crate::support::wire::{Answer, WireServer};
 use crate::support::{Authority, TestEnv};
@@ -31,6 +31,27 @@ fn messages() -> Answer {
 
 fn code_assist() -> Answer {
     sse(&[("", json!({"response": {"candidates": [{"content": {"role": "model", "parts": [{"text": "done"}]}, "finishReason": "STOP"}]}}))])
+}
+
+fn responses() -> Answer {
+    let item = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "done", "annotations": []}]});
+    let usage = json!({"input_tokens": 9, "output_tokens": 2, "total_tokens": 11});
+    sse(&[
+        ("response.created", json!({"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "output": []}})),
+        (
+            "response.output_item.added",
+            json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}}),
+        ),
+        (
+            "response.output_text.delta",
+            json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "done"}),
+        ),
+        ("response.output_item.done", json!({"type": "response.output_item.done", "output_index": 0, "item": item})),
+        (
+            "response.completed",
+            json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": [item], "usage": usage}}),
+        ),
+    ])
 }
 
 fn guarded(authority: &Authority, good: fn() -> Answer) -> WireServer {
@@ -115,6 +136,36 @@ fn a_claude_login_that_is_not_wanted_from_pup() {
     assert_eq!(server.requests().len(), 1);
     let out = env.pup().args(["auth", "status", "claude_code"]).run();
     assert!(out.stdout.contains("only authorized") && out.stdout.contains("pup auth login claude_code"), "{}", out.report());
+}
+
+#[test]
+fn a_chatgpt_login_over_responses() {
+    let authority = Authority::new();
+    authority.answers_with(chatgpt_tokens());
+    let env = home(&authority);
+    logged_in(&env, "chatgpt");
+    let server = guarded(&authority, responses);
+    let ask = || ask(&env, "chatgpt-gpt-5.2-codex", "CHATGPT_BASE_URL", &server);
+    let result = ask();
+    assert_eq!(
+        (&result["text"], &result["provider"], &result["attempts"][0]["account"]),
+        (&json!("done"), &json!("chatgpt"), &json!("acc-1"))
+    );
+    authority.revoke_access();
+    assert_eq!(ask()["text"], "done");
+    let requests = server.requests();
+    assert_eq!((requests.len(), authority.grants("refresh_token").len()), (3, 1));
+    for request in &requests {
+        assert_honest(request);
+        assert!(request.path.ends_with("/responses"), "{}", request.path);
+        assert_eq!((request.header("chatgpt-account-id"), request.header("originator")), (Some("acc-1"), Some("pup")));
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(
+            (&body["store"], &body["stream"], &body["max_output_tokens"]),
+            (&json!(false), &json!(true), &Value::Null),
+            "as this backend takes it"
+        );
+    }
 }
 
 #[test]

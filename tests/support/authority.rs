@@ -193,7 +193,8 @@ impl Authority {
             thread::sleep(delay);
             let reply = fault.unwrap_or_else(|| self.answer(&request));
             thread::sleep(reply.first_byte_after);
-            let (pieces, kind) = reply.pieces(&super::reply::Ask { model: "", stream: false, usage: false, turn: 0 });
+            let (pieces, kind) =
+                reply.pieces(&super::reply::Ask { api: super::reply::Api::Chat, model: "", stream: false, usage: false, turn: 0 });
             let body = pieces.concat();
             let mut headers = reply.headers.clone();
             headers.extend(kind.map(|k| ("content-type".to_owned(), k.to_owned())));

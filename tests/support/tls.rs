@@ -1,7 +1,7 @@
 //! TLS before a scripted server: a certificate authority of the test's own, and a front that takes connections with a
 //! certificate of it. HTTP/1.1 goes on to a plain server, byte by byte; HTTP/2 is answered here.
 
-use super::reply::{Ask, Reply};
+use super::reply::{Api, Ask, Reply};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -141,7 +141,9 @@ async fn over_http2(
         let _ = body.flow_control().release_capacity(chunk.len());
     }
     let (status, bytes) = match replies.get(number) {
-        Some(reply) => (reply.status, reply.pieces(&Ask { model: "m", stream: true, usage: true, turn: number }).0.concat()),
+        Some(reply) => {
+            (reply.status, reply.pieces(&Ask { api: Api::Chat, model: "m", stream: true, usage: true, turn: number }).0.concat())
+        }
         None => (400, b"{\"error\":{\"message\":\"the test has no reply for this request\"}}".to_vec()),
     };
     let head = http::Response::builder().status(status).header("content-type", "text/event-stream").body(()).expect("a head");

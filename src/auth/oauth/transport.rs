@@ -6,7 +6,7 @@ use crate::base::net::{self, NetError, Pool};
 use crate::base::redact::Redactor;
 use crate::base::{clock, text};
 use crate::catalog::manifest::TokenBody;
-use crate::wire::wait::Now;
+use crate::wire::wait;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde_json::{Map, Value};
@@ -186,9 +186,8 @@ fn unreached(error: NetError) -> Trouble {
 pub const NOW: &str = "pup_now_ms";
 
 fn good(raw: &Raw) -> Result<Answer, Trouble> {
-    // The server's own clock, where it tells: what it says of a token's end is meant by that.
-    let local = clock::unix_ms();
-    let now_ms = Now::new(&raw.headers, Some(local)).unix_ms().unwrap_or(local);
+    let ours = clock::unix_ms();
+    let now_ms = wait::Now::new(&raw.headers, Some(ours)).ms().unwrap_or(ours);
     match serde_json::from_slice::<Value>(&raw.body) {
         Ok(json @ Value::Object(_)) => Ok(Answer { json, now_ms }),
         // Google answers a revocation, and some servers a logout, with nothing at all.

@@ -78,8 +78,7 @@ pub fn of_response(status: u16, headers: &[(String, String)], body: &[u8]) -> Tr
         _ if json.is_none() => Kind::Passing,
         _ => Kind::Refused,
     };
-    let now = wait::Now::new(headers, Some(clock::unix_ms()));
-    let own = wait::retry_after(headers, now).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let own = wait::retry_after(headers, wait::Now::new(headers, Some(clock::unix_ms()))).and_then(|s| Duration::try_from_secs_f64(s).ok());
     let retry_after = (status == 429).then(|| own.unwrap_or(WAIT.0).clamp(WAIT.0, WAIT.1));
     let said = match (said, &json) {
         (Some(said), _) => said,

@@ -22,6 +22,10 @@ pub struct Blocks {
     pub names: ToolNames,
     /// Whether anything of a reply is there.
     pub content: bool,
+    /// Whether a call went on that had never begun.
+    pub headless: bool,
+    /// Whether a block ended that had never begun.
+    pub stray: bool,
     /// Whether some call could be run: its arguments are an object.
     pub runnable: bool,
 }
@@ -72,7 +76,7 @@ impl Blocks {
             return Read::Yes;
         }
         let Ok(block) = serde_json::from_str::<shape::Block<'_>>(raw.get()) else { return Read::No };
-        self.stop(index, out);
+        self.stop_open(index, out);
         match block.kind.get() {
             Some("text") => {
                 let ix = self.begin(index, raw.get(), Body::Text, BlockKind::Text, out);
@@ -181,6 +185,7 @@ impl Blocks {
         } else if piece.thinking.get().is_some() || piece.signature.get().is_some() {
             self.begin(index, "", Body::Thinking, BlockKind::Thinking, out);
         } else if piece.partial_json.get().is_some() && !self.stopped.contains(&index) {
+            self.headless = true;
             self.call(index, "", None, None, String::new(), reply, out);
         } else {
             return Read::No;
@@ -190,10 +195,16 @@ impl Blocks {
 
     /// A block is whole. One that is not open is passed over.
     pub fn stop(&mut self, index: Option<u64>, out: &mut Vec<StreamEvent>) {
-        let Some(at) = self.open.iter().position(|b| b.index == index) else { return };
+        self.stray |= !self.stop_open(index, out) && !self.stopped.contains(&index);
+    }
+
+    /// Stops the block of this number if one is open.
+    fn stop_open(&mut self, index: Option<u64>, out: &mut Vec<StreamEvent>) -> bool {
+        let Some(at) = self.open.iter().position(|b| b.index == index) else { return false };
         let block = self.open.remove(at);
         self.stopped.push(index);
         self.close(block, out);
+        true
     }
 
     /// The reply is over, and so is every block.

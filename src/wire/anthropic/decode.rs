@@ -215,12 +215,16 @@ impl ReplyDecoder {
             let full = ProviderError::new(Class::ContextTooLong, Scope::Request, "the conversation fills the model's whole context window");
             return self.fail(full.with_code(word), out);
         }
+        let no_call = stop == Stop::ToolUse && !self.blocks.has_calls();
+        if self.blocks.headless || no_call && self.blocks.stray {
+            return self.fail(pieces::headless(), out);
+        }
         self.blocks.stop_all(out);
         self.over = true;
         let stop = match stop {
             // Compatible servers say "end_turn" after calls. Only a call that could be run turns that into a tool turn.
             Stop::End if self.blocks.runnable => Stop::ToolUse,
-            Stop::ToolUse if !self.blocks.has_calls() => Stop::Unknown,
+            Stop::ToolUse if no_call => Stop::Unknown,
             stop => stop,
         };
         out.push(StreamEvent::End { stop, reason: word });

@@ -4,7 +4,7 @@
 //! when the other one does. What the wire has no place for is left out with a [`Loss`], and where the model would miss it,
 //! with words in its place.
 
-use super::thinking::Past;
+use super::thinking::{Past, stands};
 use crate::model::{Block, ImageSource, Loss, Message, Origin, Part, Role, ToolCall, ToolResult};
 use crate::wire::Ids;
 use crate::wire::arguments::{self, Written};
@@ -165,14 +165,8 @@ impl<'a> Writer<'a> {
 
     fn assistant(&mut self, at: usize, message: &Message) -> Spots {
         let home = self.dialect.is_home(message.origin.as_ref());
-        let stands = |block: &Block| match block {
-            Block::Text { text } => !text.trim().is_empty(),
-            Block::ToolCall(_) | Block::Image { .. } => true,
-            Block::Opaque { wire, .. } => home && wire == super::NAME,
-            Block::Thinking { .. } | Block::ToolResult(_) | Block::Document { .. } => false,
-        };
         // The server refuses a message that ends in thinking.
-        let last = message.blocks.iter().rposition(stands);
+        let last = message.blocks.iter().rposition(|b| stands(b, home));
         self.each(at, message, |w, at, n, block| match block {
             Block::Text { text: t } if t.trim().is_empty() => {
                 w.lose(at, n, BLANK);

@@ -107,6 +107,8 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
     let mut places: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
     let mut conversation = false;
     let on = thinks(request);
+    // A turn in progress that did not think is no reason to send other bytes of the past.
+    let sent = on || request.reasoning_effort.is_some() && !forced(request) && in_progress(request);
     for (at, message) in request.messages.iter().enumerate() {
         let late = message.role == Role::System && conversation;
         conversation |= message.role != Role::System;
@@ -141,7 +143,7 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                     Block::Text { text: "[An image stood here.]".into() }
                 }
                 (Role::Assistant, Block::Thinking { signature, .. }) => {
-                    if !home || signature.is_none() || !on || last.is_none_or(|last| last < n) {
+                    if !home || signature.is_none() || !sent || last.is_none_or(|last| last < n) {
                         lose();
                         continue;
                     }
@@ -211,9 +213,16 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
 
 /// Whether the generator's requests, whose model takes a budget, end up with thinking on.
 fn thinks(request: &Request) -> bool {
-    let forced = !request.tools.is_empty() && matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Tool(_));
     let room = request.max_output.unwrap_or(32_000) >= 2_048;
-    request.reasoning_effort.is_some() && !forced && room && !request.messages.last().is_some_and(|m| m.role == Role::Tool)
+    request.reasoning_effort.is_some() && !forced(request) && room && !in_progress(request)
+}
+
+fn forced(request: &Request) -> bool {
+    !request.tools.is_empty() && matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Tool(_))
+}
+
+fn in_progress(request: &Request) -> bool {
+    request.messages.last().is_some_and(|m| m.role == Role::Tool)
 }
 
 fn settings_kept(request: &Request, want: &mut Request, lost: &mut BTreeSet<String>, on: bool) {
@@ -422,7 +431,11 @@ fn request() -> impl Strategy<Value = Request> {
             let system = system.into_iter().map(|blocks| Message::new(Role::System, blocks));
             let results = Message::results(vec![ToolResult::text("a", "r", false)]);
             let unthought = Message { origin: Some(home()), ..Message::new(Role::Assistant, vec![said_call()]) };
-            let end = if open { vec![unthought, results] } else { vec![Message::assistant("done"), Message::user("last")] };
+            let end = if open {
+                vec![Message::user("next"), unthought, results]
+            } else {
+                vec![Message::user("next"), Message::assistant("done"), Message::user("last")]
+            };
             let messages: History = system.chain([Message::user("first")]).chain(messages).chain(end).collect();
             let cache_marks = mark.map(|(message, block, long)| CacheMark { message, block, long }).into_iter().collect();
             Request { messages, cache_marks, ..settings }

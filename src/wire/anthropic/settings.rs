@@ -42,7 +42,7 @@ pub fn write(o: &mut Object<'_>, request: &Request, dialect: &Dialect, thinking:
     match thinking {
         Thinking::Budget(budget) => fields.set("thinking", &json!({"type": "enabled", "budget_tokens": budget})),
         Thinking::Adaptive { think: true, .. } => fields.set("thinking", &json!({"type": "adaptive"})),
-        Thinking::Unasked | Thinking::Adaptive { think: false, .. } | Thinking::Own { .. } => {}
+        Thinking::Unasked | Thinking::NotThisTurn | Thinking::Adaptive { think: false, .. } | Thinking::Own { .. } => {}
     }
     output_config(&mut fields, request, thinking);
     tool_choice(&mut fields, request);

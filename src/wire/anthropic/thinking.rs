@@ -5,8 +5,9 @@
 //! with its thinking; without thinking, a model of the budget kind refuses it in the history.
 
 use super::claude::{Claude, Thinks};
-use crate::model::{Block, Loss, Origin, Request, Role, ToolChoice};
+use crate::model::{Block, Loss, Message, Origin, Request, Role, ToolChoice};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The extension with which a caller sets the field itself.
 pub const EXTENSION: &str = "thinking";
@@ -25,6 +26,8 @@ const BUDGETS: [(&str, u64); 6] =
 pub enum Thinking {
     /// Nothing: the model does as it does by default.
     Unasked,
+    /// Nothing, since the turn in progress was begun without it. The next one thinks again.
+    NotThisTurn,
     Budget(u64),
     /// Without `think`, where something else excludes it, the effort is all that is said.
     Adaptive {
@@ -74,11 +77,17 @@ impl Thinking {
                 lose("a forced tool choice excludes thinking");
                 Self::Unasked
             }
-            Thinks::Budget if unthought_turn(request, target) => {
-                lose("the turn in progress was begun without thinking, or by another model");
+            Thinks::Budget if !BUDGETS.iter().any(|(word, _)| *word == asked) => {
+                lose(NO_WORD);
                 Self::Unasked
             }
-            Thinks::Budget => Self::by_budget(asked, max_tokens, &mut lose),
+            Thinks::Budget => match turn(request, target) {
+                Turn::Open => Self::by_budget(asked, max_tokens, &mut lose),
+                Turn::Unthought { later } => {
+                    lose("the turn in progress was begun without thinking, or by another model");
+                    if later { Self::Unasked } else { Self::NotThisTurn }
+                }
+            },
         }
     }
 
@@ -114,7 +123,7 @@ impl Thinking {
 
     pub const fn is_on(&self) -> bool {
         match self {
-            Self::Unasked => false,
+            Self::Unasked | Self::NotThisTurn => false,
             Self::Budget(_) => true,
             Self::Adaptive { think, .. } => *think,
             Self::Own { on, .. } => *on,
@@ -124,7 +133,7 @@ impl Thinking {
     /// The effort to be written, on models that have one.
     pub const fn effort(&self) -> Option<&'static str> {
         match self {
-            Self::Unasked | Self::Budget(_) => None,
+            Self::Unasked | Self::NotThisTurn | Self::Budget(_) => None,
             Self::Adaptive { effort, .. } => Some(*effort),
             Self::Own { effort, .. } => *effort,
         }
@@ -132,7 +141,9 @@ impl Thinking {
 
     pub fn past(&self, model: &str) -> Past {
         let strict = Claude::of(model).is_some_and(|c| c.thinks() != Thinks::Adaptive);
-        if strict && !self.is_on() { Past::LeftOut } else { Past::Sent }
+        // It is refused in the last message only, and the next turn would send it again: so the bytes stay the same.
+        let kept = self.is_on() || *self == Self::NotThisTurn;
+        if strict && !kept { Past::LeftOut } else { Past::Sent }
     }
 }
 
@@ -160,24 +171,50 @@ pub enum Match {
     Near,
 }
 
-/// Whether the last assistant message is a tool turn, or the beginning of the answer, that does not start with its
-/// own signed thinking.
-fn unthought_turn(request: &Request, target: Option<&Origin>) -> bool {
-    let behind = request.messages.iter().rev().take_while(|m| m.role != Role::Assistant).count();
-    let Some(at) = request.messages.len().checked_sub(behind + 1) else { return false };
-    let Some(last) = request.messages.get(at) else { return false };
-    if behind > 0 && last.calls().next().is_none() {
-        return false;
+/// Whether a block of the assistant's is sent, leaving thinking aside: a message that has none of these is not sent at all.
+pub fn stands(block: &Block, home: bool) -> bool {
+    match block {
+        Block::Text { text } => !text.trim().is_empty(),
+        Block::ToolCall(_) | Block::Image { .. } => true,
+        Block::Opaque { wire, .. } => home && wire == super::NAME,
+        Block::Thinking { .. } | Block::ToolResult(_) | Block::Document { .. } => false,
     }
-    let home = target.is_some() && last.origin.as_ref() == target;
-    let signed = matches!(last.blocks.first(), Some(Block::Thinking { signature: Some(s), .. }) if !s.is_empty());
-    !(home && signed)
+}
+
+/// What the turn in progress says of thinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There is none, or it thinks.
+    Open,
+    /// It has calls, or the beginning of the answer, and does not start with its own signed thinking.
+    Unthought {
+        /// There is some behind the start.
+        later: bool,
+    },
+}
+
+/// Looks at the last message of the assistant's as it is sent: neighbours are one message.
+fn turn(request: &Request, target: Option<&Origin>) -> Turn {
+    let home = |message: &Message| target.is_some() && message.origin.as_ref() == target;
+    let sent = |message: &Message| message.blocks.iter().any(|b| stands(b, home(message)));
+    let signed = |block: &Block| matches!(block, Block::Thinking { signature: Some(s), .. } if !s.is_empty());
+    let newest = || request.messages.iter().rev().map(Arc::as_ref);
+    let behind = newest().take_while(|m| m.role != Role::Assistant || !sent(m)).count();
+    let run = || newest().skip(behind).take_while(|m| m.role == Role::Assistant).filter(|m| sent(m));
+    let Some(first) = run().last() else { return Turn::Open };
+    let finished = behind > 0 && !run().any(|m| m.calls().next().is_some());
+    // What is not sent begins nothing.
+    let begins = first.blocks.iter().find(|b| signed(b) || stands(b, home(first)));
+    if finished || home(first) && begins.is_some_and(signed) {
+        return Turn::Open;
+    }
+    Turn::Unthought { later: run().any(|m| home(m) && m.blocks.iter().any(signed)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Message, ToolCall, ToolResult, ToolSpec};
+    use crate::model::{ToolCall, ToolResult, ToolSpec};
     use serde_json::json;
 
     fn plan(request: &Request) -> (Thinking, usize) {
@@ -222,16 +259,22 @@ mod tests {
         let call = || Block::ToolCall(ToolCall { id: "a".into(), name: "f".into(), args_raw: String::new(), signature: None });
         let thought = || Block::Thinking { text: "t".into(), signature: Some("s".into()), redacted: false };
         let home = Origin { provider: "p".into(), account: None, model: "claude-sonnet-4-5".into() };
-        let turn = |blocks: Vec<Block>, origin: Option<Origin>, more: Vec<Message>| {
+        let thinks = |blocks: Vec<Block>, origin: Option<Origin>, more: Vec<Message>| {
             let assistant = Message { origin, ..Message::new(Role::Assistant, blocks) };
             let messages = [Message::user("u"), assistant].into_iter().chain(more).collect();
             plan(&Request { messages, ..ask("claude-sonnet-4-5", "low") }).0.is_on()
         };
         let result = || vec![Message::results(vec![ToolResult::text("a", "r", false)])];
-        assert!(turn(vec![thought(), call()], Some(home.clone()), result()));
-        assert!(!turn(vec![thought(), call()], None, result()), "another model's turn");
-        assert!(!turn(vec![call()], Some(home), result()));
-        assert!(turn(vec![Block::Text { text: "said".into() }], None, vec![Message::user("next")]), "a finished turn binds nobody");
+        assert!(thinks(vec![thought(), call()], Some(home.clone()), result()));
+        assert!(!thinks(vec![thought(), call()], None, result()), "another model's turn");
+        assert!(!thinks(vec![call()], Some(home.clone()), result()));
+        assert!(thinks(vec![Block::Text { text: "said".into() }], None, vec![Message::user("next")]), "a finished turn binds nobody");
+        let unsent = || Message::new(Role::Assistant, vec![thought()]);
+        let gone = || result().into_iter().chain([unsent(), Message::user("next")]).collect();
+        assert!(!thinks(vec![call()], None, gone()), "a message of which nothing is sent finishes nothing");
+        let own = Message { origin: Some(home), ..Message::new(Role::Assistant, vec![thought(), call()]) };
+        let joined = [own].into_iter().chain(result()).collect();
+        assert!(!thinks(vec![Block::Text { text: "said".into() }], None, joined), "neighbours are one message, which begins with the text");
     }
 
     #[test]
@@ -240,5 +283,6 @@ mod tests {
         assert_eq!(Thinking::Budget(2_048).past("claude-sonnet-4-5"), Past::Sent);
         assert_eq!(Thinking::Unasked.past("claude-sonnet-5"), Past::Sent);
         assert_eq!(Thinking::Unasked.past("kimi-k2"), Past::Sent);
+        assert_eq!(Thinking::NotThisTurn.past("claude-sonnet-4-5"), Past::Sent, "the next turn's bytes begin with this one's");
     }
 }

@@ -368,6 +368,9 @@ impl ReplyDecoder {
         if let Some(error) = error {
             return self.fail(error.with_code(word), out);
         }
+        if !self.whole && self.calls.headless() {
+            return self.fail(pieces::headless(), out);
+        }
         self.close_prose(out);
         let reply = self.id.clone().unwrap_or_default();
         self.calls.close(&reply, &mut self.next_ix, out);

@@ -118,6 +118,11 @@ impl OpenCalls {
         (!another).then_some(self.calls.len() - 1)
     }
 
+    /// Whether a call has no name. Ask at the end: a name can come late.
+    pub fn headless(&self) -> bool {
+        self.calls.iter().any(|c| c.name.is_empty())
+    }
+
     /// Closes every call: what was held back is handed on.
     pub fn close(&mut self, reply: &str, next_ix: &mut usize, out: &mut Vec<StreamEvent>) {
         let mut taken: Vec<String> = self.calls.iter().map(|c| c.own_id.clone()).collect();

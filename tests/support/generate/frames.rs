@@ -1,0 +1,159 @@
+//! A provider's stream of a reply, as the provider would write it: each wire's frames with everything that providers hang
+//! on them. Read by the codec, they give blocks as they are in real histories.
+
+use super::words::Marks;
+use code_pup::model::{Block, ToolCall};
+use code_pup::wire::Wire;
+use serde_json::{Value, json};
+
+/// The stream of these blocks.
+pub fn stream(wire: Wire, blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
+    match wire {
+        Wire::OpenaiChat => chat(blocks, marks),
+        Wire::Anthropic => anthropic(blocks, marks),
+        Wire::Gemini => gemini(blocks, marks, |chunk| chunk),
+        Wire::Antigravity => gemini(blocks, marks, |chunk| format!(r#"{{"response":{chunk},"traceId":"t"}}"#)),
+    }
+}
+
+fn data(out: &mut String, value: &Value) {
+    out.push_str(&format!("data: {value}\n\n"));
+}
+
+fn chat(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
+    let mut out = ": PROCESSING\n\n".to_owned();
+    let id = format!("chatcmpl-{}", marks.next('S'));
+    let chunk = |out: &mut String, delta: Value| {
+        data(
+            out,
+            &json!({"id": id, "object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]}),
+        );
+    };
+    chunk(&mut out, json!({"role": "assistant", "content": ""}));
+    let mut calls = 0;
+    for (n, block) in blocks.iter().enumerate() {
+        match block {
+            Block::Text { text } => chunk(&mut out, json!({"content": text})),
+            Block::Thinking { text, signature: None, .. } => chunk(&mut out, json!({"reasoning_content": text})),
+            Block::Thinking { signature: Some(data), redacted: true, .. } => chunk(
+                &mut out,
+                json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": data, "id": marks.next('S'), "format": "own-v1", "index": n}]}),
+            ),
+            Block::Thinking { text, signature, .. } => chunk(
+                &mut out,
+                json!({"reasoning": text, "reasoning_details": [{"type": "reasoning.text", "text": text, "signature": signature, "id": null, "index": n}]}),
+            ),
+            Block::ToolCall(call) => {
+                let extra = call.signature.as_ref().map(|s| json!({"google": {"thought_signature": s}}));
+                let mut first =
+                    json!({"index": calls, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}});
+                if let Some(extra) = extra {
+                    first["extra_content"] = extra;
+                }
+                chunk(&mut out, json!({"tool_calls": [first]}));
+                for piece in halves(&call.args_raw) {
+                    chunk(&mut out, json!({"tool_calls": [{"index": calls, "function": {"arguments": piece}}]}));
+                }
+                calls += 1;
+            }
+            _ => {}
+        }
+    }
+    let finish = if calls > 0 { "tool_calls" } else { "stop" };
+    data(&mut out, &json!({"id": id, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}));
+    data(&mut out, &json!({"id": id, "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}}));
+    out.push_str("data: [DONE]\n\n");
+    out.into_bytes()
+}
+
+fn anthropic(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
+    let mut out = String::new();
+    let event = |out: &mut String, value: Value| {
+        out.push_str(&format!("event: {}\n", value["type"].as_str().unwrap()));
+        data(out, &value);
+    };
+    event(
+        &mut out,
+        json!({"type": "message_start", "message": {"id": format!("msg_{}", marks.next('S')), "type": "message", "role": "assistant", "model": "m",
+            "content": [], "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 3, "output_tokens": 1}}}),
+    );
+    event(&mut out, json!({"type": "ping"}));
+    let mut calls = false;
+    let mut index = 0;
+    for block in blocks {
+        let (start, deltas) = match block {
+            Block::Text { text } => {
+                (json!({"type": "text", "text": ""}), halves(text).into_iter().map(|t| json!({"type": "text_delta", "text": t})).collect())
+            }
+            Block::Thinking { signature: Some(data), redacted: true, .. } => (json!({"type": "redacted_thinking", "data": data}), vec![]),
+            Block::Thinking { text, signature, .. } => {
+                let mut deltas = vec![json!({"type": "thinking_delta", "thinking": text})];
+                deltas.extend(signature.iter().map(|s| json!({"type": "signature_delta", "signature": s})));
+                (json!({"type": "thinking", "thinking": "", "signature": ""}), deltas)
+            }
+            Block::ToolCall(ToolCall { id, name, args_raw, .. }) => {
+                calls = true;
+                let deltas = halves(args_raw).into_iter().map(|t| json!({"type": "input_json_delta", "partial_json": t})).collect();
+                (json!({"type": "tool_use", "id": id, "name": name, "input": {}}), deltas)
+            }
+            Block::Opaque { raw, .. } => (serde_json::from_str(raw).unwrap(), vec![]),
+            _ => continue,
+        };
+        event(&mut out, json!({"type": "content_block_start", "index": index, "content_block": start}));
+        for delta in deltas {
+            event(&mut out, json!({"type": "content_block_delta", "index": index, "delta": delta}));
+        }
+        event(&mut out, json!({"type": "content_block_stop", "index": index}));
+        index += 1;
+    }
+    let stop = if calls { "tool_use" } else { "end_turn" };
+    event(&mut out, json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null}, "usage": {"output_tokens": 9}}));
+    event(&mut out, json!({"type": "message_stop"}));
+    out.into_bytes()
+}
+
+/// Google's chunks. A call comes whole, its arguments an object, often without an id.
+fn gemini(blocks: &[Block], marks: &mut Marks, wrap: impl Fn(String) -> String) -> Vec<u8> {
+    let mut out = String::new();
+    let id = marks.next('S');
+    let mut chunk = |parts: &[String], finish: &str, beside: &str| {
+        let parts = parts.join(",");
+        let content = format!(
+            r#"{{"candidates":[{{"content":{{"role":"model","parts":[{parts}]}},"index":0{finish}}}],"responseId":"{id}"{beside}}}"#
+        );
+        out.push_str(&format!("data: {}\r\n\r\n", wrap(content)));
+    };
+    let proof = |signature: &Option<String>| signature.as_ref().map(|s| format!(r#","thoughtSignature":"{s}""#)).unwrap_or_default();
+    let mut calls = Vec::new();
+    for block in blocks {
+        match block {
+            Block::Text { text } => halves(text).into_iter().for_each(|t| chunk(&[json!({"text": t}).to_string()], "", "")),
+            Block::Thinking { redacted: true, .. } => {}
+            Block::Thinking { text, signature, .. } => {
+                chunk(&[format!(r#"{{"text":{},"thought":true{}}}"#, json!(text), proof(signature))], "", "");
+            }
+            Block::ToolCall(ToolCall { id, name, args_raw, signature }) => {
+                // A line of the stream holds it whole.
+                let args_raw = args_raw.replace(['\r', '\n'], " ");
+                let id = if id.contains("toolu") { format!(r#""id":{},"#, json!(id)) } else { String::new() };
+                calls.push(format!(r#"{{"functionCall":{{{id}"name":{},"args":{args_raw}}}{}}}"#, json!(name), proof(signature)));
+            }
+            Block::Opaque { raw, .. } => chunk(&[raw.clone()], "", ""),
+            _ => {}
+        }
+    }
+    if !calls.is_empty() {
+        chunk(&calls, "", "");
+    }
+    let last = format!(r#"{{"text":"","thoughtSignature":"Cs{}AA"}}"#, marks.next('S'));
+    let usage = r#","modelVersion":"m","usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":5,"totalTokenCount":8}"#;
+    chunk(&[last], r#","finishReason":"STOP""#, usage);
+    out.into_bytes()
+}
+
+/// A text in two pieces.
+fn halves(text: &str) -> Vec<&str> {
+    let at = text.char_indices().map(|(at, _)| at).nth(text.chars().count() / 2).unwrap_or(0);
+    let (a, b) = text.split_at(at);
+    vec![a, b]
+}
