@@ -119,7 +119,7 @@ impl Driver<'_> {
                 }
                 // Only an operation that is no answer has one.
                 Some(LiveEvent::Result(_)) => {}
-                Some(LiveEvent::Answered { attempt, origin: from }) => {
+                Some(LiveEvent::Answered { attempt, origin: from, .. }) => {
                     self.scribe.attempt(&attempt)?;
                     answered = Some((attempt.clone(), from));
                     self.attempts.push(attempt);

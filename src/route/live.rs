@@ -12,6 +12,7 @@ use crate::model::aside::{self, Kind};
 use crate::model::{Delta, Embeddings, Listed, Origin, ProviderError, StreamEvent};
 use crate::provider::Exchange;
 use crate::session::{Attempt, Outcome, Quarantine};
+use crate::wire::limits::Limits;
 use crate::wire::quirk::ReplyFilter;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub enum LiveEvent {
     Answered {
         attempt: Attempt,
         origin: Origin,
+        /// What the reply's headers said of allowances; nothing where it was no answer.
+        limits: Box<Limits>,
     },
     /// Pieces of the conversation were refused; it goes on without them. The asker's own copy has to lose them as well.
     Quarantined(Quarantine),
@@ -199,17 +202,17 @@ impl<'r> Live<'r> {
         match done {
             Ok(product) => {
                 self.queue.push_back(LiveEvent::Result(product));
-                self.answered(link, began);
+                self.answered(link, began, Limits::default());
             }
             Err(error) => self.failed(ix, link, began, error),
         }
     }
 
-    fn answered(&mut self, link: &Link, began: Moment) {
+    fn answered(&mut self, link: &Link, began: Moment, limits: Limits) {
         let attempt = record(link, Outcome::Ok, began, self.router.clock.now());
         self.over = true;
         self.router.answered(link);
-        self.queue.push_back(LiveEvent::Answered { attempt, origin: link.origin.clone() });
+        self.queue.push_back(LiveEvent::Answered { attempt, origin: link.origin.clone(), limits: Box::new(limits) });
     }
 
     /// Reads the open attempt up to its next event.
@@ -225,7 +228,7 @@ impl<'r> Live<'r> {
                 if let Operation::Generate(request) = &self.operation {
                     open.link.took(request.messages.len());
                 }
-                self.answered(open.link, open.began);
+                self.answered(open.link, open.began, open.exchange.limits().clone());
             }
             None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
             Some(event) => {

@@ -336,7 +336,12 @@ fn test(env: &TestEnv, id: &str, args: &[&str]) -> Launch {
 #[test]
 fn a_test_is_one_call_for_one_token() {
     let env = TestEnv::new();
-    let server = Server::script([Reply::text("OK").usage(9, 1), Reply::text("OK").usage(9, 1), Reply::text("OK")]);
+    let limited = |reply: Reply| {
+        let headers =
+            [("x-ratelimit-limit-requests", "500"), ("x-ratelimit-remaining-requests", "499"), ("x-ratelimit-reset-requests", "6m0s")];
+        headers.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value))
+    };
+    let server = Server::script([limited(Reply::text("OK").usage(9, 1)), limited(Reply::text("OK").usage(9, 1)), Reply::text("OK")]);
     let out = test(&env, "openai/gpt-4o-mini", &["--json"]).model_server(&server).run().expect_code(0);
     let got = out.json();
     assert_eq!(
@@ -349,7 +354,13 @@ fn a_test_is_one_call_for_one_token() {
         "{}",
         out.report()
     );
+    let window = &got["limits"]["windows"][0];
+    assert_eq!(
+        (&window["name"], &window["limit"], &window["remaining"], &window["reset_s"]),
+        (&json!("requests"), &json!(500), &json!(499), &json!(360.0))
+    );
     let out = test(&env, "gpt-4o-mini", &[]).model_server(&server).run().expect_code(0);
+    assert!(out.stdout.ends_with("  limit: requests: 499 of 500 left, full again in 6 min\n"), "{}", out.report());
     assert!(
         out.stdout.starts_with("ok: gpt-4o-mini answered over openai in ") && out.stdout.contains("tokens: 9 in, 1 out; cost: $0.000002"),
         "{}",

@@ -1,11 +1,14 @@
 //! `pup models test`: one call for one token, to see whether a model answers, how fast, and what is left of its limits.
 
-use crate::base::{Cause, Failure};
+use super::thousands;
+use super::update::ago;
+use crate::base::{Cause, Failure, text};
 use crate::catalog::Workload;
 use crate::cli::app::App;
 use crate::cli::{print, select};
 use crate::model::{Accumulator, Class, Message, ProviderError, Request, Usage};
 use crate::route::{Ask, LiveEvent, Operation, Router, Rules};
+use crate::wire::limits::{Limits, Window};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -20,6 +23,7 @@ struct Finding {
     first_byte: Option<Duration>,
     whole: Duration,
     usage: Usage,
+    limits: Limits,
     failed: Option<(ProviderError, Failure)>,
 }
 
@@ -58,7 +62,7 @@ pub fn run(id: &str, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
         let report = json!({
             "id": link.id, "ok": found.failed.is_none(), "cause": cause.as_str(), "exit_code": cause.exit_code(), "provider": link.provider.id(),
             "wire": link.provider.wire().as_str(), "first_byte_ms": found.first_byte.map(ms), "total_ms": ms(found.whole),
-            "usage": if found.failed.is_none() { json!(found.usage) } else { Value::Null }, "cost_usd": cost, "error": error, "notes": notes,
+            "usage": if found.failed.is_none() { json!(found.usage) } else { Value::Null }, "cost_usd": cost, "limits": found.limits, "error": error, "notes": notes,
         });
         print::json(out, &report)?;
         return Ok(cause.exit_code());
@@ -75,7 +79,23 @@ pub fn run(id: &str, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
     let tokens = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     let cost = cost.map_or_else(|| "unknown".to_owned(), |usd| format!("${usd:.6}"));
     print::line(out, &format!("  tokens: {} in, {} out; cost: {cost}", tokens(found.usage.input), tokens(found.usage.output)))?;
+    for window in &found.limits.windows {
+        print::line(out, &format!("  limit: {}", text::visible(&left(window))))?;
+    }
     Ok(0)
+}
+
+/// What is left of an allowance.
+fn left(window: &Window) -> String {
+    let name = if window.name.is_empty() { "unnamed" } else { &window.name };
+    let of = window.limit.map(|n| format!(" of {}", thousands(n))).unwrap_or_default();
+    let left = match (window.remaining, window.used) {
+        (Some(n), _) => format!("{}{of} left", thousands(n)),
+        (None, Some(share)) => format!("{:.0} % used{of}", share * 100.0),
+        (None, None) => format!("nothing said of what is left{of}"),
+    };
+    let reset = window.reset_s.map(|s| format!(", full again in {}", ago(Duration::from_secs_f64(s.clamp(0.0, 1e9))))).unwrap_or_default();
+    format!("{name}: {left}{reset}")
 }
 
 /// Whether a refusal is about the length of the answer.
@@ -106,8 +126,8 @@ async fn call(router: &Router, bound: u64) -> Finding {
                 let last = error.take().or_else(|| report.errors.last().map(|(_, e)| e.clone()));
                 found.failed = last.map(|error| (error, report.failure()));
             }
-            LiveEvent::Answered { .. }
-            | LiveEvent::Quarantined(_)
+            LiveEvent::Answered { limits, .. } => found.limits = *limits,
+            LiveEvent::Quarantined(_)
             | LiveEvent::Gated { .. }
             | LiveEvent::Waiting { .. }
             | LiveEvent::Result(_)

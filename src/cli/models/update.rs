@@ -296,7 +296,8 @@ fn told(answer: &Answer, listed: usize, found: &Refresh) -> String {
     format!("{provider}: {listed} models{age}{more}")
 }
 
-fn ago(age: Duration) -> String {
+/// About how long.
+pub(super) fn ago(age: Duration) -> String {
     match age.as_secs() {
         s @ 0..60 => format!("{s} s"),
         s @ 60..3600 => format!("{} min", s / 60),
