@@ -329,6 +329,23 @@ fn what_cannot_be_asked_says_why() {
     assert!(out.stderr.contains("models.json:1:"), "{}", out.report());
 }
 
+#[test]
+fn a_server_without_a_key_is_asked_where_the_catalogue_has_models_of_it() {
+    let env = TestEnv::new();
+    let web = WireServer::asked(|_| list(&json!([{"id": "m-1", "max_model_len": 32_768}, {"id": "m-2"}])));
+    let provider = json!({"wire": "openai-chat", "base_url": web.url(), "api_key_env": []});
+    env.write_config("models.json", json!({"providers": {"home": provider}}).to_string());
+    let out = update(&env, &[]).run().expect_code(4);
+    assert!(web.requests().is_empty(), "{}", out.report());
+    let out = update(&env, &["--provider", "home", "--add", "m-1", "--yes"]).run().expect_code(0);
+    assert!(
+        out.stdout.contains("home: 2 models; 1 not in the catalogue") && out.stdout.contains("home/m-1  context 32,768"),
+        "{}",
+        out.report()
+    );
+    assert!(update(&env, &[]).run().expect_code(0).stdout.ends_with("up to date\n"));
+}
+
 fn test(env: &TestEnv, id: &str, args: &[&str]) -> Launch {
     env.pup().args(["models", "test", id]).args(args)
 }

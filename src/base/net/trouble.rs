@@ -56,7 +56,10 @@ pub(super) fn of(error: &reqwest::Error, place: &str) -> NetError {
     } else {
         let innermost = causes.last().map(ToString::to_string).unwrap_or_default();
         let word = causes.iter().rev().find_map(|e| e.downcast_ref::<io::Error>()).and_then(|e| word(e.kind()));
-        word.map_or_else(|| innermost.clone(), |w| if innermost.contains(w) { innermost.clone() } else { format!("{w}: {innermost}") })
+        word.map_or_else(
+            || innermost.clone(),
+            |w| if innermost.to_ascii_lowercase().contains(w) { innermost.clone() } else { format!("{w}: {innermost}") },
+        )
     };
     NetError::connection(format!("{what} ({place}): {}", text::one_line(&why, WORDS)))
 }

@@ -130,9 +130,13 @@ fn asked(app: &App, doors: &Doors, args: &Args) -> Result<Vec<Asked>, Failure> {
         }
         return one(provider).map(|asked| vec![asked]);
     }
+    // A server at home needs no key and lists what it holds; what the catalogue does not have of it cannot be out of date.
+    let asks_for_proof = |p: &Provider| !p.api_key_env.is_empty() || p.login.is_some();
+    let has_entries = |p: &Provider| app.catalog.models().iter().any(|m| m.provider == p.id);
     let open = |p: &&Arc<Provider>| {
         let why = means.why_closed(&app.catalog.on(p, ""));
-        !p.is_local() && doors.usable(p) == Usable::Yes && matches!(why, None | Some(Why::NoTools))
+        let entered = doors.usable(p) == Usable::Yes && matches!(why, None | Some(Why::NoTools));
+        entered && !p.is_local() && (asks_for_proof(p) || has_entries(p))
     };
     // One whose address or quirks are wrong is a fault of the file, and says so.
     app.catalog.providers().iter().filter(open).map(one).collect()
