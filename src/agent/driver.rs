@@ -117,7 +117,9 @@ impl Driver<'_> {
                     self.sink.emit(AgentEvent::AttemptFailed { attempt: &attempt, error: &error, discarded_chars });
                     self.attempts.push(attempt);
                 }
-                Some(LiveEvent::Answered { attempt, origin: from }) => {
+                // Only an operation that is no answer has one.
+                Some(LiveEvent::Result(_)) => {}
+                Some(LiveEvent::Answered { attempt, origin: from, .. }) => {
                     self.scribe.attempt(&attempt)?;
                     answered = Some((attempt.clone(), from));
                     self.attempts.push(attempt);

@@ -42,6 +42,10 @@ pub struct Provider {
     pub opt_in: Option<OptIn>,
     pub headers: Vec<(String, String)>,
     pub quirks: Vec<String>,
+    /// Names under which price lists know it, besides its id.
+    pub listed_as: Vec<String>,
+    /// The most texts that it takes in one call for embeddings.
+    pub embed_inputs: Option<usize>,
     /// A model id of the catalogue.
     pub default_model: Option<String>,
     pub realtime_multiplier: f64,
@@ -123,6 +127,13 @@ impl Catalog {
         let layers = Layers::read(places, project)?;
         let file = layers.merge()?;
         Builder { layers: &layers, env }.build(file)
+    }
+
+    /// The built-in catalogue, without anybody's file.
+    pub fn built_in() -> Result<Self, Failure> {
+        let layers = Layers::built_in();
+        let file = layers.merge()?;
+        Builder { layers: &layers, env: &|_| None }.build(file)
     }
 
     pub fn provider(&self, id: &str) -> Option<&Arc<Provider>> {
@@ -236,6 +247,8 @@ impl Builder<'_> {
             opt_in: entry.opt_in,
             headers: entry.headers.into_iter().collect(),
             quirks: entry.quirks.unwrap_or_default(),
+            listed_as: entry.listed_as.unwrap_or_default(),
+            embed_inputs: entry.embed_inputs,
             default_model: entry.default_model,
             realtime_multiplier,
             billing,

@@ -60,6 +60,10 @@ pub struct ProviderEntry {
     pub headers: BTreeMap<String, String>,
     /// Names of the ways in which it differs from its wire.
     pub quirks: Option<Vec<String>>,
+    /// Names under which price lists know it, besides its id.
+    pub listed_as: Option<Vec<String>>,
+    /// The most texts that it takes in one call for embeddings.
+    pub embed_inputs: Option<usize>,
     /// The model used when only the provider is known.
     pub default_model: Option<String>,
     /// Cost of a realtime call relative to the listed price.

@@ -1,10 +1,11 @@
 //! JSON with places: where each member stands, so that an error can name its line. Only used on files that people
 //! write, after `serde_json` has accepted their syntax.
 
-/// A value and the byte offset at which it starts.
+/// A value and the byte offsets at which it starts and ends.
 #[derive(Debug)]
 pub struct Node {
     pub at: usize,
+    pub end: usize,
     pub kind: Kind,
 }
 
@@ -136,7 +137,7 @@ impl Reader<'_> {
                 }
             }
         };
-        Some(Node { at, kind })
+        Some(Node { at, end: self.at, kind })
     }
 
     fn object(&mut self) -> Option<Kind> {
@@ -193,7 +194,7 @@ mod tests {
         let text = "{\n  \"a\": {\"b\": [1, {\"é\\\"\": null}], \"b\": 2}\n}";
         let tree = Node::parse(text).unwrap();
         let b = tree.find(&["a", "b"]).unwrap();
-        assert!(matches!(b.value.kind, Kind::Number(_)));
+        assert!(matches!(b.value.kind, Kind::Number(_)) && text[b.value.at..b.value.end] == *"2");
         assert_eq!(line_column(text, b.key_at), (2, 34));
         assert_eq!(tree.first_duplicate().unwrap().0, ["a", "b"]);
         let tree = Node::parse("{\"a\": {\"b\": [\"x\", \"y\"]}}").unwrap();

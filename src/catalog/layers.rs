@@ -33,9 +33,14 @@ struct Layer {
 pub struct Layers(Vec<Layer>);
 
 impl Layers {
+    /// The built-in one alone.
+    pub fn built_in() -> Self {
+        Self(vec![Layer { owner: Owner::BuiltIn, source: Source::built_in("built-in models.json", BUILT_IN) }])
+    }
+
     /// Reads the user's file and, where `project` names a trusted root, the project's. Absent files are no layers.
     pub fn read(places: &Places, project: Option<&Path>) -> Result<Self, Failure> {
-        let mut all = vec![Layer { owner: Owner::BuiltIn, source: Source::built_in("built-in models.json", BUILT_IN) }];
+        let Self(mut all) = Self::built_in();
         let files = [(Owner::User, Some(places.config.join("models.json"))), (Owner::Project, project.map(|p| p.join(".pup/models.json")))];
         for (owner, path) in files {
             if let Some(source) = path.map(|p| Source::read(&p)).transpose()?.flatten() {

@@ -15,11 +15,14 @@ mod agents;
 mod build;
 mod chain;
 mod check;
+mod edit;
 mod format;
 mod json;
 mod layers;
 mod link;
 pub mod manifest;
+mod price_list;
+pub mod refresh;
 mod source;
 mod workload;
 
@@ -29,6 +32,7 @@ pub use chain::{ChainLink, Closed, Paid, Place, State, Terms, Usable, Why};
 pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Rotation, Slimmer, WireId};
 pub use link::Link;
 pub use manifest::{Manifests, OAuth};
+pub use price_list::read as read_price_list;
 pub use workload::Workload;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::auth::terms::Agreements;
 use crate::auth::{Keys, Standings};
 use crate::base::Failure;
+use crate::base::net::Pool;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::{self, Agents, Catalog, Manifests};
@@ -19,6 +20,8 @@ pub struct App {
     pub manifests: Manifests,
     pub agents: Agents,
     pub redactor: Redactor,
+    /// The connections of this process.
+    pub pool: Pool,
     pub root: PathBuf,
     /// What a person should know of the repository's own pup files.
     pub note: Option<String>,
@@ -39,7 +42,8 @@ impl App {
         let agents = Agents::load(&places, trusted, tool::NAMES)?;
         let note = state.note(&project);
         let redactor = redactor();
-        Ok(Self { places, settings, catalog, manifests, agents, redactor, root, note })
+        let pool = Pool::new(settings.http.ca_file.clone());
+        Ok(Self { places, settings, catalog, manifests, agents, redactor, pool, root, note })
     }
 
     /// The user's keys for every provider. `redactor` learns those that are at hand.

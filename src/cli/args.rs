@@ -51,7 +51,7 @@ pub enum Command {
     Run(run::Args),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
-    /// List the models, show one, or show how a chain stands for you
+    /// List the models, show one, show how a chain stands for you, test one, or update what is known of them
     Models {
         #[command(subcommand)]
         command: models::ModelsCommand,

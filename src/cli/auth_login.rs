@@ -82,7 +82,7 @@ fn login(args: &Login, out: &mut dyn Write) -> Result<(), Failure> {
         app.redactor.learn("client_secret", secret.expose());
     }
     auth_terms::agree(&app, provider, args.accept_terms, screen)?;
-    let transport = Transport { redactor: app.redactor.clone() };
+    let transport = Transport { redactor: app.redactor.clone(), pool: app.pool.clone() };
     let store = Store::new(&app.places, &provider.id, app.settings.auth.store);
     let way = if args.device {
         Way::Device
@@ -143,7 +143,7 @@ fn logout(args: &Logout, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(secret) = client.as_ref().and_then(|c| c.secret.as_ref()) {
         app.redactor.learn("client_secret", secret.expose());
     }
-    let transport = Transport { redactor: app.redactor.clone() };
+    let transport = Transport { redactor: app.redactor.clone(), pool: app.pool.clone() };
     let store = Store::new(&app.places, id, app.settings.auth.store);
     let told = block_on(end(oauth.map(AsRef::as_ref), client.as_ref(), &transport, &store))??;
     let name = oauth.map_or(id, |o| o.display_name.as_str());

@@ -118,6 +118,7 @@ fn config_screens() {
     http.idle_timeout        90s
     http.deadline            10m
     http.retries             (not set)
+    http.ca_file             (not set)
     shell.timeout            90s
     shell.max_output         16000
     "#);

@@ -142,7 +142,7 @@ fn models(app: &App) -> Result<Vec<Check>, Failure> {
     if !checks.iter().any(|c| matches!(c.name, "key" | "login")) {
         checks.push(Check::new("key", State::Note, "no provider's key is set, and there is no login"));
     }
-    let servers = super::select::on_this_machine(local::find())?;
+    let servers = super::select::on_this_machine(local::find(&app.pool))?;
     for server in &servers {
         let names = server.models.join(", ");
         checks.push(Check::new(

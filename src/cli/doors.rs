@@ -1,7 +1,7 @@
 //! The ways into providers that a user has: keys and logins, asked as one.
 
 use super::app::{self, App};
-use crate::auth::oauth::Logins;
+use crate::auth::oauth::{Logins, Transport};
 use crate::auth::{Access, Keys, Standing};
 use crate::base::clock::rfc3339;
 use crate::base::redact::Redactor;
@@ -13,14 +13,14 @@ use crate::catalog::{Provider, Usable};
 pub struct Doors {
     keys: Keys<'static>,
     logins: Logins<'static>,
-    redactor: Redactor,
+    transport: Transport,
 }
 
 impl Doors {
     /// `redactor` learns every secret that comes up, also later.
     pub fn load(app: &App, redactor: &Redactor) -> Result<Self, Failure> {
         let logins = Logins::load(&app.places, &app.manifests, app.settings.auth.store, &app::env)?;
-        Ok(Self { keys: app.keys(redactor)?, logins, redactor: redactor.clone() })
+        Ok(Self { keys: app.keys(redactor)?, logins, transport: Transport { redactor: redactor.clone(), pool: app.pool.clone() } })
     }
 
     pub fn keys(&self) -> &Keys<'static> {
@@ -30,7 +30,7 @@ impl Doors {
     /// The ways into a provider, one for each key; never none. Keys come before a login.
     pub fn access(&self, provider: &Provider) -> Result<Vec<Access>, Failure> {
         if provider.login.is_some() && !self.keys.has(provider) {
-            let login = self.logins.access(&provider.id, &self.redactor)?;
+            let login = self.logins.access(&provider.id, &self.transport)?;
             return match self.keys.standings().of(&login.id()) {
                 Standing::Disabled(mark) => {
                     let what = format!("the login of {} is disabled since {}: {}", provider.id, rfc3339(mark.at), mark.error);

@@ -89,7 +89,7 @@ fn dispatch(command: Command) -> u8 {
         }
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
-        Command::Models { command } => models::run(&command, &mut out).map(|()| 0),
+        Command::Models { command } => models::run(&command, &mut out),
         Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
         Command::Sessions { command: Sessions::Resume(resume) } => {
             drop(out);

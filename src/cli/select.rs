@@ -127,26 +127,35 @@ const LOCAL: &str = "local";
 fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
     let Some(provider) = app.catalog.provider(LOCAL) else { return Ok(None) };
     let found = match &provider.endpoint {
-        catalog::Endpoint::Url(url) => on_this_machine(local::probe(url, Software::Unknown))?,
-        catalog::Endpoint::Loopback => on_this_machine(local::find())?.into_iter().next(),
+        catalog::Endpoint::Url(url) => on_this_machine(local::probe(&app.pool, url, Software::Unknown))?,
+        catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?.into_iter().next(),
         catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
     };
     let Some((server, model)) = found.and_then(|s| s.models.first().cloned().map(|m| (s, m))) else { return Ok(None) };
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
 }
 
+/// A link to a provider itself, once for each key, for what is asked without a model.
+pub fn to_provider(app: &App, doors: &Doors, provider: &Arc<catalog::Provider>) -> Result<Vec<Link>, Failure> {
+    build(app, doors, &app.catalog.on(provider, ""), &provider.id)
+}
+
+/// Where a provider is reached.
+pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
+    match &provider.endpoint {
+        catalog::Endpoint::Url(url) => Ok(url),
+        catalog::Endpoint::Variable(name) => Err(no_address(&provider.id, name)),
+        catalog::Endpoint::Loopback => {
+            Err(Failure::config(format!("{} has no address", provider.id)).hint("give it a `base_url` in models.json"))
+        }
+    }
+}
+
 /// Makes a link usable: address, key, dialect; once for each key. `id` is our name of the model, whoever serves it.
 fn build(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
     let access = doors.access(&chosen.provider)?;
-    let url = match &chosen.provider.endpoint {
-        catalog::Endpoint::Url(url) => url,
-        catalog::Endpoint::Variable(name) => return Err(no_address(&chosen.provider.id, name)),
-        catalog::Endpoint::Loopback => {
-            return Err(Failure::config(format!("{} has no address", chosen.provider.id)).hint("give it a `base_url` in models.json"));
-        }
-    };
-    let endpoint = endpoint(app, chosen, url, dialect(chosen, &[])?)?;
-    let first = HttpProvider::new(endpoint);
+    let endpoint = endpoint(app, chosen, address(&chosen.provider)?, dialect(chosen, &[])?)?;
+    let first = HttpProvider::new(endpoint, app.pool.clone());
     Ok(access.iter().map(|access| link(chosen, id, first.entered_by(access.clone()))).collect())
 }
 
@@ -155,10 +164,10 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
     let wanted = &chosen.upstream;
     let servers = match &chosen.provider.endpoint {
         catalog::Endpoint::Url(url) => {
-            let server = on_this_machine(local::probe(url, Software::Unknown))?;
+            let server = on_this_machine(local::probe(&app.pool, url, Software::Unknown))?;
             vec![server.unwrap_or_else(|| Server { base_url: url.clone(), software: Software::Unknown, models: Vec::new() })]
         }
-        catalog::Endpoint::Loopback => on_this_machine(local::find())?,
+        catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?,
         catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
     };
     let known = servers.iter().find(|s| wanted.is_empty() && !s.models.is_empty() || s.models.iter().any(|m| m == wanted));
@@ -192,7 +201,7 @@ fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link
         dialect.calls = Calls::Text;
     }
     let endpoint = endpoint(app, chosen, &server.base_url, dialect)?;
-    Ok(link(chosen, &chosen.id(), HttpProvider::new(endpoint)))
+    Ok(link(chosen, &chosen.id(), HttpProvider::new(endpoint, app.pool.clone())))
 }
 
 /// How a link is spoken to: in its provider's way, which wins over what is `known` of the software.
@@ -201,7 +210,7 @@ pub(super) fn dialect(link: &catalog::Link, known: &[String]) -> Result<Dialect,
     let dialect = Dialect::from_quirks(&quirks).map_err(|e| {
         Failure::config(format!("models.json: providers.{}.quirks: {e}", link.provider.id)).hint("remove the name, or correct it")
     })?;
-    Ok(Dialect { default_output: link.max_output(), window: link.context(), ..dialect })
+    Ok(Dialect { default_output: link.max_output(), window: link.context(), embed_inputs: link.provider.embed_inputs, ..dialect })
 }
 
 fn no_address(provider: &str, variable: &str) -> Failure {

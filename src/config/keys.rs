@@ -7,6 +7,8 @@ use crate::base::{Failure, nearest};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// The absolute path of a file.
+    Path,
     OneOf(&'static [&'static str]),
     /// A whole number, at least this.
     Count {
@@ -84,6 +86,12 @@ pub const KEYS: &[Key] = &[
         default: None,
         doc: "Retries of one model call on the last usable link. Unset: until the deadline.",
     },
+    Key {
+        name: "http.ca_file",
+        kind: Kind::Path,
+        default: None,
+        doc: "PEM file of certificate authorities that are believed besides the system's. `SSL_CERT_FILE` names one too.",
+    },
     Key { name: "shell.timeout", kind: Kind::Duration, default: Some("2m"), doc: "Longest time of one command, unless the call says." },
     Key {
         name: "shell.max_output",
@@ -94,6 +102,11 @@ pub const KEYS: &[Key] = &[
 ];
 
 impl Key {
+    /// Whether a project's file may set it, trusted or not: whom to believe on the network is the user's to say.
+    pub fn is_a_projects(&self) -> bool {
+        self.kind != Kind::Path
+    }
+
     /// The variable that sets it: `http.idle_timeout` is `PUP_HTTP_IDLE_TIMEOUT`.
     pub fn env(&self) -> String {
         format!("PUP_{}", self.name.to_ascii_uppercase().replace('.', "_"))
@@ -111,6 +124,7 @@ impl Kind {
     pub fn wanted(self) -> String {
         match self {
             Self::Text => "text".into(),
+            Self::Path => "the absolute path of a file".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::Count { least } => format!("a whole number from {least}"),
             Self::Flag => "true or false".into(),

@@ -125,6 +125,10 @@ impl Config {
             let name = format!("{prefix}{leaf}");
             let at = table.get_key_value(leaf).and_then(|(k, _)| k.span()).map_or(0, |s| s.start);
             if let Some(key) = KEYS.iter().find(|k| k.name == name) {
+                if file.layer == Layer::Project && !key.is_a_projects() {
+                    let hint = "set it in your own config.toml (`pup config path` shows the folder)";
+                    return Err(file.failure(at, &format!("`{name}` cannot be set by a project"), Some(hint.to_owned())));
+                }
                 let Some(value) = item.as_value().and_then(|v| Value::from_toml(key.kind, v)) else {
                     let found = item.as_value().map_or("a table".into(), |v| v.to_string().trim().to_owned());
                     return Err(file.failure(

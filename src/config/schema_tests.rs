@@ -12,7 +12,7 @@ fn the_published_schema_is_current() {
 
 fn of_kind(kind: Kind) -> Map<String, Json> {
     let schema = match kind {
-        Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Text | Kind::Path => json!({ "type": "string", "minLength": 1 }),
         Kind::OneOf(words) => json!({ "enum": words }),
         Kind::Count { least } => json!({ "type": "integer", "minimum": least }),
         Kind::Flag => json!({ "type": "boolean" }),

@@ -2,6 +2,7 @@
 
 use super::layers::Config;
 use super::value::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What tools may do without a question.
@@ -114,6 +115,7 @@ pub struct Http {
     pub deadline: Duration,
     /// `None`: until the deadline.
     pub retries: Option<u32>,
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +146,7 @@ impl Config {
                 idle_timeout: self.duration("http.idle_timeout").unwrap_or(Duration::MAX),
                 deadline: self.duration("http.deadline").unwrap_or(Duration::MAX),
                 retries: self.count("http.retries"),
+                ca_file: self.text("http.ca_file").map(PathBuf::from),
             },
             shell: Shell {
                 timeout: self.duration("shell.timeout").unwrap_or(Duration::MAX),

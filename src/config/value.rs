@@ -3,6 +3,7 @@
 use super::keys::Kind;
 use serde::{Serialize, Serializer};
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 /// A value of a setting. Which variant a key has is decided by its [`Kind`].
@@ -20,6 +21,7 @@ impl Value {
         let text = text.trim();
         match kind {
             Kind::Text => (!text.is_empty()).then(|| Self::Text(text.to_owned())),
+            Kind::Path => Path::new(text).is_absolute().then(|| Self::Text(text.to_owned())),
             Kind::OneOf(words) => words.contains(&text).then(|| Self::Text(text.to_owned())),
             Kind::Count { least } => text.parse().ok().filter(|n| *n >= least && u32::try_from(*n).is_ok()).map(Self::Count),
             Kind::Duration => duration(text).map(Self::Duration),
@@ -31,7 +33,7 @@ impl Value {
     pub fn from_toml(kind: Kind, value: &toml_edit::Value) -> Option<Self> {
         use toml_edit::Value as T;
         match (kind, value) {
-            (Kind::Text | Kind::OneOf(_) | Kind::Duration, T::String(s)) => Self::from_text(kind, s.value()),
+            (Kind::Text | Kind::Path | Kind::OneOf(_) | Kind::Duration, T::String(s)) => Self::from_text(kind, s.value()),
             (Kind::Count { .. } | Kind::Duration, T::Integer(n)) => Self::from_text(kind, &n.value().to_string()),
             (Kind::Duration, T::Float(f)) => Duration::try_from_secs_f64(*f.value()).ok().filter(|d| !d.is_zero()).map(Self::Duration),
             (Kind::Flag, T::Boolean(b)) => Some(Self::Flag(*b.value())),

@@ -1,6 +1,7 @@
 //! What can go wrong between pup and a model: one vocabulary of classes and scopes for every wire and layer.
 
 use super::blame::Blame;
+use crate::base::net::{self, NetError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -89,6 +90,11 @@ impl Scope {
     }
 }
 
+/// The code of what [`ProviderError::setup`] makes; no provider's.
+const SETUP: &str = "pup_setup";
+/// The code of what [`ProviderError::lacking`] makes.
+const LACKING: &str = "pup_lacking";
+
 /// A provider's failure with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderError {
@@ -139,6 +145,27 @@ impl ProviderError {
         Self::new(Class::Timeout, Scope::Provider, message)
     }
 
+    /// This machine is not set up for the provider: a certificate that nobody vouches for, a file that is not there. Waiting
+    /// mends nothing, another provider may do.
+    pub fn setup(message: impl Into<String>) -> Self {
+        Self::network(message).with_code(Some(SETUP.to_owned()))
+    }
+
+    /// `who` has no such operation, whatever the model.
+    pub fn lacking(who: &str, what: &str) -> Self {
+        Self::new(Class::NotFound, Scope::Request, format!("{who} has no {what}")).with_code(Some(LACKING.to_owned()))
+    }
+
+    /// Whether it comes from this side and says all that there is to say.
+    pub fn is_own(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| [SETUP, LACKING].contains(&code))
+    }
+
+    /// Whether the same request to the same place may well succeed later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        self.class.is_transient() && self.code.as_deref() != Some(SETUP)
+    }
+
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
@@ -154,6 +181,16 @@ impl ProviderError {
     /// The provider's time as a duration, if it gave a usable one.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after_s.and_then(|s| Duration::try_from_secs_f64(s).ok())
+    }
+}
+
+impl From<NetError> for ProviderError {
+    fn from(NetError { kind, message }: NetError) -> Self {
+        match kind {
+            net::Kind::Connection => Self::network(message),
+            net::Kind::Timeout => Self::timeout(message),
+            net::Kind::Setup => Self::setup(message),
+        }
     }
 }
 

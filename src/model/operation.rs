@@ -29,7 +29,7 @@ pub struct Embeddings {
 }
 
 /// A model as its provider's own list describes it. What the list does not say is absent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Listed {
     pub id: String,
     /// Window in tokens.
@@ -40,10 +40,13 @@ pub struct Listed {
 }
 
 /// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ListedPrice {
     pub input: Option<f64>,
     pub cache_read: Option<f64>,
     pub cache_write: Option<f64>,
     pub output: Option<f64>,
+    /// The longest prompt, in tokens, for which it holds, where longer ones cost more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<u64>,
 }

@@ -1,8 +1,10 @@
 //! One reply on its way in: bytes, timers and the decoder, until the stream ends or fails.
 
 use super::http::Timeouts;
+use crate::base::net;
 use crate::model::{ProviderError, StreamEvent};
 use crate::wire::Decoder;
+use crate::wire::limits::Limits;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,6 +24,7 @@ pub struct Exchange {
     /// The terminal event arrived; what follows can only add usage.
     ended: bool,
     closed: bool,
+    limits: Limits,
 }
 
 /// Where the bytes come from.
@@ -35,7 +38,18 @@ pub(super) enum Source {
 
 impl Exchange {
     pub(super) fn new(source: Source, decoder: Decoder, timeouts: Timeouts) -> Self {
-        Self { source, decoder, ready: VecDeque::new(), timeouts, began: false, ended: false, closed: false }
+        Self { source, decoder, ready: VecDeque::new(), timeouts, began: false, ended: false, closed: false, limits: Limits::default() }
+    }
+
+    /// With what the reply's headers say of allowances.
+    #[must_use]
+    pub(super) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What its headers say of allowances.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The next event, or nothing once the reply is over. Failures are events too, and the last ones.
@@ -94,7 +108,7 @@ impl Exchange {
 impl Source {
     async fn chunk(&mut self) -> Result<Option<Bytes>, ProviderError> {
         match self {
-            Self::Http(response) => response.chunk().await.map_err(|e| super::http::transport_error(&e)),
+            Self::Http(response) => Ok(net::chunk(response).await?),
             Self::Whole(body) => Ok(body.take()),
             Self::Script(pieces) => super::scripted::next(pieces).await,
         }

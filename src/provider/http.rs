@@ -4,16 +4,22 @@ use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::oauth::{Bearer, Login};
 use crate::auth::{Access, Key, Secret};
-use crate::base::{clock, net, text};
+use crate::base::clock;
+use crate::base::net::{self, Pool};
 use crate::model::{Class, ProviderError, Scope};
+use crate::wire::limits::Limits;
+use crate::wire::ops::Call;
 use crate::wire::quirk::{FailedCalls, failed_calls};
 use crate::wire::{self, Decoder, Dialect, Encoded, KeyStyle, Sender, Wire};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode};
-use std::sync::{Arc, OnceLock};
+use reqwest::{Method, Response};
 use std::time::Duration;
 
 /// The most that is read of an error's body.
 const ERROR_BODY: usize = 256 * 1024;
+/// The most that is read of a whole reply. The vectors of a full call, written out, are about 75 MB.
+const WHOLE_BODY: usize = 128 << 20;
 /// How long an error's body may take; what has arrived by then is used.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
@@ -94,16 +100,24 @@ fn add<'a>(all: &mut Vec<(&'a str, String)>, name: &'a str, value: &str) {
     }
 }
 
-/// A provider over HTTP. Its client is made at the first request and keeps its connections for the next ones.
+/// A provider over HTTP.
 #[derive(Debug)]
 pub struct HttpProvider {
     endpoint: Box<Endpoint>,
-    client: Arc<OnceLock<Result<reqwest::Client, ProviderError>>>,
+    pool: Pool,
+}
+
+/// A request without what the provider adds.
+struct Sent<'a> {
+    method: Method,
+    path: &'a str,
+    headers: &'a [(&'static str, String)],
+    body: &'a [Bytes],
 }
 
 impl HttpProvider {
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint: Box::new(endpoint), client: Arc::default() }
+    pub fn new(endpoint: Endpoint, pool: Pool) -> Self {
+        Self { endpoint: Box::new(endpoint), pool }
     }
 
     /// The same provider entered another way, over the same connections.
@@ -114,37 +128,49 @@ impl HttpProvider {
             dialect.project = login.project().map(str::to_owned);
         }
         let endpoint = Endpoint { access, dialect, ..Endpoint::clone(&self.endpoint) };
-        Self { endpoint: Box::new(endpoint), client: Arc::clone(&self.client) }
+        Self { endpoint: Box::new(endpoint), pool: self.pool.clone() }
     }
 
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// One attempt: sends the request and returns once the status is known to be good. Where a login's token is refused,
-    /// that is renewed once, which still is the same attempt.
+    /// One attempt: sends the request and returns once the status is known to be good.
     pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+        let sent = Sent { method: Method::POST, path: &encoded.path, headers: &encoded.headers, body: &encoded.body };
+        self.asked(&sent, async |response| self.exchange(response).await).await
+    }
+
+    /// One call of an operation: the whole body of a good reply.
+    pub(super) async fn call(&self, call: &Call) -> Result<Bytes, ProviderError> {
+        let method = if call.body.is_some() { Method::POST } else { Method::GET };
+        let sent = Sent { method, path: &call.path, headers: &call.headers, body: call.body.as_deref().unwrap_or_default() };
+        self.asked(&sent, async |response| self.whole(response).await).await
+    }
+
+    /// Sends it as the account wants to be shown, and reads the reply. Where a login's token is refused, that is renewed
+    /// once, which still is the same attempt.
+    async fn asked<T>(&self, sent: &Sent<'_>, read: impl AsyncFn(Response) -> Result<T, ProviderError>) -> Result<T, ProviderError> {
         let login = match &self.endpoint.access {
             Access::Login(login) => login,
             Access::Key(key) => {
                 let secret = secret(key).await?;
-                return self.exchange(self.request(encoded, self.endpoint.headers(Some(&secret), &encoded.headers)).await?).await;
+                return read(self.request(sent, self.endpoint.headers(Some(&secret), sent.headers)).await?).await;
             }
-            Access::Open => return self.exchange(self.request(encoded, self.endpoint.headers(None, &encoded.headers)).await?).await,
+            Access::Open => return read(self.request(sent, self.endpoint.headers(None, sent.headers)).await?).await,
         };
-        let url = self.endpoint.url(&encoded.path);
+        let url = self.endpoint.url(sent.path);
         let mut bearer = login.bearer(&url).await?;
-        let mut response = self.request(encoded, self.endpoint.headers_with(&bearer, &encoded.headers)).await?;
+        let mut response = self.request(sent, self.endpoint.headers_with(&bearer, sent.headers)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             tracing::debug!(provider = self.endpoint.provider, "the token was refused; renewing the login");
             bearer = login.renewed(&bearer, &url).await?;
-            response = self.request(encoded, self.endpoint.headers_with(&bearer, &encoded.headers)).await?;
+            response = self.request(sent, self.endpoint.headers_with(&bearer, sent.headers)).await?;
         }
-        let failed = match self.exchange(response).await {
-            Ok(exchange) => return Ok(exchange),
-            Err(failed) => failed,
-        };
-        Err(self.refused(login, &bearer, failed).await)
+        match read(response).await {
+            Ok(good) => Ok(good),
+            Err(failed) => Err(self.refused(login, &bearer, failed).await),
+        }
     }
 
     /// What a provider's refusal means for the login.
@@ -169,45 +195,71 @@ impl HttpProvider {
         error
     }
 
-    async fn exchange(&self, response: reqwest::Response) -> Result<Exchange, ProviderError> {
+    async fn exchange(&self, response: Response) -> Result<Exchange, ProviderError> {
         let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
         let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
         if response.status().is_success() {
-            return Ok(Exchange::new(Source::Http(response), decoder(), *timeouts));
+            let limits = Limits::read(&headers(&response), Some(clock::unix_ms()));
+            return Ok(Exchange::new(Source::Http(response), decoder(), *timeouts).with_limits(limits));
         }
-        let Refusal { status, headers, body } = refusal(response).await;
-        if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&body).is_some() {
-            return Ok(Exchange::new(Source::Whole(Some(body.into())), decoder(), *timeouts));
+        let refusal = refusal(response).await;
+        if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&refusal.body).is_some() {
+            return Ok(Exchange::new(Source::Whole(Some(refusal.body.into())), decoder(), *timeouts));
         }
-        Err(wire::classify(self.endpoint.sender(), status, &headers, &body))
+        Err(self.judged(&refusal))
     }
 
-    async fn request(&self, encoded: &Encoded, headers: Vec<(&str, String)>) -> Result<reqwest::Response, ProviderError> {
-        let client = self.client.get_or_init(|| client(&self.endpoint)).clone()?;
-        let (segments, sent) = Segments::new(encoded.body.iter().cloned());
-        let body = reqwest::Body::wrap(segments);
-        let mut request =
-            client.post(self.endpoint.url(&encoded.path)).header("content-type", "application/json").header("accept-encoding", "identity");
+    async fn whole(&self, mut response: Response) -> Result<Bytes, ProviderError> {
+        if !response.status().is_success() {
+            return Err(self.judged(&refusal(response).await));
+        }
+        let (mut body, idle) = (BytesMut::new(), self.endpoint.timeouts.idle);
+        loop {
+            let next = tokio::time::timeout(idle, net::chunk(&mut response)).await;
+            let late = |_| ProviderError::timeout(format!("the reply stalled: no bytes for {} s", idle.as_secs_f64()));
+            let Some(piece) = next.map_err(late)?? else { return Ok(body.freeze()) };
+            if body.len() + piece.len() > WHOLE_BODY {
+                return Err(ProviderError::network(format!("the reply is larger than {} MiB", WHOLE_BODY >> 20)));
+            }
+            body.extend_from_slice(&piece);
+        }
+    }
+
+    fn judged(&self, Refusal { status, headers, body }: &Refusal) -> ProviderError {
+        wire::classify(self.endpoint.sender(), *status, headers, body)
+    }
+
+    async fn request(&self, sent: &Sent<'_>, headers: Vec<(&str, String)>) -> Result<Response, ProviderError> {
+        let mut request = self.pool.request(sent.method.clone(), &self.endpoint.url(sent.path))?;
+        request = request.header("accept-encoding", HeaderValue::from_static("identity"));
         for (name, value) in headers {
             let mut value = HeaderValue::try_from(value).map_err(|e| ProviderError::network(format!("the header {name}: {e}")))?;
             // The key, or what a user has put into `headers`: nothing that a debugger or a compressor should keep.
             value.set_sensitive(true);
             request = request.header(name, value);
         }
+        let (segments, taken) = Segments::new(sent.body.iter().cloned());
+        if !sent.body.is_empty() {
+            request = request.header("content-type", HeaderValue::from_static("application/json")).body(reqwest::Body::wrap(segments));
+        }
         let Timeouts { connect, first_byte, .. } = self.endpoint.timeouts;
         let late = async {
             // A server that never takes the request in is late as well.
-            let _ = tokio::time::timeout(connect.saturating_add(first_byte), sent).await;
+            let _ = tokio::time::timeout(connect.saturating_add(first_byte), taken).await;
             tokio::time::sleep(first_byte).await;
         };
         tokio::select! {
-            response = request.body(body).send() => response.map_err(|e| transport_error(&e)),
+            response = request.send(connect) => Ok(response?),
             () = late => {
                 let (place, limit) = (&self.endpoint.base_url, first_byte.as_secs_f64());
                 Err(ProviderError::timeout(format!("no answer from {place} for {limit} s")))
             }
         }
     }
+}
+
+fn headers(response: &Response) -> Vec<(String, String)> {
+    response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect()
 }
 
 /// The key's value. Where the keyring has it, that is asked on a thread of its own: it may wait for a person.
@@ -232,10 +284,8 @@ struct Refusal {
 }
 
 /// Reads as much of a refusal's body as arrives in time.
-async fn refusal(mut response: reqwest::Response) -> Refusal {
-    let status = response.status().as_u16();
-    let headers: Vec<(String, String)> =
-        response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+async fn refusal(mut response: Response) -> Refusal {
+    let (status, headers) = (response.status().as_u16(), headers(&response));
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -248,21 +298,6 @@ async fn refusal(mut response: reqwest::Response) -> Refusal {
     // Late or cut: the status and what came of the body still say enough.
     let _ = tokio::time::timeout(ERROR_TIME, read).await;
     Refusal { status, headers, body }
-}
-
-fn client(endpoint: &Endpoint) -> Result<reqwest::Client, ProviderError> {
-    net::client(&endpoint.base_url, endpoint.timeouts.connect)
-        .map_err(|e| ProviderError::network(format!("cannot set up HTTP: {}", net::causes(&e))))
-}
-
-/// Every transport failure is one class; the text says which one it was and to whom.
-pub(super) fn transport_error(error: &reqwest::Error) -> ProviderError {
-    let to = net::place(error).map(|p| format!(" ({p})")).unwrap_or_default();
-    if error.is_timeout() {
-        return ProviderError::timeout(format!("timed out while connecting{to}"));
-    }
-    let what = if error.is_connect() { "cannot connect" } else { "the connection broke" };
-    ProviderError::network(format!("{what}{to}: {}", text::one_line(&net::causes(error), 200)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //!
 //! Ports and the `owned_by` words are those of each server's documentation and of its own model list.
 
-use crate::base::net;
+use crate::base::net::Pool;
+use reqwest::Method;
 use std::time::Duration;
 
 /// How long a server on the same machine may take to list its models.
@@ -60,18 +61,18 @@ pub const USUAL: [(&str, Software); 3] = [
 ];
 
 /// Every usual place that answers with at least one model.
-pub async fn find() -> Vec<Server> {
-    let probes = USUAL.iter().map(|(url, usual)| probe(url, *usual));
+pub async fn find(pool: &Pool) -> Vec<Server> {
+    let probes = USUAL.iter().map(|(url, usual)| probe(pool, url, *usual));
     let found = futures_util::future::join_all(probes).await;
     found.into_iter().flatten().filter(|s| !s.models.is_empty()).collect()
 }
 
 /// Asks one server for its models; none if nothing there speaks the protocol in time.
 /// `usual` is what is assumed where the list does not tell.
-pub async fn probe(base_url: &str, usual: Software) -> Option<Server> {
+pub async fn probe(pool: &Pool, base_url: &str, usual: Software) -> Option<Server> {
     let list = async {
-        let client = net::client(base_url, PROBE).ok()?;
-        let response = client.get(format!("{}/models", base_url.trim_end_matches('/'))).send().await.ok()?;
+        let list = format!("{}/models", base_url.trim_end_matches('/'));
+        let response = pool.request(Method::GET, &list).ok()?.send(PROBE).await.ok()?;
         if !response.status().is_success() {
             return None;
         }

@@ -15,7 +15,9 @@ pub use scripted::Scripted;
 
 use crate::auth::Access;
 use crate::model::ProviderError;
+use crate::wire::ops::Call;
 use crate::wire::{Dialect, Encoded, Wire};
+use bytes::Bytes;
 
 /// The ways to reach a model.
 #[derive(Debug)]
@@ -60,6 +62,14 @@ impl Provider {
         match self {
             Self::Http(p) => p.send(encoded).await,
             Self::Scripted(p) => p.send(encoded),
+        }
+    }
+
+    /// One call of an operation that is no answer: the body of a good reply.
+    pub async fn call(&self, call: &Call) -> Result<Bytes, ProviderError> {
+        match self {
+            Self::Http(p) => p.call(call).await,
+            Self::Scripted(p) => Err(ProviderError::lacking(p.id(), "anything but answers")),
         }
     }
 }

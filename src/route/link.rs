@@ -7,11 +7,13 @@ use super::rotation::Candidate;
 use crate::auth::KeyId;
 use crate::catalog::Price;
 use crate::model::aside::Kind;
-use crate::model::{Class, Origin, ProviderError, Request, Usage};
+use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
+use crate::wire::ops::{self, Call};
 use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
 use crate::wire::{Encoded, Encoder};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One way to a model: a provider and the name under which it knows the model.
@@ -71,13 +73,37 @@ impl Link {
 
     /// The request in this link's own words, and how its reply is to be read back.
     pub(super) fn encode(&self, request: &Request) -> (Encoded, ReplyFilter) {
-        let Speech { dialect, encoder, described, .. } = &mut *self.speech();
+        let speech = &mut *self.speech();
+        let asked = self.described(speech, request);
+        let encoded = speech.encoder.encode(&quirk::prepare(self.provider.wire(), &speech.dialect, &asked));
+        (encoded, ReplyFilter::of(&speech.dialect, &asked))
+    }
+
+    /// What asks how many tokens the request has here; none where the wire cannot tell.
+    pub(super) fn count(&self, request: &Request) -> Option<Call> {
+        let speech = &mut *self.speech();
+        let asked = self.described(speech, request);
+        let wire = self.provider.wire();
+        ops::count(wire, &speech.dialect, &quirk::prepare(wire, &speech.dialect, &asked))
+    }
+
+    /// How many texts, and which, go into each call for embeddings.
+    pub(super) fn batches(&self, input: &[String]) -> Vec<Range<usize>> {
+        ops::batches(self.provider.wire(), input, self.speech().dialect.embed_inputs)
+    }
+
+    /// What asks for vectors; none where the wire has none.
+    pub(super) fn embed(&self, request: &EmbedRequest) -> Option<Call> {
+        ops::embed(self.provider.wire(), &self.speech().dialect, request)
+    }
+
+    /// The request with a line in the place of what this model cannot take.
+    fn described<'q>(&self, speech: &mut Speech, request: &'q Request) -> Cow<'q, Request> {
         let mut asked = Cow::Borrowed(request);
         if !self.lacks.is_empty() {
-            asked.to_mut().messages = described.of(&request.messages, &self.lacks);
+            asked.to_mut().messages = speech.described.of(&request.messages, &self.lacks);
         }
-        let encoded = encoder.encode(&quirk::prepare(self.provider.wire(), dialect, &asked));
-        (encoded, ReplyFilter::of(dialect, &asked))
+        asked
     }
 
     /// A server that cannot hold a reply to a schema is asked without one from now on. Whether that is news.
@@ -130,6 +156,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::net::Pool;
     use crate::model::{BlockKind, Delta, Message, Stop, StreamEvent, ToolSpec};
     use crate::provider::{Endpoint, HttpProvider, Timeouts};
     use crate::wire::Wire;
@@ -146,7 +173,7 @@ mod tests {
             dialect: Dialect::from_quirks(quirks).unwrap(),
             timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
         };
-        Link::new("p/m".into(), "m".into(), Provider::Http(HttpProvider::new(endpoint)), None, None)
+        Link::new("p/m".into(), "m".into(), Provider::Http(HttpProvider::new(endpoint, Pool::default())), None, None)
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use super::link::Link;
 use super::plan::{Plan, Step};
+use super::query::{self, Progress};
 use super::receipt::Exhausted;
 use super::router::{Operation, Router};
 use super::suspect;
 use crate::base::clock::{self, Moment};
 use crate::base::id;
 use crate::model::aside::{self, Kind};
-use crate::model::{Delta, Origin, ProviderError, StreamEvent};
+use crate::model::{Delta, Embeddings, Listed, Origin, ProviderError, StreamEvent};
 use crate::provider::Exchange;
 use crate::session::{Attempt, Outcome, Quarantine};
+use crate::wire::limits::Limits;
 use crate::wire::quirk::ReplyFilter;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub enum LiveEvent {
     Answered {
         attempt: Attempt,
         origin: Origin,
+        /// What the reply's headers said of allowances; nothing where it was no answer.
+        limits: Box<Limits>,
     },
     /// Pieces of the conversation were refused; it goes on without them. The asker's own copy has to lose them as well.
     Quarantined(Quarantine),
@@ -43,6 +47,8 @@ pub enum LiveEvent {
         link: String,
     },
     Event(StreamEvent),
+    /// What an operation that is no answer brought.
+    Result(Product),
     /// What this attempt had shown is void; nothing of it will be repeated or continued.
     Discarded {
         chars: usize,
@@ -51,11 +57,21 @@ pub enum LiveEvent {
     GaveUp(Exhausted),
 }
 
+/// What an operation brings that is no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Product {
+    Embeddings(Embeddings),
+    Tokens(u64),
+    Models(Vec<Listed>),
+}
+
 /// A call in progress.
 #[derive(Debug)]
 pub struct Live<'r> {
     router: &'r Router,
     operation: Operation,
+    /// What earlier attempts at an operation already have.
+    progress: Progress,
     plan: Plan,
     /// The plan's links as those of the router.
     order: Vec<usize>,
@@ -86,7 +102,19 @@ struct Open<'r> {
 
 impl<'r> Live<'r> {
     pub(super) fn new(router: &'r Router, operation: Operation, plan: Plan, order: Vec<usize>, told: Vec<LiveEvent>) -> Self {
-        Self { router, operation, plan, order, open: None, queue: told.into(), announced: false, again: None, rounds: 0, over: false }
+        Self {
+            router,
+            operation,
+            progress: Progress::default(),
+            plan,
+            order,
+            open: None,
+            queue: told.into(),
+            announced: false,
+            again: None,
+            rounds: 0,
+            over: false,
+        }
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -127,6 +155,19 @@ impl<'r> Live<'r> {
         }
     }
 
+    /// What the operation brought, or why nothing did. Only for those that are no answer.
+    pub async fn result(mut self) -> Result<Product, Exhausted> {
+        let mut result = None;
+        while let Some(event) = self.next().await {
+            match event {
+                LiveEvent::Result(product) => result = Some(product),
+                LiveEvent::GaveUp(report) => return Err(report),
+                _ => {}
+            }
+        }
+        result.ok_or_else(|| Exhausted { errors: Vec::new(), soonest_s: None, attempts: self.plan.attempts() })
+    }
+
     /// A link of the plan.
     fn link(&self, ix: usize) -> Option<&'r Link> {
         self.router.links().get(*self.order.get(ix)?)
@@ -136,7 +177,9 @@ impl<'r> Live<'r> {
     async fn attempt(&mut self, ix: usize) {
         let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
-        let Operation::Generate(request) = &mut self.operation;
+        let Operation::Generate(request) = &mut self.operation else {
+            return self.query(ix, link, began).await;
+        };
         request.model.clone_from(&link.origin.model);
         let (encoded, filter) = link.encode(request);
         for loss in &encoded.losses {
@@ -150,6 +193,28 @@ impl<'r> Live<'r> {
         }
     }
 
+    /// One attempt at an operation that is no answer.
+    async fn query(&mut self, ix: usize, link: &Link, began: Moment) {
+        let mut progress = std::mem::take(&mut self.progress);
+        progress.start(ix);
+        let done = self.in_time(query::attempt(link, &self.operation, &mut progress)).await.and_then(|done| done);
+        self.progress = progress;
+        match done {
+            Ok(product) => {
+                self.queue.push_back(LiveEvent::Result(product));
+                self.answered(link, began, Limits::default());
+            }
+            Err(error) => self.failed(ix, link, began, error),
+        }
+    }
+
+    fn answered(&mut self, link: &Link, began: Moment, limits: Limits) {
+        let attempt = record(link, Outcome::Ok, began, self.router.clock.now());
+        self.over = true;
+        self.router.answered(link);
+        self.queue.push_back(LiveEvent::Answered { attempt, origin: link.origin.clone(), limits: Box::new(limits) });
+    }
+
     /// Reads the open attempt up to its next event.
     async fn read(&mut self) {
         let Some(mut open) = self.open.take() else { return };
@@ -160,12 +225,10 @@ impl<'r> Live<'r> {
         match event {
             Some(StreamEvent::Error { error }) => self.broke(&open, error),
             None if open.ended => {
-                let attempt = record(open.link, Outcome::Ok, open.began, self.router.clock.now());
-                self.over = true;
-                self.router.answered(open.link);
-                let Operation::Generate(request) = &self.operation;
-                open.link.took(request.messages.len());
-                self.queue.push_back(LiveEvent::Answered { attempt, origin: open.link.origin.clone() });
+                if let Operation::Generate(request) = &self.operation {
+                    open.link.took(request.messages.len());
+                }
+                self.answered(open.link, open.began, open.exchange.limits().clone());
             }
             None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
             Some(event) => {
@@ -218,7 +281,7 @@ impl<'r> Live<'r> {
 
     /// Leaves out of the request what this refusal is about, if that can be told. The link is as good as before.
     fn quarantine(&mut self, link: &Link, error: &ProviderError) -> Option<Quarantine> {
-        let Operation::Generate(request) = &mut self.operation;
+        let Operation::Generate(request) = &mut self.operation else { return None };
         let record = suspect::Record { accepted: link.accepted(), rounds: self.rounds };
         let quarantine = suspect::suspects(&request.messages, error, &link.origin, record)?;
         request.messages = aside::set_aside(&request.messages, &|p| quarantine.pieces.contains(p), &quarantine.why);

@@ -167,6 +167,14 @@ impl Plan {
         }
     }
 
+    /// This link is of no use for this call, whoever waits.
+    pub fn rule_out(&mut self, link: usize, why: ProviderError, now: Moment) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.out = true;
+            link.last = Some((why, now));
+        }
+    }
+
     /// When the call must be over, if it has a deadline.
     pub fn deadline(&self) -> Option<Moment> {
         self.rules.deadline.map(|d| self.started.plus(d))
@@ -226,7 +234,7 @@ impl Plan {
         let failures = link.failures;
         let class = error.class;
         let own = error.retry_after();
-        let passes = class.is_transient() || (class == Class::Quota && own.is_some());
+        let passes = error.is_transient() || (class == Class::Quota && own.is_some());
         link.last = Some((error.clone(), now));
         let short = own.is_none_or(|t| t <= rules.quick_retry);
         if others && verdict(class, error.scope) == Verdict::Retry && class != Class::RateLimit && failures == 1 && short {

@@ -63,6 +63,9 @@ pub const fn cause_of(class: Class) -> Cause {
 }
 
 fn hint_for(error: &ProviderError) -> Option<String> {
+    if error.is_own() {
+        return None;
+    }
     let text = match error.class {
         Class::RateLimit | Class::Overloaded | Class::Server => {
             "try again later, give it longer with `--timeout 30m`, or choose another model with `--model`"

@@ -8,7 +8,8 @@ use super::plan::{Plan, Rules};
 use super::rotation::{Candidate, Rotation};
 use crate::base::clock::{Clock, Moment};
 use crate::model::aside::Kind;
-use crate::model::{ProviderError, Request};
+use crate::model::{EmbedRequest, History, ProviderError, Request};
+use crate::wire::ops::{self, Op};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,8 +44,34 @@ pub enum Rest {
 /// What is asked of a model, or of its provider.
 #[derive(Debug)]
 pub enum Operation {
-    /// An answer. `model` is filled in by the link that gives it.
+    /// An answer. `model` is filled in by the link that gives it, here and below.
     Generate(Request),
+    /// Vectors of texts.
+    Embed(EmbedRequest),
+    /// How many tokens this request has.
+    CountTokens(Request),
+    /// The provider's own list of models.
+    ListModels,
+}
+
+impl Operation {
+    /// What a wire has to have for it, besides answers.
+    fn needs(&self) -> Option<Op> {
+        match self {
+            Self::Generate(_) => None,
+            Self::Embed(_) => Some(Op::Embed),
+            Self::CountTokens(_) => Some(Op::CountTokens),
+            Self::ListModels => Some(Op::ListModels),
+        }
+    }
+
+    /// The conversation that is sent.
+    fn conversation(&self) -> Option<&Request> {
+        match self {
+            Self::Generate(request) | Self::CountTokens(request) => Some(request),
+            Self::Embed(_) | Self::ListModels => None,
+        }
+    }
 }
 
 /// A question to a model.
@@ -102,14 +129,26 @@ impl Router {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let now = self.clock.now();
         let candidates: Vec<Candidate> = self.links.iter().map(Link::candidate).collect();
-        let Operation::Generate(request) = &ask.operation;
-        let order = self.rotation.order(&candidates, &request.messages);
-        let (able, told) = self.gate(request);
-        let links = order.iter().filter_map(|ix| candidates.get(*ix)).map(|c| (c.name(&candidates), c.who.clone()));
-        let mut plan = Plan::new(rules, links, &self.cooldowns(), self.clock.now());
-        let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
-        plan.prefer(&able);
+        let nothing = History::default();
+        let conversation = ask.operation.conversation();
+        let order = self.rotation.order(&candidates, conversation.map_or(&nothing, |request| &request.messages));
+        let ordered = || order.iter().filter_map(|ix| self.links.get(*ix).zip(candidates.get(*ix)));
+        let names = ordered().map(|(_, c)| (c.name(&candidates), c.who.clone()));
+        let mut plan = Plan::new(rules, names, &self.cooldowns(), now);
+        let mut told = Vec::new();
+        if let Some(request) = conversation {
+            let (able, news) = self.gate(request);
+            let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
+            plan.prefer(&able);
+            told = news;
+        }
+        if let Some(op) = ask.operation.needs() {
+            for (ix, (link, _)) in ordered().enumerate().filter(|(_, (link, _))| !link.provider.wire().has(op)) {
+                plan.rule_out(ix, ops::lacking(link.provider.wire(), op), now);
+            }
+        }
         Live::new(self, ask.operation, plan, order, told)
     }
 

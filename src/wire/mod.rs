@@ -43,6 +43,7 @@ pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
+pub mod ops;
 mod pieces;
 mod placement;
 mod prefix;

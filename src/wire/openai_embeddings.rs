@@ -3,12 +3,11 @@
 //! Floats are asked for, because every server has them. Base64 of little-endian floats is read as well: some send it
 //! whatever was asked.
 
-use super::classify;
 use super::codec::Encoded;
 use super::json_out::Object;
 use super::lenient::{Count, Text};
-use super::pieces;
 use super::quirk::Dialect;
+use super::{Wire, pieces};
 use crate::model::{EmbedRequest, Embeddings, Loss, ProviderError, Usage};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -58,7 +57,7 @@ struct WireUsage {
 
 /// The vectors of a good reply to a request with this many inputs, in the inputs' order.
 pub fn decode(inputs: usize, body: &[u8]) -> Result<Embeddings, ProviderError> {
-    let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| pieces::other(body, "a list of vectors", classify::in_band))?;
+    let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| pieces::other(Wire::OpenaiChat, body, "a list of vectors"))?;
     let wrong = |what: String| Err(ProviderError::network(format!("the reply's vectors do not fit: {what}")));
     if reply.data.len() != inputs {
         return wrong(format!("{} came for {inputs} inputs", reply.data.len()));

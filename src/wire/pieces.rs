@@ -1,9 +1,9 @@
 //! What the decoders of all wires do with a body's pieces: pass over what says nothing, take apart what holds several
 //! JSON documents, keep what cannot be read, and say why a body without an end is no reply.
 
-use super::classify;
 use super::sniff::{Nature, Piece};
 use super::sse::Frame;
+use super::{Wire, classify};
 use crate::base::text;
 use crate::model::{ProviderError, StreamEvent};
 use serde_json::value::RawValue;
@@ -78,10 +78,18 @@ fn show(body: &[u8]) -> String {
     text::one_line(&text::strip_controls(&String::from_utf8_lossy(body.get(..2000).unwrap_or(body))), 160)
 }
 
-/// Why a whole body is not what was asked for: an error under a good status, which `read` reads, or something else.
-pub fn other(body: &[u8], what: &str, read: impl FnOnce(&[u8]) -> ProviderError) -> ProviderError {
+/// Why a whole body is not what was asked for: an error under a good status, a web page, nothing, something else.
+pub fn other(wire: Wire, body: &[u8], what: &str) -> ProviderError {
     let is_error = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|v| v.get("error").is_some_and(|e| !e.is_null()));
-    if is_error { read(body) } else { ProviderError::network(format!("the reply is not {what}: {}", show(body))) }
+    if is_error {
+        return classify::in_band_of(wire.into(), body);
+    }
+    let head = match body.trim_ascii_start() {
+        [] => "nothing".to_owned(),
+        [b'<', ..] => format!("a web page ({})", classify::page_title(body)),
+        _ => show(body),
+    };
+    ProviderError::network(format!("the reply is not {what}: {head}"))
 }
 
 /// Why a body that ended without a terminal event is no reply. `what` it should have been, and how many events were read.

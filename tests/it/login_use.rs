@@ -3,6 +3,7 @@
 use crate::login::{assert_kept_to_the_vault, browse, files, home, logged_in, login, record};
 use crate::support::{Authority, Launch, Reply, Server, TestEnv};
 use code_pup::auth::oauth::{Client, Login, Shelf, Store, Transport};
+use code_pup::base::net::Pool;
 use code_pup::base::places::Places;
 use code_pup::base::redact::Redactor;
 use code_pup::catalog::Manifests;
@@ -124,7 +125,13 @@ fn opened(env: &TestEnv) -> Login {
     let oauth = Arc::clone(Manifests::load(&places).unwrap().oauth("acme").unwrap());
     let record = Shelf::new(&places, "acme").record().unwrap().unwrap();
     let client = Client { id: "pup-at-acme".into(), secret: None };
-    Login::new(oauth, client, Store::new(&places, "acme", Backend::File), Transport { redactor: Redactor::default() }, record)
+    Login::new(
+        oauth,
+        client,
+        Store::new(&places, "acme", Backend::File),
+        Transport { redactor: Redactor::default(), pool: Pool::default() },
+        record,
+    )
 }
 
 fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {

@@ -256,7 +256,8 @@ fn counts_vectors_and_the_list_of_models_are_read() {
     let got = decode_embed(1, &vectors.body).unwrap();
     assert_eq!(got.vectors.iter().map(Vec::len).collect::<Vec<_>>(), [768]);
     let models = mine(exchanges("models").unwrap());
-    let listed = decode_models(&models.body).unwrap();
+    let (listed, next) = decode_models(&models.body).unwrap();
+    assert_eq!(next.as_deref(), models.expect["next"].as_str());
     let ids: Vec<String> = listed.iter().map(|l| format!("models/{}", l.id)).collect();
     let wanted: Vec<&str> = models.expect["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(ids, wanted);

@@ -32,7 +32,7 @@ fn every_list_of_models_is_read_with_what_it_says_of_them() {
         let nothing = (None, None, None, None, None, None);
         match x.provider.as_str() {
             "openrouter" => {
-                let want = (Some(1_000_000), Some(64_000), Some(3.0), Some(0.3), Some(3.75), Some(15.0));
+                let want = (Some(200_000), Some(64_000), Some(3.0), Some(0.3), Some(3.75), Some(15.0));
                 assert_eq!(figures(one("anthropic/claude-sonnet-4")), want);
             }
             "groq" => {

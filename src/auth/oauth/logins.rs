@@ -7,7 +7,6 @@ use super::store::{Shelf, Store};
 use super::transport::Transport;
 use crate::auth::Backend;
 use crate::base::places::Places;
-use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::{Manifests, OAuth, Usable};
 use std::collections::BTreeMap;
@@ -58,8 +57,8 @@ impl<'e> Logins<'e> {
         }
     }
 
-    /// A login to be used. `redactor` learns its tokens.
-    pub fn access(&self, provider: &str, redactor: &Redactor) -> Result<Login, Failure> {
+    /// A login to be used. The transport's redactor learns its tokens.
+    pub fn access(&self, provider: &str, transport: &Transport) -> Result<Login, Failure> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(login) = open.get(provider) {
             return Ok(login.clone());
@@ -75,10 +74,10 @@ impl<'e> Logins<'e> {
         }
         let client = Client::find(oauth, &self.variables)?;
         if let Some(secret) = &client.secret {
-            redactor.learn("client_secret", secret.expose());
+            transport.redactor.learn("client_secret", secret.expose());
         }
         let store = Store::new(&self.places, provider, self.backend);
-        let login = Login::new(Arc::clone(oauth), client, store, Transport { redactor: redactor.clone() }, record);
+        let login = Login::new(Arc::clone(oauth), client, store, transport.clone(), record);
         open.insert(provider.to_owned(), login.clone());
         Ok(login)
     }

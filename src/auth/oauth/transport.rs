@@ -2,8 +2,9 @@
 
 use super::grant::Grant;
 use super::trouble::{self, Trouble};
+use crate::base::net::{self, NetError, Pool};
 use crate::base::redact::Redactor;
-use crate::base::{clock, net, text};
+use crate::base::{clock, text};
 use crate::catalog::manifest::TokenBody;
 use crate::wire::wait;
 use ::http::header::{CONTENT_TYPE, HeaderValue};
@@ -30,6 +31,7 @@ pub struct Answer {
 pub struct Transport {
     /// Learns what is sent, so that no message repeats it.
     pub redactor: Redactor,
+    pub pool: Pool,
 }
 
 /// What becomes of an answer that says no.
@@ -144,31 +146,39 @@ impl Transport {
 
     async fn send(&self, request: HttpRequest) -> Result<Raw, Trouble> {
         let place = request.uri().host().unwrap_or_default().to_owned();
-        let client = net::client(&request.uri().to_string(), CONNECT)
-            .map_err(|e| Trouble::passing(format!("cannot set up HTTP: {}", net::causes(&e))))?;
-        let request = reqwest::Request::try_from(request).map_err(|e| Trouble::refused(format!("{place}: {}", net::causes(&e))))?;
+        let (parts, body) = request.into_parts();
+        let mut request = self.pool.request(parts.method, &parts.uri.to_string()).map_err(unreached)?;
+        for (name, value) in &parts.headers {
+            request = request.header(name.as_str(), value.clone());
+        }
+        if !body.is_empty() {
+            request = request.body(body.into());
+        }
         let exchange = async {
-            let mut answer = client.execute(request).await?;
+            let mut answer = request.send(CONNECT).await?;
             let status = answer.status().as_u16();
             let headers = answer.headers().iter();
             let headers = headers.map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
             let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await? {
+            while let Some(chunk) = net::chunk(&mut answer).await? {
                 body.extend_from_slice(&chunk);
                 if body.len() > MAX_BODY {
                     break;
                 }
             }
-            Ok::<_, reqwest::Error>(Raw { status, headers, body })
+            Ok::<_, NetError>(Raw { status, headers, body })
         };
         match tokio::time::timeout(LIMIT, exchange).await {
-            Ok(Ok(raw)) => Ok(raw),
-            Ok(Err(e)) => {
-                let to = net::place(&e).unwrap_or(place);
-                Err(Trouble::passing(format!("{to} cannot be reached: {}", text::one_line(&net::causes(&e), 200))))
-            }
+            Ok(reached) => reached.map_err(unreached),
             Err(_) => Err(Trouble::passing(format!("{place} did not answer within {} s", LIMIT.as_secs()))),
         }
+    }
+}
+
+fn unreached(error: NetError) -> Trouble {
+    match error.kind {
+        net::Kind::Connection | net::Kind::Timeout => Trouble::passing(error.message),
+        net::Kind::Setup => Trouble::refused(error.message),
     }
 }
 

@@ -5,39 +5,31 @@
 
 use super::encode::Encoder;
 use super::settings::Purpose;
-use crate::base::text;
-use crate::model::{Loss, Request};
+use crate::model::{ProviderError, Request};
 use crate::wire::json_out::Object;
 use crate::wire::lenient::Count;
 use crate::wire::quirk::Dialect;
+use crate::wire::{Encoded, Wire, pieces};
 use serde::Deserialize;
 
 /// What the wire adds to a base URL for this.
 pub const COUNT_PATH: &str = "/v1/messages/count_tokens";
 
-/// A reply that holds no count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the reply to a token count has no `input_tokens`: {head}")]
-pub struct CountError {
-    /// Its beginning.
-    pub head: String,
-}
-
-/// The body that asks how many tokens this request has, and what it leaves out.
-pub fn encode_count(dialect: &Dialect, request: &Request) -> (Vec<u8>, Vec<Loss>) {
+/// The request that asks how many tokens this one has.
+pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
     let encoded = Encoder::new(dialect.clone()).encode_for(request, Purpose::Count);
-    (encoded.to_vec(), encoded.losses)
+    Encoded { path: COUNT_PATH.into(), ..encoded }
 }
 
 /// The count in a good reply, in tokens.
-pub fn decode_count(body: &[u8]) -> Result<u64, CountError> {
+pub fn decode_count(body: &[u8]) -> Result<u64, ProviderError> {
     #[derive(Deserialize)]
     struct Reply {
         #[serde(default)]
         input_tokens: Count,
     }
     let count = serde_json::from_slice::<Reply>(body).ok().and_then(|r| r.input_tokens.0);
-    count.ok_or_else(|| CountError { head: text::one_line(&text::strip_controls(&String::from_utf8_lossy(body)), 160) })
+    count.ok_or_else(|| pieces::other(Wire::Anthropic, body, "a token count"))
 }
 
 /// The reply that tells a client its count.
@@ -65,7 +57,8 @@ mod tests {
             stream: true,
             ..Request::default()
         };
-        let (body, losses) = encode_count(&Dialect::default(), &request);
+        let encoded = encode_count(&Dialect::default(), &request);
+        let (body, losses) = (encoded.to_vec(), encoded.losses);
         let want =
             r#"{"model":"m","system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":[{"type":"text","text":"u"}]}]}"#;
         assert_eq!(String::from_utf8(body.clone()).unwrap(), want);
@@ -76,7 +69,7 @@ mod tests {
     #[test]
     fn counts_round_trip_and_anything_else_says_what_came() {
         assert_eq!(decode_count(&encode_count_reply(14)), Ok(14));
-        for body in ["", "<html>", "{}", r#"{"input_tokens":null}"#, r#"{"input_tokens":-1}"#] {
+        for body in ["[]", "{}", r#"{"input_tokens":null}"#, r#"{"input_tokens":-1}"#] {
             let error = decode_count(body.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(body), "{error}");
         }

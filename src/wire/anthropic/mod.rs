@@ -15,6 +15,7 @@ mod encode;
 mod error;
 mod finish;
 mod message;
+mod models;
 mod reply;
 mod request;
 mod settings;
@@ -23,9 +24,10 @@ mod thinking;
 mod tools;
 mod usage;
 
-pub use count::{COUNT_PATH, CountError, decode_count, encode_count, encode_count_reply};
+pub use count::{COUNT_PATH, decode_count, encode_count, encode_count_reply};
 pub use decode::ReplyDecoder;
 pub use encode::Encoder;
+pub use models::{decode_models, models_path};
 pub use reply::{Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 

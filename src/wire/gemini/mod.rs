@@ -29,7 +29,7 @@ pub use decode::ReplyDecoder;
 pub use encode::Encoder;
 pub use family::{Family, Maker};
 pub use message::NO_SIGNATURE;
-pub use ops::{MODELS_PATH, decode_count, decode_embed, decode_models, encode_count, encode_embed};
+pub use ops::{decode_count, decode_embed, decode_models, encode_count, encode_embed, models_path};
 pub use reply::{Envelope, Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
 

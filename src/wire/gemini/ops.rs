@@ -5,7 +5,6 @@ use super::path::{self, Method};
 use super::settings::Purpose;
 use super::usage::WireUsage;
 use crate::model::{EmbedRequest, Embeddings, Listed, ProviderError, Request};
-use crate::wire::classify;
 use crate::wire::json_out::Object;
 use crate::wire::lenient::{Count, Text};
 use crate::wire::pieces;
@@ -15,8 +14,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Where the provider's list of models is, in one page.
-pub const MODELS_PATH: &str = "/v1beta/models?pageSize=1000";
+/// What is added to the base URL for the page of the list of models that this token names, or the first one.
+pub fn models_path(token: Option<&str>) -> String {
+    // As many as a page can hold: who has one page need not come again.
+    let token = token.map(|token| format!("&pageToken={token}")).unwrap_or_default();
+    format!("/v1beta/models?pageSize=1000{token}")
+}
 
 /// The request that asks how many tokens this one has, with its system prompt and tools.
 pub fn encode_count(dialect: &Dialect, request: &Request) -> Encoded {
@@ -87,12 +90,14 @@ pub fn decode_embed(inputs: usize, body: &[u8]) -> Result<Embeddings, ProviderEr
     Ok(Embeddings { vectors: found.into_iter().map(|v| v.values).collect(), usage: usage.unwrap_or_default(), model: None })
 }
 
-/// The provider's list of models. Their ids are those that requests name.
-pub fn decode_models(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
+/// A page of the provider's list of models, and the token of the next one. The ids are those that requests name.
+pub fn decode_models(body: &[u8]) -> Result<(Vec<Listed>, Option<String>), ProviderError> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         #[serde(borrow)]
         models: Vec<Model<'a>>,
+        #[serde(borrow, default, rename = "nextPageToken")]
+        next: Text<'a>,
     }
     #[derive(Deserialize)]
     struct Model<'a> {
@@ -109,11 +114,11 @@ pub fn decode_models(body: &[u8]) -> Result<Vec<Listed>, ProviderError> {
         let id = name.strip_prefix("models/").unwrap_or(name).to_owned();
         Some(Listed { id, context: m.context.0, max_output: m.max_output.0, ..Listed::default() })
     });
-    Ok(listed.collect())
+    Ok((listed.collect(), reply.next.into_owned()))
 }
 
 fn other(body: &[u8], what: &str) -> ProviderError {
-    pieces::other(body, what, |body| classify::in_band_of(Wire::Gemini.into(), body))
+    pieces::other(Wire::Gemini, body, what)
 }
 
 #[cfg(test)]
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn anything_else_says_what_came() {
-        for body in ["", "<html>", "{}", r#"{"totalTokens":null}"#] {
+        for body in ["[]", "{}", r#"{"totalTokens":null}"#] {
             for message in [
                 decode_count(body.as_bytes()).unwrap_err().message,
                 decode_embed(1, body.as_bytes()).unwrap_err().message,
@@ -174,7 +179,9 @@ mod tests {
         }
         let error = decode_count(br#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#).unwrap_err();
         assert_eq!((error.class, error.message.as_str()), (Class::Overloaded, "busy"));
-        let listed = decode_models(br#"{"models":[{"name":"models/a","inputTokenLimit":5},{"displayName":"nameless"}]}"#).unwrap();
+        let body = br#"{"models":[{"name":"models/a","inputTokenLimit":5},{"displayName":"nameless"}],"nextPageToken":"T-1"}"#;
+        let (listed, next) = decode_models(body).unwrap();
+        assert_eq!(models_path(next.as_deref()), "/v1beta/models?pageSize=1000&pageToken=T-1");
         assert_eq!(listed.iter().map(|l| (l.id.as_str(), l.context)).collect::<Vec<_>>(), [("a", Some(5))]);
     }
 }

@@ -105,6 +105,8 @@ pub struct Dialect {
     pub key: Option<KeyStyle>,
     /// The bound of the output, in tokens, for a wire that requires one where the request sets none.
     pub default_output: Option<u64>,
+    /// The most texts that one call for embeddings may hold, where that is not the wire's own number.
+    pub embed_inputs: Option<usize>,
     /// The model's window in tokens, if it is known.
     pub window: Option<u64>,
     /// The account's project, for a service that wants it named in each request.

@@ -1,5 +1,9 @@
 //! `pup models`: what the catalogue holds, and how a workload's chain stands for this user.
 
+mod check;
+mod lists;
+mod update;
+
 use super::app::App;
 use super::doors::Doors;
 use super::means::Means;
@@ -15,6 +19,22 @@ use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum ModelsCommand {
+    #[command(flatten)]
+    Look(Look),
+    /// Ask a model for one token: does it answer, how fast, what is left of its limits
+    Test {
+        /// A catalogue id, or PROVIDER/NAME
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare the catalogue with the providers' own lists, and write what differs into your models.json
+    Update(update::Args),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Look {
     /// Show every model of the catalogue
     List {
         /// Only the models of this provider
@@ -42,18 +62,26 @@ pub enum ModelsCommand {
     },
 }
 
-pub fn run(command: &ModelsCommand, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(command: &ModelsCommand, out: &mut dyn Write) -> Result<u8, Failure> {
+    match command {
+        ModelsCommand::Test { id, json } => check::run(id, *json, out),
+        ModelsCommand::Update(args) => update::run(args, out),
+        ModelsCommand::Look(command) => look(command, out).map(|()| 0),
+    }
+}
+
+fn look(command: &Look, out: &mut dyn Write) -> Result<(), Failure> {
     // Before anything is asked of the machine: a wrong word is answered at once.
-    let workload = if let ModelsCommand::Chain { workload, .. } = command { Some(workload.parse::<Workload>()?) } else { None };
+    let workload = if let Look::Chain { workload, .. } = command { Some(workload.parse::<Workload>()?) } else { None };
     let app = App::load(Path::new("."), &[])?;
-    let link = if let ModelsCommand::Show { id, .. } = command { Some(app.catalog.resolve(id)?) } else { None };
+    let link = if let Look::Show { id, .. } = command { Some(app.catalog.resolve(id)?) } else { None };
     let doors = Doors::load(&app, &app.redactor)?;
     let means = Means::new(&doors, app.settings.paid_models, local_answers(&app)?);
     match (command, workload, link) {
-        (ModelsCommand::Chain { json, .. }, Some(workload), _) => chain(&app, &means, workload, *json, out),
-        (ModelsCommand::Show { json, .. }, _, Some(link)) => show(&app, &means, &link, *json, out),
-        (ModelsCommand::List { provider, json }, ..) => list(&app, &means, provider.as_deref(), *json, out),
-        (ModelsCommand::Chain { .. } | ModelsCommand::Show { .. }, ..) => Err(Failure::internal("models: a command without its subject")),
+        (Look::Chain { json, .. }, Some(workload), _) => chain(&app, &means, workload, *json, out),
+        (Look::Show { json, .. }, _, Some(link)) => show(&app, &means, &link, *json, out),
+        (Look::List { provider, json }, ..) => list(&app, &means, provider.as_deref(), *json, out),
+        (Look::Chain { .. } | Look::Show { .. }, ..) => Err(Failure::internal("models: a command without its subject")),
     }
 }
 
@@ -61,8 +89,8 @@ fn local_answers(app: &App) -> Result<bool, Failure> {
     let endpoint = app.catalog.providers().iter().find(|p| p.is_local()).map(|p| &p.endpoint);
     match endpoint {
         None | Some(Endpoint::Variable(_)) => Ok(false),
-        Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(url, Software::Unknown)).map(|found| found.is_some()),
-        Some(Endpoint::Loopback) => select::on_this_machine(local::find()).map(|found| !found.is_empty()),
+        Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(&app.pool, url, Software::Unknown)).map(|found| found.is_some()),
+        Some(Endpoint::Loopback) => select::on_this_machine(local::find(&app.pool)).map(|found| !found.is_empty()),
     }
 }
 
