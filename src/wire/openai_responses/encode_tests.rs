@@ -197,6 +197,14 @@ fn ids_go_only_with_their_reasoning_and_reasoning_only_with_what_it_led_to() {
     let one = |blocks: Vec<Block>| body(&home, &ask(vec![Message::user("u"), by(origin("gpt-5"), blocks), Message::user("v")]));
     let (got, losses) = one(vec![own(r#"{"type":"message","id":"msg_1"}"#), said("t"), noted.clone()]);
     assert!(!got.contains("msg_1") && !got.contains("fc_1") && losses.is_empty(), "{got} {losses:?}");
+    let odd = Block::ToolCall(ToolCall {
+        id: "a".into(),
+        name: "f".into(),
+        args_raw: "{}".into(),
+        signature: Some(about::call(about::CALL, Some("x".repeat(90).as_str()))),
+    });
+    let (got, _) = one(vec![thought(), own(r#"{"type":"message","id":"capture-1"}"#), said("t"), odd]);
+    assert!(got.contains("BLOB") && !got.contains("capture-1") && !got.contains("xxx"), "a proxy's own ids: {got}");
     let (got, losses) = one(vec![said("t"), thought()]);
     assert!(!got.contains("BLOB") && losses == ["messages[1].blocks[1]"], "{got} {losses:?}");
     let (got, losses) = one(vec![thought()]);

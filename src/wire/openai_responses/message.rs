@@ -213,7 +213,7 @@ impl<'a> Writer<'a> {
         if pieces.is_empty() {
             return;
         }
-        let id = notes.as_ref().and_then(|n| n.id.get()).filter(|_| proven);
+        let id = notes.as_ref().and_then(|n| n.id.get()).filter(|id| proven && taken(id, "msg_"));
         let phase = notes.as_ref().and_then(|n| n.phase.get());
         self.item(about::MESSAGE, |o| {
             if let Some(id) = id {
@@ -237,7 +237,7 @@ impl<'a> Writer<'a> {
             self.lose(at, n, "a tool call's signature, which belongs to another provider, model or wire");
         }
         let custom = home && about::is_custom(signature);
-        let id = notes.as_ref().and_then(|notes| notes.id.get()).filter(|_| proven);
+        let id = notes.as_ref().and_then(|notes| notes.id.get()).filter(|id| proven && taken(id, if custom { "ctc_" } else { "fc_" }));
         let call_id = Ids::Responses.fit(&call.id);
         let (kind, field) = if custom { (about::CUSTOM_CALL, "input") } else { (about::CALL, "arguments") };
         let raw = call.args_raw.trim();
@@ -255,6 +255,10 @@ impl<'a> Writer<'a> {
         if result.is_error {
             self.lose(at, n, "the mark that a tool result is an error: its text has to say so");
         }
+        let blank = |p: &Part| matches!(p, Part::Text { text } if !text.is_empty() && text.trim().is_empty());
+        if result.parts.iter().any(blank) && result.parts.iter().any(|p| matches!(p, Part::Image { .. })) {
+            self.lose(at, n, BLANK);
+        }
         let custom = self.open.custom.contains(&result.call_id);
         self.item(if custom { "custom_tool_call_output" } else { "function_call_output" }, |o| {
             o.field("call_id", &Ids::Responses.fit(&result.call_id));
@@ -262,9 +266,10 @@ impl<'a> Writer<'a> {
                 o.field("output", &result.joined());
                 return;
             }
-            let pieces = result.parts.iter().map(|part| match part {
-                Part::Text { text } => Piece::Text(text.into()),
-                Part::Image { source } => Piece::Image(source),
+            let pieces = result.parts.iter().filter_map(|part| match part {
+                Part::Text { text } if text.trim().is_empty() => None,
+                Part::Text { text } => Some(Piece::Text(text.into())),
+                Part::Image { source } => Some(Piece::Image(source)),
             });
             o.list("output", pieces, piece);
         });
@@ -314,6 +319,11 @@ impl<'a> Own<'a> {
             Self::Broken => "an opaque block that is no item of this wire",
         }
     }
+}
+
+/// Whether the server takes this as an item's id. Those of some proxies are their own, and longer.
+fn taken(id: &str, begins: &str) -> bool {
+    id.starts_with(begins) && id.len() <= 64
 }
 
 /// Whether a later block of the same run of thinking is the proof of this text too: the parts of one reasoning item are

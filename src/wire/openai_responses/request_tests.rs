@@ -114,7 +114,12 @@ fn normalise(request: &Request, home: bool) -> (Request, BTreeSet<String>) {
                         lose(n);
                     }
                     let text = r.parts.iter().all(|p| matches!(p, Part::Text { .. }));
-                    let parts = if text { vec![Part::Text { text: r.joined() }] } else { r.parts.clone() };
+                    let blank = |p: &Part| matches!(p, Part::Text { text } if text.trim().is_empty());
+                    if !text && r.parts.iter().any(|p| blank(p) && *p != Part::Text { text: String::new() }) {
+                        lose(n);
+                    }
+                    let solid = r.parts.iter().filter(|p| !blank(p)).cloned().collect();
+                    let parts = if text { vec![Part::Text { text: r.joined() }] } else { solid };
                     kept.push(Block::ToolResult(ToolResult {
                         call_id: Ids::Responses.fit(&r.call_id).into_owned(),
                         parts,

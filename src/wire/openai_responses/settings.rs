@@ -137,7 +137,7 @@ impl Fields<'_, '_> {
             }
             Some(ResponseFormat::JsonSchema { name, schema, strict }) => {
                 let name = if name.is_empty() { UNNAMED } else { name };
-                let own = [("type", "json_schema".into()), ("name", name.into()), ("schema", schema.clone())];
+                let own = [("type", "json_schema".into()), ("name", wire_name(name).into()), ("schema", schema.clone())];
                 format.extend(own.map(|(key, value): (&str, Value)| (key.to_owned(), value)));
                 if let Some(strict) = strict {
                     format.insert("strict".to_owned(), (*strict).into());
