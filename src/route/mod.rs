@@ -1,8 +1,11 @@
 //! Row 4: the one door to a model: which link to try, when to retry, when to give up.
 
+pub mod breaker;
+pub mod budget;
 mod cooldown;
 mod cost;
 mod gate;
+pub mod limiter;
 mod link;
 mod live;
 pub mod plan;
