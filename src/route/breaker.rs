@@ -96,6 +96,20 @@ impl Breaker {
         };
     }
 
+    /// The same with times on another clock, whose values differ by this; no further in the future than it can be.
+    #[must_use]
+    pub fn on_clock(&self, differs: i128, now: Moment, rules: &Rules) -> Self {
+        let at = |m: Moment| Moment(u64::try_from((i128::from(m.0) + differs).max(0)).unwrap_or(u64::MAX));
+        let state = match self.state {
+            State::Open { until } => State::Open { until: at(until).min(now.plus(rules.open)) },
+            State::HalfOpen { successes, trial_until } => {
+                State::HalfOpen { successes, trial_until: trial_until.map(|t| at(t).min(now.plus(rules.trial))) }
+            }
+            State::Closed { failures } => State::Closed { failures },
+        };
+        Self { state }
+    }
+
     /// For people and scripts.
     pub const fn as_str(&self) -> &'static str {
         match self.state {

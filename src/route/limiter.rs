@@ -79,6 +79,15 @@ impl Window {
         Booking(id)
     }
 
+    /// A call of another process went then and used so many tokens.
+    pub fn learn(&mut self, tokens: u64, at: Moment) {
+        let id = self.next;
+        self.next += 1;
+        let place = self.calls.partition_point(|c| c.at <= at);
+        self.calls.insert(place, Call { id, at, tokens });
+        self.tokens_day = self.tokens_day.saturating_add(tokens);
+    }
+
     /// What a booked call did use.
     pub fn correct(&mut self, Booking(id): Booking, used: u64) {
         // The latest calls are at the end, and those are corrected.
