@@ -67,19 +67,26 @@ fn arrives(story: &Story, target: &Party) -> Result<(), String> {
 
 /// Rules that are broken and should not be: each goes when the code keeps it, and a rule that is kept may not stand here.
 const OWED: &[(Api, &str)] = &[
-    (Api::Mistral, "may not follow a tool's message"),
     (Api::Chat, "an object's schema has to have it"),
     (Api::Chat, "is not `object`"),
     (Api::Chat, "may not stand at the top of a tool's schema"),
     (Api::Chat, "an array's schema has to have `items`"),
     (Api::Chat, "`an odd name!` is not 1 to 64"),
     (Api::Chat, "has one that is no string, or empty"),
+    (Api::Responses, "an object's schema has to have it"),
+    (Api::Responses, "is not `object`"),
+    (Api::Responses, "may not stand at the top of a tool's schema"),
+    (Api::Responses, "an array's schema has to have `items`"),
+    (Api::Responses, "`an odd name!` is not 1 to 64"),
+    (Api::Responses, "a call before this one has the same id"),
     (Api::Anthropic, "may not stand at the top of a tool's schema"),
     (Api::Anthropic, "a call before this one has the same id"),
 ];
 
 fn owed(api: Api, rule: &str) -> bool {
-    OWED.iter().any(|(of, what)| (*of == api || *of == Api::Chat && api == Api::Mistral) && rule.contains(what))
+    OWED.iter().any(|(of, what)| {
+        (*of == api || *of == Api::Chat && api == Api::Mistral || *of == Api::Responses && api == Api::Codex) && rule.contains(what)
+    })
 }
 
 /// The body, read by the rules of its API, which it must not break.
@@ -172,12 +179,16 @@ fn gather<'a>(value: &'a Value, out: &mut Vec<&'a str>) {
 /// Calls and results arrive in number and order, with their names, arguments and words, each result at its own call.
 fn every_call(story: &Story, reading: &Reading, losses: &[Loss]) -> Result<(), String> {
     let mut calls = reading.said.iter().filter_map(|s| if let Said::Call { name, args } = s { Some((name, args)) } else { None });
-    let results: BTreeMap<usize, (&String, bool)> =
-        reading.said.iter().filter_map(|s| if let Said::Result { call, text, error } = s { Some((*call, (text, *error))) } else { None }).collect();
+    let results: BTreeMap<usize, (&String, bool)> = reading
+        .said
+        .iter()
+        .filter_map(|s| if let Said::Result { call, text, error } = s { Some((*call, (text, *error))) } else { None })
+        .collect();
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     let mut number = 0;
     for (at, message) in story.messages.iter().enumerate() {
-        let mut waiting = story.messages[at + 1..].iter().take_while(|m| m.role == Role::Tool).flat_map(|m| m.tool_results()).collect::<Vec<_>>();
+        let mut waiting =
+            story.messages[at + 1..].iter().take_while(|m| m.role == Role::Tool).flat_map(|m| m.tool_results()).collect::<Vec<_>>();
         for (n, block) in message.blocks.iter().enumerate() {
             let Block::ToolCall(call) = block else { continue };
             let place = format!("messages[{at}].blocks[{n}]");
@@ -274,7 +285,8 @@ fn grows(story: &Story, target: &Party) -> Result<(), String> {
     // It was asked only while its own models spoke, as in a session that fails over and comes back.
     let mut back = Encoder::new(target.wire, target.dialect.clone());
     for n in lengths(&story.messages) {
-        if effort.is_some() && story.messages[n - 1].role == Role::Assistant {
+        // A request asks for what comes behind the user, or behind results.
+        if story.messages[n - 1].role == Role::Assistant {
             continue;
         }
         let request = Request { reasoning_effort: effort.clone(), ..story.plain(n, model) };
@@ -282,7 +294,8 @@ fn grows(story: &Story, target: &Party) -> Result<(), String> {
         if kept.encode(&request).to_vec() != body {
             return Err(format!("an encoder that saw the beginning writes {n} messages otherwise"));
         }
-        let home = story.messages[..n].iter().rfind(|m| m.role == Role::Assistant).is_none_or(|m| m.origin.as_ref() == Some(&target.origin));
+        let home =
+            story.messages[..n].iter().rfind(|m| m.role == Role::Assistant).is_none_or(|m| m.origin.as_ref() == Some(&target.origin));
         if home && back.encode(&request).to_vec() != body {
             return Err(format!("an encoder that was away writes {n} messages otherwise"));
         }
@@ -291,7 +304,11 @@ fn grows(story: &Story, target: &Party) -> Result<(), String> {
             if !body.starts_with(shared) {
                 let at = shared.iter().zip(&body).take_while(|(a, b)| a == b).count();
                 let show = |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.saturating_sub(60)..(at + 60).min(bytes.len())]).into_owned();
-                return Err(format!("with {n} messages, the bytes of the first {m} changed at {at}: {} became {}", show(earlier), show(&body)));
+                return Err(format!(
+                    "with {n} messages, the bytes of the first {m} changed at {at}: {} became {}",
+                    show(earlier),
+                    show(&body)
+                ));
             }
         }
         before = Some((n, body));

@@ -28,6 +28,7 @@ struct Stream {
 fn streams(wire: Wire) -> Vec<Stream> {
     let apis: &[&str] = match wire {
         Wire::OpenaiChat => &["chat"],
+        Wire::OpenaiResponses => &["responses"],
         Wire::Anthropic => &["messages"],
         Wire::Gemini => &["gemini_stream"],
         Wire::Antigravity => &["cloudcode"],
@@ -179,6 +180,8 @@ fn with(stream: &Stream, at: usize, instead: &[u8]) -> Vec<u8> {
 fn unnoticed(wire: Wire, event: &Value) -> bool {
     match wire {
         Wire::OpenaiChat => event["choices"][0]["delta"].as_object().is_some_and(|d| !d.is_empty()),
+        // Every event has its number.
+        Wire::OpenaiResponses => false,
         Wire::Anthropic => event["type"] == "content_block_delta",
         Wire::Gemini => event["candidates"][0]["content"]["parts"].is_array(),
         Wire::Antigravity => event["response"]["candidates"][0]["content"]["parts"].is_array(),

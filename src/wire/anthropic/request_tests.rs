@@ -431,7 +431,11 @@ fn request() -> impl Strategy<Value = Request> {
             let system = system.into_iter().map(|blocks| Message::new(Role::System, blocks));
             let results = Message::results(vec![ToolResult::text("a", "r", false)]);
             let unthought = Message { origin: Some(home()), ..Message::new(Role::Assistant, vec![said_call()]) };
-            let end = if open { vec![Message::user("next"), unthought, results] } else { vec![Message::user("next"), Message::assistant("done"), Message::user("last")] };
+            let end = if open {
+                vec![Message::user("next"), unthought, results]
+            } else {
+                vec![Message::user("next"), Message::assistant("done"), Message::user("last")]
+            };
             let messages: History = system.chain([Message::user("first")]).chain(messages).chain(end).collect();
             let cache_marks = mark.map(|(message, block, long)| CacheMark { message, block, long }).into_iter().collect();
             Request { messages, cache_marks, ..settings }

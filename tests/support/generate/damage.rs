@@ -6,7 +6,8 @@ use proptest::sample::Index;
 
 /// Breaks something, if there is something of the kind to break.
 pub fn apply(kind: Damage, at: Index, messages: &mut Vec<Message>) -> bool {
-    let those = |want: fn(&Message) -> bool| -> Vec<usize> { messages.iter().enumerate().filter(|(_, m)| want(m)).map(|(i, _)| i).collect() };
+    let those =
+        |want: fn(&Message) -> bool| -> Vec<usize> { messages.iter().enumerate().filter(|(_, m)| want(m)).map(|(i, _)| i).collect() };
     let calling = those(|m| m.calls().next().is_some());
     let answering = those(|m| m.role == Role::Tool);
     let pick = |from: &[usize]| (!from.is_empty()).then(|| from[at.index(from.len())]);

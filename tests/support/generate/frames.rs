@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub fn stream(wire: Wire, blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     match wire {
         Wire::OpenaiChat => chat(blocks, marks),
+        Wire::OpenaiResponses => responses(blocks, marks),
         Wire::Anthropic => anthropic(blocks, marks),
         Wire::Gemini => gemini(blocks, marks, |chunk| chunk),
         Wire::Antigravity => gemini(blocks, marks, |chunk| format!(r#"{{"response":{chunk},"traceId":"t"}}"#)),
@@ -24,7 +25,10 @@ fn chat(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     let mut out = ": PROCESSING\n\n".to_owned();
     let id = format!("chatcmpl-{}", marks.next('S'));
     let chunk = |out: &mut String, delta: Value| {
-        data(out, &json!({"id": id, "object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]}));
+        data(
+            out,
+            &json!({"id": id, "object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]}),
+        );
     };
     chunk(&mut out, json!({"role": "assistant", "content": ""}));
     let mut calls = 0;
@@ -42,7 +46,8 @@ fn chat(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
             ),
             Block::ToolCall(call) => {
                 let extra = call.signature.as_ref().map(|s| json!({"google": {"thought_signature": s}}));
-                let mut first = json!({"index": calls, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}});
+                let mut first =
+                    json!({"index": calls, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}});
                 if let Some(extra) = extra {
                     first["extra_content"] = extra;
                 }
@@ -78,10 +83,9 @@ fn anthropic(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     let mut index = 0;
     for block in blocks {
         let (start, deltas) = match block {
-            Block::Text { text } => (
-                json!({"type": "text", "text": ""}),
-                halves(text).into_iter().map(|t| json!({"type": "text_delta", "text": t})).collect(),
-            ),
+            Block::Text { text } => {
+                (json!({"type": "text", "text": ""}), halves(text).into_iter().map(|t| json!({"type": "text_delta", "text": t})).collect())
+            }
             Block::Thinking { signature: Some(data), redacted: true, .. } => (json!({"type": "redacted_thinking", "data": data}), vec![]),
             Block::Thinking { text, signature, .. } => {
                 let mut deltas = vec![json!({"type": "thinking_delta", "thinking": text})];
@@ -109,14 +113,78 @@ fn anthropic(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Each block an item, added, grown and done, with ids of the provider's own.
+fn responses(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
+    let mut out = String::new();
+    let mut number = 0;
+    let mut event = |kind: &str, mut fields: Value| {
+        fields["type"] = json!(kind);
+        fields["sequence_number"] = json!(number);
+        number += 1;
+        out.push_str(&format!("event: {kind}\ndata: {fields}\n\n"));
+    };
+    let response = |id: &str, status: &str, output: &[Value]| {
+        json!({"response": {"id": id, "object": "response", "status": status, "model": "m", "output": output, "error": null,
+            "usage": if status == "completed" { json!({"input_tokens": 3, "output_tokens": 5, "total_tokens": 8}) } else { Value::Null }}})
+    };
+    let id = format!("resp_{}", marks.next('S'));
+    event("response.created", response(&id, "in_progress", &[]));
+    let mut items = Vec::new();
+    for block in blocks {
+        let mut id = |prefix: &str| format!("{prefix}_{}", marks.next('S'));
+        let n = items.len();
+        let (begun, item, deltas) = match block {
+            Block::Text { text } => {
+                let id = id("msg");
+                let item = |content: Value, status: &str| json!({"type": "message", "id": id, "role": "assistant", "status": status, "content": content});
+                let part = json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+                let deltas: Vec<Value> =
+                    halves(text).into_iter().map(|t| json!({"item_id": id, "output_index": n, "content_index": 0, "delta": t})).collect();
+                (item(json!([]), "in_progress"), item(json!([part]), "completed"), ("response.output_text", deltas))
+            }
+            Block::Thinking { signature: None, .. } => continue,
+            Block::Thinking { signature: Some(proof), .. } => {
+                let item: Value = serde_json::from_str(proof).unwrap();
+                let texts = item["summary"].as_array().unwrap().iter();
+                let deltas =
+                    texts.map(|t| json!({"item_id": item["id"], "output_index": n, "summary_index": 0, "delta": t["text"]})).collect();
+                let mut begun = item.clone();
+                begun["summary"] = json!([]);
+                begun["encrypted_content"] = json!("half");
+                (begun, item, ("response.reasoning_summary_text", deltas))
+            }
+            Block::ToolCall(ToolCall { id: call_id, name, args_raw, .. }) => {
+                let id = id("fc");
+                let item = |args: &str, status: &str| json!({"type": "function_call", "id": id, "call_id": call_id, "name": name, "arguments": args, "status": status});
+                let deltas = halves(args_raw).into_iter().map(|t| json!({"item_id": id, "output_index": n, "delta": t})).collect();
+                (item("", "in_progress"), item(args_raw, "completed"), ("response.function_call_arguments", deltas))
+            }
+            Block::Opaque { raw, .. } => {
+                let item: Value = serde_json::from_str(raw).unwrap();
+                (item.clone(), item, ("", vec![]))
+            }
+            _ => continue,
+        };
+        event("response.output_item.added", json!({"output_index": n, "item": begun}));
+        for delta in deltas.1 {
+            event(&format!("{}.delta", deltas.0), delta);
+        }
+        event("response.output_item.done", json!({"output_index": n, "item": item}));
+        items.push(item);
+    }
+    event("response.completed", response(&id, "completed", &items));
+    out.into_bytes()
+}
+
 /// Google's chunks. A call comes whole, its arguments an object, often without an id.
 fn gemini(blocks: &[Block], marks: &mut Marks, wrap: impl Fn(String) -> String) -> Vec<u8> {
     let mut out = String::new();
     let id = marks.next('S');
     let mut chunk = |parts: &[String], finish: &str, beside: &str| {
         let parts = parts.join(",");
-        let content =
-            format!(r#"{{"candidates":[{{"content":{{"role":"model","parts":[{parts}]}},"index":0{finish}}}],"responseId":"{id}"{beside}}}"#);
+        let content = format!(
+            r#"{{"candidates":[{{"content":{{"role":"model","parts":[{parts}]}},"index":0{finish}}}],"responseId":"{id}"{beside}}}"#
+        );
         out.push_str(&format!("data: {}\r\n\r\n", wrap(content)));
     };
     let proof = |signature: &Option<String>| signature.as_ref().map(|s| format!(r#","thoughtSignature":"{s}""#)).unwrap_or_default();

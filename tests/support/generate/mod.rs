@@ -17,10 +17,10 @@ use code_pup::model::{
     Accumulator, Block, BlockKind, Delta, ImageSource, Message, Part, Reply, Request, ResponseFormat, Role, Stop, StreamEvent, ToolCall,
     ToolChoice, ToolResult, ToolSpec, Usage,
 };
-use code_pup::wire::{Decoder, Wire, anthropic, antigravity, gemini, openai_chat};
+use code_pup::wire::{Decoder, Wire, anthropic, antigravity, gemini, openai_chat, openai_responses};
 use parties::Party;
 use plan::{BlockPlan, CallPlan, How, Media, Order, PartPlan, Plan, Proof, Settings, StepPlan, UserBlock};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use words::{ArgsForm, Marks};
 
@@ -132,7 +132,8 @@ pub fn tell(plan: &Plan, parties: &[Party]) -> Result<Story, String> {
         teller.users(&[]);
     }
     let Teller { out: mut messages, tools, .. } = teller;
-    let damaged: Vec<plan::Damage> = plan.damage.iter().filter(|(kind, at)| damage::apply(*kind, *at, &mut messages)).map(|(k, _)| *k).collect();
+    let damaged: Vec<plan::Damage> =
+        plan.damage.iter().filter(|(kind, at)| damage::apply(*kind, *at, &mut messages)).map(|(k, _)| *k).collect();
     if !damaged.is_empty() {
         messages = mend(messages)?;
     }
@@ -217,9 +218,10 @@ impl Teller<'_> {
             }
             // A reply that thinks begins with that.
             Wire::Anthropic => blocks.sort_by_key(|b| !matches!(b, Block::Thinking { .. })),
-            Wire::Gemini | Wire::Antigravity => {}
+            Wire::OpenaiResponses | Wire::Gemini | Wire::Antigravity => {}
         }
-        let calls: Vec<Block> = step.calls.iter().enumerate().map(|(n, call)| Block::ToolCall(self.call(call, n, step.how, party.wire))).collect();
+        let calls: Vec<Block> =
+            step.calls.iter().enumerate().map(|(n, call)| Block::ToolCall(self.call(call, n, step.how, party.wire))).collect();
         let at = if step.calls_first { blocks.len().saturating_sub(1) } else { blocks.len() };
         blocks.splice(at..at, calls);
         let says = |b: &Block| match b {
@@ -228,7 +230,8 @@ impl Teller<'_> {
             Block::Thinking { .. } => false,
             _ => unreachable!("no block of an assistant's"),
         };
-        let bare = step.how != How::Neutral && !blocks.iter().any(|b| matches!(b, Block::Text { text } if !text.trim().is_empty()) || matches!(b, Block::ToolCall(_)));
+        let bare = step.how != How::Neutral
+            && !blocks.iter().any(|b| matches!(b, Block::Text { text } if !text.trim().is_empty()) || matches!(b, Block::ToolCall(_)));
         if bare || !blocks.iter().any(says) {
             blocks.push(Block::Text { text: format!("well, {}", self.marks.next('T')) });
         }
@@ -260,18 +263,22 @@ impl Teller<'_> {
     }
 
     fn block(&mut self, plan: &BlockPlan, wire: Wire) -> Vec<Block> {
-        // Base64, as these are.
-        let mut proof = || Some(format!("Er{}AAEw==", self.marks.next('S')));
+        let thinking = |text: String, signature, redacted| vec![Block::Thinking { text, signature, redacted }];
         match plan {
             BlockPlan::Text(words) => vec![Block::Text { text: words.say(&mut self.marks, 'T') }],
-            BlockPlan::Thinking(Proof::Redacted, _) => vec![Block::Thinking { text: String::new(), signature: proof(), redacted: true }],
-            BlockPlan::Thinking(Proof::Alone, _) => vec![Block::Thinking { text: String::new(), signature: proof(), redacted: false }],
-            BlockPlan::Thinking(Proof::Signed, words) => {
-                let signature = proof();
-                vec![Block::Thinking { text: words.say(&mut self.marks, 'K'), signature, redacted: false }]
-            }
-            BlockPlan::Thinking(Proof::Unsigned, words) => {
-                vec![Block::Thinking { text: words.say(&mut self.marks, 'K'), signature: None, redacted: false }]
+            BlockPlan::Thinking(Proof::Unsigned, words) => thinking(words.say(&mut self.marks, 'K'), None, false),
+            BlockPlan::Thinking(kind, words) => {
+                let text = if *kind == Proof::Signed { words.say(&mut self.marks, 'K') } else { String::new() };
+                let mut mark = || self.marks.next('S');
+                if wire != Wire::OpenaiResponses {
+                    // Base64, as these are.
+                    return thinking(text, Some(format!("Er{}AAEw==", mark())), *kind == Proof::Redacted);
+                }
+                // The proof is the whole item.
+                let summary: Vec<Value> = (!text.is_empty()).then(|| json!({"type": "summary_text", "text": text})).into_iter().collect();
+                let sealed = format!("gAAAAABo{}", mark());
+                let item = json!({"type": "reasoning", "id": format!("rs_{}", mark()), "summary": summary, "encrypted_content": sealed});
+                thinking(text, Some(item.to_string()), false)
             }
             BlockPlan::Image => vec![Block::Image { source: self.image(Media::Png) }],
             BlockPlan::Opaque => self.opaque(wire),
@@ -282,7 +289,9 @@ impl Teller<'_> {
     fn opaque(&mut self, wire: Wire) -> Vec<Block> {
         let mut mark = || self.marks.next('S');
         let raws = match wire {
-            Wire::OpenaiChat => vec![json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": mark(), "id": mark(), "index": 0}]})],
+            Wire::OpenaiChat => {
+                vec![json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": mark(), "id": mark(), "index": 0}]})]
+            }
             Wire::Anthropic => {
                 let id = format!("srvtoolu_{}", mark());
                 vec![
@@ -290,6 +299,10 @@ impl Teller<'_> {
                     json!({"type": "web_search_tool_result", "tool_use_id": id, "content": [
                         {"type": "web_search_result", "url": "https://example.com/", "title": mark(), "encrypted_content": mark(), "page_age": null}]}),
                 ]
+            }
+            Wire::OpenaiResponses => {
+                let id = format!("ws_{}", mark());
+                vec![json!({"type": "web_search_call", "id": id, "status": "completed", "action": {"type": "search", "query": mark()}})]
             }
             Wire::Gemini | Wire::Antigravity => vec![
                 json!({"executableCode": {"language": "PYTHON", "code": mark()}}),
@@ -315,7 +328,11 @@ impl Teller<'_> {
             name: offered.unwrap_or_else(other),
             args_raw: args.write(&mut self.marks),
             // Google signs the first call of each step.
-            signature: (plan.signed || google && n == 0).then(|| format!("Ct{}Aa", self.marks.next('S'))),
+            signature: (plan.signed || google && n == 0).then(|| match wire {
+                // The item's own id.
+                Wire::OpenaiResponses => format!(r#"{{"type":"function_call","id":"fc_{}"}}"#, self.marks.next('S')),
+                _ => format!("Ct{}Aa", self.marks.next('S')),
+            }),
         }
     }
 
@@ -361,7 +378,7 @@ impl Teller<'_> {
 /// The same to the letter, or the same object.
 fn same_args(got: &str, want: &str) -> bool {
     let none = |raw: &str| matches!(raw.trim(), "" | "{}" | "null");
-    let value = |raw: &str| serde_json::from_str::<serde_json::Value>(raw).ok();
+    let value = |raw: &str| serde_json::from_str::<Value>(raw).ok();
     got == want || none(got) && none(want) || value(got).is_some_and(|v| v.is_object() && Some(v) == value(want))
 }
 
@@ -396,6 +413,7 @@ fn write(wire: Wire, blocks: &[Block]) -> Vec<u8> {
     events.push(StreamEvent::End { stop, reason: None });
     match wire {
         Wire::OpenaiChat => openai_chat::encode_events(openai_chat::Head::default(), &events).0,
+        Wire::OpenaiResponses => openai_responses::encode_events(openai_responses::Head::default(), &events).0,
         Wire::Anthropic => anthropic::encode_events(anthropic::Head::default(), &events).0,
         Wire::Gemini => gemini::encode_events(gemini::Head::default(), &events).0,
         Wire::Antigravity => antigravity::encode_events(gemini::Head::default(), &events).0,

@@ -2,7 +2,7 @@
 
 use crate::support::rules::Api;
 use code_pup::model::Origin;
-use code_pup::wire::{Dialect, Ids, Wire};
+use code_pup::wire::{Dialect, Wire};
 
 /// A provider, an account and a model, and how it is spoken to.
 #[derive(Debug, Clone)]
@@ -25,11 +25,23 @@ fn of(wire: Wire) -> Vec<Party> {
     };
     let project = || Dialect { project: Some("p-1".to_owned()), ..Dialect::default() };
     let quirks = |names: &[&str]| Dialect::from_quirks(names).unwrap();
+    // As the catalogue has it.
+    let known = |provider: &str| {
+        let catalogue: serde_json::Value = serde_json::from_str(include_str!("../../../models.json")).unwrap();
+        let names = catalogue["providers"][provider]["quirks"].as_array().cloned().unwrap_or_default();
+        Dialect::from_quirks(&names.iter().map(|n| n.as_str().unwrap()).collect::<Vec<_>>()).unwrap()
+    };
     match wire {
         Wire::OpenaiChat => vec![
-            party(Api::Chat, "groq", None, "kimi-k2", Dialect::default()),
-            party(Api::Chat, "openrouter", Some("one"), "glm-5", quirks(&["send-reasoning", "null-content"])),
-            party(Api::Mistral, "mistral", None, "mistral-large", Dialect { ids: Ids::Nine, ..quirks(&["max-tokens"]) }),
+            party(Api::Chat, "groq", None, "kimi-k2", known("groq")),
+            party(Api::Chat, "openrouter", Some("one"), "glm-5", quirks(&["max-tokens", "send-reasoning", "null-content"])),
+            party(Api::Chat, "gemini_openai", None, "gemini-3-pro-preview", known("gemini_openai")),
+            party(Api::Mistral, "mistral", None, "mistral-large", known("mistral")),
+        ],
+        Wire::OpenaiResponses => vec![
+            party(Api::Responses, "openai", None, "gpt-5", Dialect::default()),
+            party(Api::Responses, "openai", Some("other"), "gpt-5", Dialect::default()),
+            party(Api::Codex, "chatgpt", Some("me"), "gpt-5.4-codex", known("chatgpt")),
         ],
         Wire::Anthropic => vec![
             party(Api::Anthropic, "anthropic", Some("work"), "claude-sonnet-4-5", Dialect::default()),

@@ -150,9 +150,17 @@ pub fn plan() -> impl Strategy<Value = Plan> {
     let late = option::weighted(0.8, any::<Index>());
     let damage = prop_oneof![2 => Just(Vec::new()), 1 => vec((damage(), any::<Index>()), 1..4)];
     let settings = prop_oneof![1 => Just(Settings::default()), 1 => settings()];
-    (vec(words(), 0..3), tools(), vec(any::<Index>(), 1..4), proptest::bool::weighted(0.7), vec(turn(), 1..5), late, damage, settings).prop_map(
-        |(system, tools, cast, opens, turns, late, damage, settings)| Plan { system, tools, cast, opens, turns, late, damage, settings },
-    )
+    (vec(words(), 0..3), tools(), vec(any::<Index>(), 1..4), proptest::bool::weighted(0.7), vec(turn(), 1..5), late, damage, settings)
+        .prop_map(|(system, tools, cast, opens, turns, late, damage, settings)| Plan {
+            system,
+            tools,
+            cast,
+            opens,
+            turns,
+            late,
+            damage,
+            settings,
+        })
 }
 
 fn turn() -> impl Strategy<Value = TurnPlan> {

@@ -105,7 +105,9 @@ impl Tally {
         for block in &messages[at].blocks {
             match block {
                 Block::Image { source: ImageSource::Url { .. } } => self.add("image by address"),
-                Block::Image { source: ImageSource::Inline { media_type, .. } } if media_type == "image/bmp" => self.add("image of an odd type"),
+                Block::Image { source: ImageSource::Inline { media_type, .. } } if media_type == "image/bmp" => {
+                    self.add("image of an odd type")
+                }
                 Block::Image { .. } => self.add("image"),
                 Block::Document { media_type, .. } if media_type == "application/pdf" => self.add("document: PDF"),
                 Block::Document { .. } => self.add("document: other"),
@@ -186,7 +188,13 @@ impl Tally {
         if at > 0 && messages[at - 1].role == Role::Tool {
             self.add("results in several messages");
         }
-        let asked: Vec<&str> = messages[..at].iter().rfind(|m| m.role == Role::Assistant).into_iter().flat_map(Message::calls).map(|c| c.id.as_str()).collect();
+        let asked: Vec<&str> = messages[..at]
+            .iter()
+            .rfind(|m| m.role == Role::Assistant)
+            .into_iter()
+            .flat_map(Message::calls)
+            .map(|c| c.id.as_str())
+            .collect();
         let order: Vec<usize> = message.tool_results().filter_map(|r| asked.iter().position(|id| *id == r.call_id)).collect();
         if !order.is_sorted() {
             self.add("results out of order");

@@ -57,10 +57,16 @@ pub fn schema(kind: &str) -> Value {
         "mixed enum" => object(json!({"x": {"enum": ["a", 1, true, null, ""]}})),
         "number enum" => object(json!({"x": {"type": "integer", "enum": [1, 2]}})),
         "exclusive bounds" => object(json!({"x": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 9, "multipleOf": 0.5}})),
-        "pattern properties" => json!({"type": "object", "patternProperties": {"^x": {"type": "string"}}, "additionalProperties": {"type": "number"}}),
-        "property names" => object(json!({"x": {"type": "object", "propertyNames": {"pattern": "^a"}, "additionalProperties": {"type": "string"}}})),
+        "pattern properties" => {
+            json!({"type": "object", "patternProperties": {"^x": {"type": "string"}}, "additionalProperties": {"type": "number"}})
+        }
+        "property names" => {
+            object(json!({"x": {"type": "object", "propertyNames": {"pattern": "^a"}, "additionalProperties": {"type": "string"}}}))
+        }
         "array without items" => object(json!({"x": {"type": "array"}, "y": {"type": "array", "items": {}}})),
-        "tuple" => object(json!({"x": {"type": "array", "items": [{"type": "string"}, {"type": "number"}], "prefixItems": [{"type": "string"}]}})),
+        "tuple" => {
+            object(json!({"x": {"type": "array", "items": [{"type": "string"}, {"type": "number"}], "prefixItems": [{"type": "string"}]}}))
+        }
         "if then else" => json!({
             "type": "object",
             "properties": {"x": {"type": "string", "format": "uri", "examples": ["a"], "$comment": "c", "x-own": 1}},

@@ -37,7 +37,6 @@ pub fn check(c: &mut Check, body: &Value, api: Api) {
     messages(c, &body["messages"], api);
 }
 
-
 fn tools(c: &mut Check, body: &Value, api: Api) {
     if body.get("tools").is_some() {
         for (i, tool) in c.list("/tools", &body["tools"]).iter().enumerate() {
@@ -88,11 +87,9 @@ fn settings(c: &mut Check, body: &Value) {
     c.rule(body.get("stream").is_none_or(Value::is_boolean), "/stream", "is neither true nor false");
     c.rule(body.get("stream_options").is_none() || streams, "/stream_options", "is only for streams");
     match body["response_format"]["type"].as_str() {
-        None | Some("text" | "json_object") => c.rule(
-            body.get("response_format").is_none_or(|f| f["type"].is_string()),
-            "/response_format/type",
-            "is missing",
-        ),
+        None | Some("text" | "json_object") => {
+            c.rule(body.get("response_format").is_none_or(|f| f["type"].is_string()), "/response_format/type", "is missing")
+        }
         Some("json_schema") => {
             let inner = &body["response_format"]["json_schema"];
             let at = "/response_format/json_schema";
@@ -128,7 +125,7 @@ fn messages(c: &mut Check, messages: &Value, api: Api) {
         match role {
             "system" | "developer" => plain(c, &at, message, Side::System),
             "user" => plain(c, &at, message, Side::User),
-            "assistant" => assistant(c, &at, message, api),
+            "assistant" => assistant(c, &at, message, api, i + 1 == messages.as_array().map_or(0, Vec::len)),
             "tool" => {
                 c.only(&at, message, &["role", "tool_call_id", "content", "name"]);
                 let id = c.word(&at, message, "tool_call_id");
@@ -169,6 +166,14 @@ fn content_part(c: &mut Check, at: &str, part: &Value, side: Side) {
             let text = c.text(at, part, "text");
             c.said(side, text);
         }
+        // Mistral's own, and only to those who asked for it.
+        Some("thinking") if side == Side::Assistant => {
+            c.only(at, part, &["type", "thinking"]);
+            for (i, inner) in c.list(&sub(at, "thinking"), &part["thinking"]).iter().enumerate() {
+                c.text(&format!("{at}/thinking/{i}"), inner, "text");
+            }
+            c.reading.said.push(Said::Thought);
+        }
         Some("image_url") if side == Side::User => {
             c.only(at, part, &["type", "image_url"]);
             c.only(&sub(at, "image_url"), &part["image_url"], &["url", "detail"]);
@@ -185,10 +190,15 @@ fn content_part(c: &mut Check, at: &str, part: &Value, side: Side) {
     }
 }
 
-fn assistant(c: &mut Check, at: &str, message: &Value, api: Api) {
+fn assistant(c: &mut Check, at: &str, message: &Value, api: Api, last: bool) {
     let mut keys = vec!["role", "tool_calls", "reasoning", "reasoning_content", "reasoning_details", "extra_content"];
     let calls = message.get("tool_calls");
-    let reasoning = keys.iter().skip(2).any(|key| message.get(*key).is_some());
+    if api == Api::Mistral && message.get("prefix").is_some() {
+        // Only what the model is to go on with, at the end.
+        c.rule(message["prefix"] == true && last, &sub(at, "prefix"), "is not for this message");
+        keys.push("prefix");
+    }
+    let reasoning = keys[2..6].iter().any(|key| message.get(*key).is_some());
     match message.get("content") {
         // `content` is required unless there are calls (OpenAI's reference); servers of reasoning take it beside those.
         None | Some(Value::Null) => c.rule(calls.is_some() || reasoning, &sub(at, "content"), "is missing, and there are no calls"),
@@ -219,7 +229,9 @@ fn assistant(c: &mut Check, at: &str, message: &Value, api: Api) {
         let id = c.word(&at, call, "id");
         match api {
             // "Tool call id was ... but must be a-z, A-Z, 0-9, with a length of 9." (anomalyco/opencode#1680)
-            Api::Mistral => c.rule(id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()), &sub(&at, "id"), "is not nine of [A-Za-z0-9]"),
+            Api::Mistral => {
+                c.rule(id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()), &sub(&at, "id"), "is not nine of [A-Za-z0-9]")
+            }
             // "string too long. Expected a string with maximum length 40" (microsoft/autogen#6377)
             _ => c.rule(id.chars().count() <= 40, &sub(&at, "id"), "has more than 40 characters"),
         }

@@ -141,11 +141,14 @@ fn settings(c: &mut Check, at: &str, config: Option<&Value>, model: &str) {
         }
         if model.contains("claude") {
             let (budget, most) = (thinking["thinkingBudget"].as_u64(), config["maxOutputTokens"].as_u64());
-            c.rule(budget.is_none_or(|b| b == 0 || most.is_some_and(|m| m > b)), &sub(&at, "thinkingBudget"), "is not below maxOutputTokens");
+            c.rule(
+                budget.is_none_or(|b| b == 0 || most.is_some_and(|m| m > b)),
+                &sub(&at, "thinkingBudget"),
+                "is not below maxOutputTokens",
+            );
         }
     }
 }
-
 
 fn contents(c: &mut Check, at: &str, contents: &Value, model: &str) {
     let contents = c.list(at, contents);
@@ -191,7 +194,8 @@ fn contents(c: &mut Check, at: &str, contents: &Value, model: &str) {
 /// One answer for each call of the content before, in its order, and nothing beside them.
 fn responses(c: &mut Check, at: &str, parts: &[Value], before: Option<&Value>, model: &str) {
     // "number of function response parts is equal to the number of function call parts" (cloudwego/eino-ext#571)
-    let calls: Vec<&Value> = before.iter().flat_map(|b| b["parts"].as_array().into_iter().flatten()).filter_map(|p| p.get("functionCall")).collect();
+    let calls: Vec<&Value> =
+        before.iter().flat_map(|b| b["parts"].as_array().into_iter().flatten()).filter_map(|p| p.get("functionCall")).collect();
     c.rule(calls.len() == parts.len(), at, format!("{} parts answer {} calls", parts.len(), calls.len()));
     let mut images = 0;
     for (n, part) in parts.iter().enumerate() {
@@ -236,7 +240,17 @@ fn part(c: &mut Check, at: &str, part: &Value, role: &str, model: &str) {
     c.only(
         at,
         part,
-        &["text", "thought", "thoughtSignature", "inlineData", "fileData", "functionCall", "executableCode", "codeExecutionResult", "videoMetadata"],
+        &[
+            "text",
+            "thought",
+            "thoughtSignature",
+            "inlineData",
+            "fileData",
+            "functionCall",
+            "executableCode",
+            "codeExecutionResult",
+            "videoMetadata",
+        ],
     );
     let data = ["text", "inlineData", "fileData", "functionCall", "executableCode", "codeExecutionResult"];
     let held = data.iter().filter(|key| part.get(**key).is_some()).count();

@@ -36,7 +36,9 @@ pub fn check(c: &mut Check, body: &Value, api: Api) {
     tools(c, body);
     settings(c, body, model, api);
     if let Some(text) = body.get("instructions") {
-        c.rule(text.as_str().is_some_and(|t| !t.trim().is_empty()), "/instructions", "is no text, or blank");
+        // The backend of a login wants the field even where there is nothing to say.
+        let fits = text.as_str().is_some_and(|t| !t.trim().is_empty() || t.is_empty() && api == Api::Codex);
+        c.rule(fits, "/instructions", "is no text, or blank");
         c.said(Side::System, text.as_str().unwrap_or_default());
     }
     let stored = body["store"] != false;
@@ -185,9 +187,11 @@ fn item_id(c: &mut Check, at: &str, item: &Value, begins: &str) {
 }
 
 fn message(c: &mut Check, at: &str, item: &Value, stored: bool) {
-    // "No tool output found for function call" (the answers stand before whatever the user says next)
-    c.closed(at);
     let role = item["role"].as_str().unwrap_or_default();
+    if role != "assistant" {
+        // "No tool output found for function call": the answers stand before whatever the user says next.
+        c.closed(at);
+    }
     let (side, text, others) = match role {
         "user" => (Side::User, "input_text", &["input_image", "input_file"][..]),
         "system" | "developer" => (Side::System, "input_text", &[][..]),
@@ -229,7 +233,8 @@ fn media(c: &mut Check, at: &str, part: &Value) {
     } else {
         c.only(at, part, &["type", "filename", "file_data", "file_url", "file_id"]);
         if let Some(data) = part.get("file_data") {
-            let (kind, data) = data.as_str().and_then(|d| d.strip_prefix("data:")).and_then(|d| d.split_once(";base64,")).unwrap_or_default();
+            let (kind, data) =
+                data.as_str().and_then(|d| d.strip_prefix("data:")).and_then(|d| d.split_once(";base64,")).unwrap_or_default();
             c.rule(!kind.is_empty(), &sub(at, "file_data"), "is no data URL");
             c.base64(&sub(at, "file_data"), data);
             // "Missing required parameter: 'input[0].content[0].filename'"
