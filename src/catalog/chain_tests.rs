@@ -85,7 +85,7 @@ fn with_nothing_every_link_is_out_and_says_why() {
     );
     assert_eq!(
         user.said(Workload::Coding, "chatgpt-gpt-5.2-codex"),
-        ["chatgpt: its login is not built yet", "openai: OPENAI_API_KEY is not set"]
+        ["chatgpt: not logged in: pup auth login chatgpt", "openai: OPENAI_API_KEY is not set"]
     );
     assert_eq!(user.said(Workload::Coding, "local"), ["local: no model server answers on this machine"]);
 }

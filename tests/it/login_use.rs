@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-const HOUR: i64 = 3_600_000;
+pub const HOUR: i64 = 3_600_000;
 
 /// Answers like a model server that knows which tokens are good.
 fn guarded(authority: &Authority, mut answer: impl FnMut(usize) -> Reply + Send + 'static) -> Server {
@@ -41,7 +41,7 @@ fn moved(value: &mut Value, by: i64) {
 }
 
 /// The token is `age` old; it lives an hour.
-fn aged(env: &TestEnv, age: i64) {
+pub fn aged(env: &TestEnv, age: i64) {
     shift(env, |r| {
         moved(&mut r["obtained_at"], -age);
         moved(&mut r["expires_at"], -age);

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long the opener may take to say that it failed; the browser itself may run on.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens `url`; whether some program took it. Over SSH and without a screen there is no browser to open.
 pub fn open(url: &str, env: &dyn Fn(&str) -> Option<String>) -> bool {
