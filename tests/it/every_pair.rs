@@ -124,7 +124,7 @@ fn nothing_foreign(story: &Story, target: &Party, body: &[u8]) -> Result<(), Str
             _ => target.wire == Wire::Anthropic,
         };
         for (n, block) in message.blocks.iter().enumerate() {
-            for mark in marks_of(block).iter().filter(|m| m.starts_with('S')) {
+            for mark in marks_of(block).iter().filter(|m| m.starts_with(['S', 'N'])) {
                 if !home && holds(body, mark) {
                     return Err(format!("{mark} of messages[{at}].blocks[{n}] is foreign here"));
                 }
@@ -143,7 +143,7 @@ fn nothing_lost(story: &Story, body: &[u8], losses: &[Loss]) -> Result<(), Strin
         for (n, block) in message.blocks.iter().enumerate() {
             let lost = losses_at(losses, at, n);
             for mark in marks_of(block) {
-                if !lost && !holds(body, &mark) {
+                if !lost && !mark.starts_with('N') && !holds(body, &mark) {
                     return Err(format!("{mark} of messages[{at}].blocks[{n}] is lost, and no loss says so"));
                 }
             }

@@ -23,7 +23,7 @@ fn data(out: &mut String, value: &Value) {
 
 fn chat(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     let mut out = ": PROCESSING\n\n".to_owned();
-    let id = format!("chatcmpl-{}", marks.next('S'));
+    let id = format!("chatcmpl-{}", marks.next('N'));
     let chunk = |out: &mut String, delta: Value| {
         data(
             out,
@@ -75,7 +75,7 @@ fn anthropic(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
     };
     event(
         &mut out,
-        json!({"type": "message_start", "message": {"id": format!("msg_{}", marks.next('S')), "type": "message", "role": "assistant", "model": "m",
+        json!({"type": "message_start", "message": {"id": format!("msg_{}", marks.next('N')), "type": "message", "role": "assistant", "model": "m",
             "content": [], "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 3, "output_tokens": 1}}}),
     );
     event(&mut out, json!({"type": "ping"}));
@@ -127,11 +127,11 @@ fn responses(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
         json!({"response": {"id": id, "object": "response", "status": status, "model": "m", "output": output, "error": null,
             "usage": if status == "completed" { json!({"input_tokens": 3, "output_tokens": 5, "total_tokens": 8}) } else { Value::Null }}})
     };
-    let id = format!("resp_{}", marks.next('S'));
+    let id = format!("resp_{}", marks.next('N'));
     event("response.created", response(&id, "in_progress", &[]));
     let mut items = Vec::new();
     for block in blocks {
-        let mut id = |prefix: &str| format!("{prefix}_{}", marks.next('S'));
+        let mut id = |prefix: &str| format!("{prefix}_{}", marks.next('N'));
         let n = items.len();
         let (begun, item, deltas) = match block {
             Block::Text { text } => {
@@ -179,7 +179,7 @@ fn responses(blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
 /// Google's chunks. A call comes whole, its arguments an object, often without an id.
 fn gemini(blocks: &[Block], marks: &mut Marks, wrap: impl Fn(String) -> String) -> Vec<u8> {
     let mut out = String::new();
-    let id = marks.next('S');
+    let id = marks.next('N');
     let mut chunk = |parts: &[String], finish: &str, beside: &str| {
         let parts = parts.join(",");
         let content = format!(

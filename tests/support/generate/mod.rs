@@ -330,7 +330,7 @@ impl Teller<'_> {
             // Google signs the first call of each step.
             signature: (plan.signed || google && n == 0).then(|| match wire {
                 // The item's own id.
-                Wire::OpenaiResponses => format!(r#"{{"type":"function_call","id":"fc_{}"}}"#, self.marks.next('S')),
+                Wire::OpenaiResponses => format!(r#"{{"type":"function_call","id":"fc_{}"}}"#, self.marks.next('N')),
                 _ => format!("Ct{}Aa", self.marks.next('S')),
             }),
         }

@@ -12,7 +12,8 @@ pub struct Marks(u32);
 
 impl Marks {
     /// `T` a text, `R` a result, `A` arguments, `K` thinking, `M` an image or a document: lost only if a loss says so.
-    /// `S` a signature, an encrypted or opaque item, a provider's own id: goes back to its origin and to nobody else.
+    /// `S` a signature, an encrypted or opaque item: goes back to its origin and to nobody else. `N` a provider's own id of
+    /// an item: it may go back, to its origin alone.
     pub fn next(&mut self, what: char) -> String {
         self.0 += 1;
         format!("{what}{:06}q", self.0)
@@ -25,7 +26,7 @@ pub fn marks(text: &str) -> impl Iterator<Item = &str> {
     (0..bytes.len().saturating_sub(7)).filter_map(move |at| {
         let piece = text.get(at..at + 8)?;
         let (what, rest) = (piece.as_bytes()[0], &piece.as_bytes()[1..]);
-        (b"TRAKMS".contains(&what) && rest[..6].iter().all(u8::is_ascii_digit) && rest[6] == b'q').then_some(piece)
+        (b"TRAKMSN".contains(&what) && rest[..6].iter().all(u8::is_ascii_digit) && rest[6] == b'q').then_some(piece)
     })
 }
 
