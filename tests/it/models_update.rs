@@ -426,7 +426,7 @@ fn a_test_that_fails_says_how_by_word_and_code() {
         .env("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
         .run()
         .expect_code(5);
-    assert!(out.json()["error"]["message"].as_str().unwrap().contains("connection refused"), "{}", out.report());
+    assert!(out.json()["error"]["message"].as_str().unwrap().to_lowercase().contains("connection refused"), "{}", out.report());
 }
 
 #[test]
