@@ -230,6 +230,10 @@ fn framed(wire: Wire, found: &mut Vec<String>) {
     for stream in streams(wire) {
         let text = String::from_utf8(stream.body.clone()).unwrap();
         let lines = text.replace("\r\n", "\n");
+        let before_data = |with: &str| {
+            let line = |l: &str| if l.starts_with("data:") { format!("{with}{l}") } else { l.to_owned() };
+            lines.split_inclusive('\n').map(|l| line(l)).collect::<String>()
+        };
         let each = |with: &str| stream.events.iter().flat_map(|e| [&text[e.clone()], with]).collect::<String>();
         let forms = [
             ("CRLF", lines.replace('\n', "\r\n")),
@@ -237,10 +241,10 @@ fn framed(wire: Wire, found: &mut Vec<String>) {
             ("a byte-order mark", format!("\u{feff}{text}")),
             ("white space before it", format!("\r\n \n{text}")),
             ("comments between events", each(": keep-alive\n\n")),
-            ("comments within events", lines.replace("data:", ": ping\ndata:")),
+            ("comments within events", before_data(": ping\n")),
             ("blank lines", each("\n\n\n")),
             ("data without a space", lines.replace("\ndata: ", "\ndata:").replacen("data: ", "data:", 1)),
-            ("ids and unknown fields", lines.replace("data:", "id: 7\nretry: 10\nodd\ndata:")),
+            ("ids and unknown fields", before_data("id: 7\nretry: 10\nodd\n")),
             ("no end of the last line", text.trim_end().to_owned()),
             ("no event names", lines.split_inclusive('\n').filter(|l| !l.starts_with("event:")).collect()),
         ];

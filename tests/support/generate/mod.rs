@@ -20,6 +20,7 @@ use code_pup::model::{
 use code_pup::wire::{Decoder, Wire, anthropic, antigravity, gemini, openai_chat, openai_responses};
 use parties::Party;
 use plan::{BlockPlan, CallPlan, How, Media, Order, PartPlan, Plan, Proof, Settings, StepPlan, UserBlock};
+use proptest::sample::Index;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use words::{ArgsForm, Marks};
@@ -207,7 +208,14 @@ impl Teller<'_> {
     }
 
     fn step(&mut self, step: &StepPlan) -> Result<(), String> {
-        let cast: Vec<&Party> = self.plan.cast.iter().map(|ix| &self.parties[ix.index(self.parties.len())]).collect();
+        // Each wire as often as any other, however many parties are on it.
+        let member = |ix: &Index| {
+            let n = ix.index(Wire::ALL.len() * 12);
+            let wire = Wire::ALL[n % Wire::ALL.len()];
+            let there: Vec<&Party> = self.parties.iter().filter(|p| p.wire == wire).collect();
+            there[n / Wire::ALL.len() % there.len()]
+        };
+        let cast: Vec<&Party> = self.plan.cast.iter().map(member).collect();
         let party = cast[step.party.index(cast.len())];
         let mut blocks: Vec<Block> = step.blocks.iter().flat_map(|block| self.block(block, party.wire)).collect();
         match party.wire {

@@ -183,7 +183,7 @@ fn media() -> impl Strategy<Value = Media> {
 fn step() -> impl Strategy<Value = StepPlan> {
     let block = prop_oneof![
         6 => words().prop_map(BlockPlan::Text),
-        10 => (select(vec![Proof::Signed, Proof::Unsigned, Proof::Redacted, Proof::Alone]), said())
+        14 => (select(vec![Proof::Signed, Proof::Signed, Proof::Unsigned, Proof::Redacted, Proof::Alone]), said())
             .prop_map(|(proof, text)| BlockPlan::Thinking(proof, text)),
         4 => Just(BlockPlan::Image),
         4 => Just(BlockPlan::Opaque),
