@@ -63,7 +63,7 @@ impl DeleteFile {
                     )));
                 }
                 let size = bytesize::human(bytes.len() as u64);
-                let removed = Text::decode(bytes).map_or_else(|_| Removed::Other(size), Removed::Text);
+                let removed = Text::decode(&bytes).map_or_else(|_| Removed::Other(size), Removed::Text);
                 Ok(Deletion { path, before, removed })
             }
             Err(FileError::TooBig(size)) => {

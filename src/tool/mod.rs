@@ -1,5 +1,6 @@
 //! Row 5: what a model can call, one file a tool, spec and runtime on one object.
 
+mod apply_patch;
 mod args;
 mod change;
 mod create_file;
