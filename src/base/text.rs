@@ -87,6 +87,24 @@ pub fn visible(s: &str) -> String {
     out
 }
 
+/// `131072` as `131,072`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (ix, digit) in digits.chars().enumerate() {
+        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 turn`, `2 turns`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match chars.next() {
         Some('[') => skip_csi(chars),
@@ -121,6 +139,12 @@ fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_grouped_from_the_right() {
+        let shown = [0, 999, 1000, 40_960, 131_072, 1_048_576].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "40,960", "131,072", "1,048,576"]);
+    }
 
     #[test]
     fn cuts_stay_on_character_borders() {

@@ -8,7 +8,7 @@ use super::resume::Taken;
 use super::stop;
 use crate::agent::turn::Outcome;
 use crate::agent::{AgentEvent, EventSink, Stopper};
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, text};
 use std::time::{Duration, Instant};
 
 /// What is to be done.
@@ -126,10 +126,6 @@ fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
     }
 }
 
-fn count(n: u32, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// The end of a run in text: the answer on stdout, the rest on stderr.
 fn show(face: &mut TextFace, screen: Screen, result: &ResultObject) {
     face.finish(&result.text);
@@ -146,8 +142,8 @@ fn show(face: &mut TextFace, screen: Screen, result: &ResultObject) {
         Style::Dim,
         &format!(
             "{model}: {}, {}, {} tokens in, {} out{cost}, {:.1} s",
-            count(result.turns, "turn"),
-            count(result.tool_calls, "tool call"),
+            text::counted(result.turns.into(), "turn"),
+            text::counted(result.tool_calls.into(), "tool call"),
             usage.input + usage.cache_read + usage.cache_write,
             usage.output,
             result.duration_ms as f64 / 1000.0

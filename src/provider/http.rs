@@ -199,7 +199,7 @@ impl HttpProvider {
         let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
         let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
         if response.status().is_success() {
-            let limits = Limits::read(&headers(&response), Some(clock::unix_ms()));
+            let limits = Limits::read(&net::headers(&response), Some(clock::unix_ms()));
             return Ok(Exchange::new(Source::Http(response), decoder(), *timeouts).with_limits(limits));
         }
         let refusal = refusal(response).await;
@@ -258,10 +258,6 @@ impl HttpProvider {
     }
 }
 
-fn headers(response: &Response) -> Vec<(String, String)> {
-    response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect()
-}
-
 /// The key's value. Where the keyring has it, that is asked on a thread of its own: it may wait for a person.
 async fn secret(key: &Key) -> Result<Secret, ProviderError> {
     if let Some(secret) = key.at_hand() {
@@ -285,7 +281,7 @@ struct Refusal {
 
 /// Reads as much of a refusal's body as arrives in time.
 async fn refusal(mut response: Response) -> Refusal {
-    let (status, headers) = (response.status().as_u16(), headers(&response));
+    let (status, headers) = (response.status().as_u16(), net::headers(&response));
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(chunk)) = response.chunk().await {

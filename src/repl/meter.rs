@@ -1,5 +1,6 @@
 //! What the chat has used: tokens by class and their price, over all its conversations.
 
+use crate::base::text::thousands;
 use crate::model::Usage;
 use crate::route::Link;
 
@@ -77,7 +78,7 @@ impl Meter {
             return lines;
         }
         let row = |name: &str, tokens: Option<u64>, dollars: Option<f64>| {
-            let tokens = tokens.map_or("-".to_owned(), grouped);
+            let tokens = tokens.map_or("-".to_owned(), thousands);
             let dollars = dollars.map_or("-".to_owned(), |d| format!("{d:.4}"));
             format!("{name:<16}{tokens:>12}{dollars:>11}")
         };
@@ -90,7 +91,7 @@ impl Meter {
         let dollars: f64 = self.classes.iter().map(|c| c.dollars).sum();
         lines.push(row("total", Some(total), priced.then_some(dollars)));
         if self.reasoning > 0 {
-            lines.push(format!("{} of the output was reasoning", grouped(self.reasoning)));
+            lines.push(format!("{} of the output was reasoning", thousands(self.reasoning)));
         }
         lines.extend(self.remarks());
         lines
@@ -108,19 +109,6 @@ impl Meter {
         }
         out
     }
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (ix, digit) in digits.chars().enumerate() {
-        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

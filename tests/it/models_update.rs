@@ -252,21 +252,13 @@ fn unknown_models_are_counted_and_added_only_where_a_glob_names_them() {
     );
     assert!(out.stdout.contains("warning: no model of the lists is named like `nosuch*`"), "{}", out.report());
     assert!(out.stdout.contains("398 not in the catalogue"), "{}", out.report());
-    let shown = env
-        .pup()
-        .args(["models", "show", "openrouter/qwen/new-max", "--json"])
-        .env("PUP_LOCAL_BASE_URL", "http://127.0.0.1:9")
-        .run()
-        .expect_code(0)
-        .json();
+    let show = |id: &str| {
+        let args = ["models", "show", id, "--json"];
+        env.pup().args(args).env("PUP_LOCAL_BASE_URL", "http://127.0.0.1:9").run().expect_code(0).json()
+    };
+    let shown = show("openrouter/qwen/new-max");
     assert_eq!((&shown["listed"], &shown["context"], &shown["price"]["input"]), (&json!(true), &json!(262_144), &json!(1.2)));
-    let free = env
-        .pup()
-        .args(["models", "show", "openrouter/qwen/new-free:free", "--json"])
-        .env("PUP_LOCAL_BASE_URL", "http://127.0.0.1:9")
-        .run()
-        .expect_code(0)
-        .json();
+    let free = show("openrouter/qwen/new-free:free");
     assert_eq!((&free["billing"], &free["paid"]), (&json!("free"), &json!(false)));
     assert!(run(&["--add", "qwen/*"]).expect_code(0).stdout.ends_with("up to date\n"));
     assert_eq!(web.requests().len(), 1);

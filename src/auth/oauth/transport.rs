@@ -157,8 +157,7 @@ impl Transport {
         let exchange = async {
             let mut answer = request.send(CONNECT).await?;
             let status = answer.status().as_u16();
-            let headers = answer.headers().iter();
-            let headers = headers.map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+            let headers = net::headers(&answer);
             let mut body = Vec::new();
             while let Some(chunk) = net::chunk(&mut answer).await? {
                 body.extend_from_slice(&chunk);

@@ -7,7 +7,7 @@ mod proxy;
 mod roots;
 mod trouble;
 
-pub use pool::{HostStats, Outgoing, Pool, chunk};
+pub use pool::{HostStats, Outgoing, Pool, chunk, headers};
 pub use proxy::is_loopback;
 pub use trouble::{Kind, NetError};
 

@@ -10,6 +10,7 @@ use super::trouble::{self, NetError};
 use super::{USER_AGENT, roots};
 use bytes::Bytes;
 use http::HeaderValue;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, Method, Response, Url};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ struct Shared {
     ca_file: Option<PathBuf>,
     clients: [OnceLock<Result<Client, NetError>>; 4],
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+    /// The system's settings, as they were when one was first needed; the clients keep theirs as well.
+    proxies: OnceLock<Matcher>,
 }
 
 /// What is counted of one host.
@@ -123,7 +126,7 @@ impl Pool {
     pub fn request(&self, method: Method, url: &str) -> Result<Outgoing, NetError> {
         let url: Url = url.parse().map_err(|e| NetError::setup(format!("`{url}` is not an address: {e}")))?;
         let host = place(&url);
-        let proxy = proxy::before(&url)?;
+        let proxy = proxy::before(&url, &self.0.proxies)?;
         let tls = url.scheme() == "https" || proxy.as_ref().is_some_and(|p| p.tls);
         let client = self.client(Need { tls, proxy: proxy.is_some() })?;
         let counts = Arc::clone(self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).entry(host.clone()).or_default());
@@ -185,6 +188,11 @@ impl Outgoing {
 /// The next piece of a reply's body.
 pub async fn chunk(response: &mut Response) -> Result<Option<Bytes>, NetError> {
     response.chunk().await.map_err(|e| trouble::of(&e, &place(response.url())))
+}
+
+/// The headers of a reply, as text.
+pub fn headers(response: &Response) -> Vec<(String, String)> {
+    response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect()
 }
 
 /// Host and port of an address.

@@ -4,6 +4,7 @@
 use super::trouble::NetError;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
+use std::sync::OnceLock;
 
 /// The proxy before an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +15,13 @@ pub(super) struct Proxy {
     pub tls: bool,
 }
 
-/// The proxy for this address; none where it is reached directly.
-pub(super) fn before(url: &Url) -> Result<Option<Proxy>, NetError> {
+/// The proxy for this address; none where it is reached directly. `system` is filled in when it is first needed.
+pub(super) fn before(url: &Url, system: &OnceLock<Matcher>) -> Result<Option<Proxy>, NetError> {
     if is_here(url) {
         return Ok(None);
     }
     let Ok(uri) = url.as_str().parse::<http::Uri>() else { return Ok(None) };
-    let found = Matcher::from_system().intercept(&uri).map(|proxy| {
+    let found = system.get_or_init(Matcher::from_system).intercept(&uri).map(|proxy| {
         let (host, port) = (proxy.uri().host().unwrap_or_default(), proxy.uri().port_u16());
         let place = port.map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"));
         Proxy { place, tls: proxy.uri().scheme_str() == Some("https") }

@@ -1,7 +1,7 @@
 //! `pup models test`: one call for one token, to see whether a model answers, how fast, and what is left of its limits.
 
-use super::thousands;
 use super::update::ago;
+use crate::base::text::thousands;
 use crate::base::{Cause, Failure, text};
 use crate::catalog::Workload;
 use crate::cli::app::App;

@@ -9,6 +9,7 @@ use super::doors::Doors;
 use super::means::Means;
 use super::{print, select};
 use crate::base::Failure;
+use crate::base::text::thousands;
 use crate::catalog::{Billing, Capability, ChainLink, Closed, Endpoint, Link, Model, Place, Provider, State, Workload};
 use crate::provider::local::{self, Software};
 use clap::Subcommand;
@@ -286,29 +287,5 @@ fn price(model: &Model) -> String {
         (_, Some((Some(input), Some(output)))) => format!("${input} in, ${output} out"),
         (_, Some((Some(input), None))) => format!("${input} in"),
         (Billing::Metered | Billing::Unknown, _) => "price unknown".to_owned(),
-    }
-}
-
-/// `131072` as `131,072`.
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (ix, digit) in digits.chars().enumerate() {
-        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn numbers_are_grouped_from_the_right() {
-        let shown = [0, 999, 1000, 40_960, 131_072, 1_048_576].map(thousands);
-        assert_eq!(shown, ["0", "999", "1,000", "40,960", "131,072", "1,048,576"]);
     }
 }

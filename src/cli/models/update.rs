@@ -2,7 +2,6 @@
 //! user's `models.json` once it is agreed to.
 
 use super::lists::{self, Answer, Asked, Cache};
-use super::thousands;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, atomic, text};
 use crate::catalog::refresh::{self, From, Own, Refresh, Source, Written};
@@ -219,7 +218,7 @@ fn agreed(file: &File, found: &Refresh, out: &mut dyn Write) -> Result<bool, Fai
 }
 
 fn counted(found: &Refresh) -> String {
-    let many = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}{}", if n == 1 { "" } else { "s" }));
+    let many = |n: usize, what: &str| (n > 0).then(|| text::counted(n as u64, what));
     let parts = [many(found.changes.len(), "change"), many(found.added.len(), "new model")];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
@@ -255,7 +254,7 @@ fn show(catalog: &Catalog, answers: &[Answer], found: &Refresh, out: &mut dyn Wr
     let shown = |field: &str, value: &Value| match value {
         Value::Null => "unknown".to_owned(),
         Value::Number(n) if field.starts_with("price") => format!("${n}"),
-        Value::Number(n) => n.as_u64().map_or_else(|| n.to_string(), thousands),
+        Value::Number(n) => n.as_u64().map_or_else(|| n.to_string(), text::thousands),
         other => other.to_string(),
     };
     let kept = found.kept.iter().filter(|k| catalog.model(&k.model).is_some());

@@ -256,13 +256,14 @@ impl<'a> Writer<'a> {
             self.lose(at, n, "the mark that a tool result is an error: its text has to say so");
         }
         let blank = |p: &Part| matches!(p, Part::Text { text } if !text.is_empty() && text.trim().is_empty());
-        if result.parts.iter().any(blank) && result.parts.iter().any(|p| matches!(p, Part::Image { .. })) {
+        let only_text = result.parts.iter().all(|p| matches!(p, Part::Text { .. }));
+        if !only_text && result.parts.iter().any(blank) {
             self.lose(at, n, BLANK);
         }
         let custom = self.open.custom.contains(&result.call_id);
         self.item(if custom { "custom_tool_call_output" } else { "function_call_output" }, |o| {
             o.field("call_id", &Ids::Responses.fit(&result.call_id));
-            if result.parts.iter().all(|p| matches!(p, Part::Text { .. })) {
+            if only_text {
                 o.field("output", &result.joined());
                 return;
             }
