@@ -20,6 +20,22 @@ pub fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Gives an existing file new bytes without replacing it: its other names get them too. What a reader, or the next boot,
+/// sees in between may be a mixture, but a synced file with the new bytes lies beside it until it is done.
+pub fn write_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = File::options().write(true).open(path)?;
+    let mut temp = tempfile::Builder::new().prefix(&prefix(&digest::sha256(bytes))).tempfile_in(folder)?;
+    temp.write_all(bytes)?;
+    temp.as_file().sync_all()?;
+    if let Err(e) = file.write_all(bytes).and_then(|()| file.set_len(bytes.len() as u64)).and_then(|()| file.sync_all()) {
+        // The only whole copy of the new bytes; the error is what the caller can act on.
+        let _ = temp.keep();
+        return Err(e);
+    }
+    Ok(())
+}
+
 /// A temporary file is named for its content, so that whoever meant to write that can clear up after a crash.
 fn prefix(digest: &str) -> String {
     format!(".pup-{}-", digest.get(..16).unwrap_or(digest))
@@ -40,12 +56,20 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// tempfile makes files 0600; an ordinary file keeps the mode it had, or gets what the umask gives.
+/// tempfile makes files 0600; an ordinary file keeps the mode and the owner it had, or gets what the umask gives.
 #[cfg(unix)]
 fn set_default_mode(file: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = match fs::metadata(path) {
-        Ok(old) => old.permissions().mode() & 0o7777,
+        Ok(old) => {
+            use std::os::unix::fs::MetadataExt;
+            let new = file.metadata()?;
+            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+                // Only root may give files away; a group that is not ours is lost, as with any editor.
+                let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+            }
+            old.permissions().mode() & 0o7777
+        }
         Err(_) => 0o666 & !current_umask(),
     };
     file.set_permissions(fs::Permissions::from_mode(mode))

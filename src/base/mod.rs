@@ -15,6 +15,7 @@ pub mod places;
 mod published;
 pub mod redact;
 pub mod text;
+pub mod tree;
 
 pub use failure::{Cause, Failure};
 #[cfg(test)]

@@ -17,6 +17,11 @@ impl Places {
         Self { config: home.join("config"), state: home.join("state"), cache: home.join("cache") }
     }
 
+    /// The locks by which the user's pups write a file one after the other.
+    pub fn leases(&self) -> PathBuf {
+        self.state.join("leases")
+    }
+
     /// Reads `PUP_HOME`, then `XDG_*_HOME`, then `HOME` (on Windows `APPDATA` and `LOCALAPPDATA`).
     pub fn from_env() -> Result<Self, Failure> {
         Self::from(|name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from))

@@ -4,6 +4,7 @@ use super::app::App;
 use super::debug_tool::{self, Approval};
 use super::{debug_classify, debug_wire, print};
 use crate::agent::prompt;
+use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
 use crate::tool::Registry;
@@ -97,7 +98,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|e| Failure::internal(format!("cannot start the runtime: {e}")))?;
             let token = CancellationToken::new();
-            let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, super::app::redactor(), token))?;
+            let leases = Places::from_env().ok().map(|places| places.leases());
+            let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, super::app::redactor(), leases, token))?;
             runtime.shutdown_background();
             print(out, &printed.json)?;
             Ok(u8::from(!printed.ok))

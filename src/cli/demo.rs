@@ -104,6 +104,8 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         tool_limits: tool::Limits::default(),
         rules: Rules::default(),
         places: Some(places),
+        // The project is a throw-away one that nobody else works on.
+        leases: None,
         redactor: Redactor::default(),
         rotation: Rotation::default(),
         hidden: Vec::new(),

@@ -32,6 +32,8 @@ pub struct Parts {
     pub tool_limits: tool::Limits,
     /// None records nothing.
     pub places: Option<Places>,
+    /// The folder of the locks by which all of the user's pups write a file one after the other.
+    pub leases: Option<PathBuf>,
     pub redactor: Redactor,
     /// Environment variables that commands do not get.
     pub hidden: Vec<String>,
@@ -104,7 +106,7 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = Registry::builtin().select(&parts.agent.tools)?;
+        let registry = registry(&parts.agent, parts.links.first())?;
         let (instructions, note) = instructions(&parts, &workspace);
         let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
         engine.notes.extend(note);
@@ -116,7 +118,7 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = Registry::builtin().select(&parts.agent.tools)?;
+        let registry = registry(&parts.agent, parts.links.first())?;
         let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
@@ -136,6 +138,7 @@ impl Engine {
             redactor: Arc::new(parts.redactor),
             events: Arc::new(live),
             hidden: Arc::from(parts.hidden),
+            leases: parts.leases.map(Arc::from),
             ..Context::new(workspace)
         };
         Self {
@@ -181,7 +184,8 @@ impl Engine {
     /// Another agent goes on with the conversation, with its own prompt and tools, and over `links` if there are any.
     /// The changed prompt costs the provider's prompt cache once.
     pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
-        let registry = Registry::builtin().select(&agent.tools)?;
+        let first = links.as_ref().map_or(self.router.links().first(), |l| l.first());
+        let registry = registry(&agent, first)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
@@ -311,6 +315,11 @@ impl Engine {
         self.scribe.end(report.outcome.cause, &report.answer);
         report
     }
+}
+
+/// The agent's tools, as they suit the model.
+fn registry(agent: &Agent, link: Option<&Link>) -> Result<Registry, Failure> {
+    Ok(Registry::builtin().select(&agent.tools)?.suited_to(link.map(|l| l.id.as_str())))
 }
 
 /// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.

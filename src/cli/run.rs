@@ -163,6 +163,7 @@ pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, appr
         places,
         redactor,
         root: app.root.clone(),
+        leases: Some(app.places.leases()),
         links,
         agent,
         approve,

@@ -1,73 +1,144 @@
-//! What the tools that write share: work out a change completely, show it, then make it or refuse it whole.
+//! What the tools that write share: work out changes completely, show them, then make all of them or refuse.
 
 use super::{Context, FileChange, Output, ToolError};
-use crate::base::{digest, redact};
+use crate::base::{digest, redact, text};
+use crate::workspace::commit::{self, CommitError, Planned};
 use crate::workspace::diff::{self, Diff, Kind};
 use crate::workspace::file::{self, FileError, Text};
+use std::fs::Permissions;
 use std::path::{Path, PathBuf};
 
-/// A change that was worked out but not made.
+/// Bytes of a diff in a refusal.
+const CONFLICT: usize = 2 * 1024;
+
+/// A file's new content.
+pub struct New {
+    pub bytes: Vec<u8>,
+    pub body: String,
+}
+
+/// A change of one file that was worked out but not made.
 pub struct Change {
     pub path: PathBuf,
-    pub before: Option<Text>,
+    /// The digest of what it was worked out from.
+    pub before: Option<String>,
     /// `None` deletes the file.
-    pub after: Option<Vec<u8>>,
+    pub after: Option<New>,
+    /// Of a new file that is to have another's mode.
+    pub mode: Option<Permissions>,
     pub diff: Diff,
-    /// Told to the model after the change is made.
-    pub text: String,
 }
 
 impl Change {
     /// The digests for the journal.
     pub fn digests(&self) -> FileChange {
-        FileChange {
-            path: self.path.clone(),
-            before: self.before.as_ref().map(|t| t.digest.clone()),
-            after: self.after.as_deref().map(digest::sha256),
-        }
+        let after = self.after.as_ref().map(|new| digest::sha256(&new.bytes));
+        FileChange { path: self.path.clone(), before: self.before.clone(), after }
     }
 
     /// Whether the file is already as it would become.
-    pub fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         let d = self.digests();
         d.before == d.after
     }
+}
 
-    /// Makes the change.
+/// The changes of one call.
+pub struct Changes {
+    pub files: Vec<Change>,
+    /// Told to the model after they are made.
+    pub text: String,
+}
+
+impl Changes {
+    pub fn digests(&self) -> Vec<FileChange> {
+        self.files.iter().map(Change::digests).collect()
+    }
+
+    /// All diffs, one below the other.
+    pub fn diff(&self) -> String {
+        self.files.iter().map(|c| c.diff.text.as_str()).collect()
+    }
+
+    /// Makes the changes, all or none.
     pub fn make(self, ctx: &Context) -> Result<Output, ToolError> {
-        let digests = self.digests();
-        let result = match &self.after {
-            Some(_) if self.is_done() => Ok(()),
-            Some(bytes) => file::write(&self.path, bytes),
-            None => file::remove(&self.path),
-        };
-        result.map_err(|e| cannot("write", &self.path, &e, ctx))?;
-        match &digests.after {
-            Some(after) => ctx.seen().note(&self.path, after.clone()),
-            None => ctx.seen().forget(&self.path),
+        let planned: Vec<Planned> = self
+            .files
+            .iter()
+            .filter(|c| !c.is_done())
+            .map(|c| Planned {
+                path: c.path.clone(),
+                before: c.before.clone(),
+                after: c.after.as_ref().map(|new| new.bytes.clone()),
+                mode: c.mode.clone(),
+            })
+            .collect();
+        commit::commit(&planned, ctx.leases.as_deref()).map_err(|e| refused(&e, ctx))?;
+        let changes = self.digests();
+        for (change, digests) in self.files.iter().zip(&changes) {
+            match (&change.after, &digests.after) {
+                (Some(new), Some(after)) => ctx.seen().note(&change.path, after.clone(), &new.body),
+                _ => ctx.seen().forget(&change.path),
+            }
         }
-        let summary = format!("+{} -{}", self.diff.added, self.diff.removed);
-        let diff = (!self.diff.text.is_empty()).then_some(self.diff.text);
-        Ok(Output { text: self.text, summary, diff, changes: vec![digests] })
+        let (added, removed) = self.files.iter().fold((0, 0), |(a, r), c| (a + c.diff.added, r + c.diff.removed));
+        let diff = Some(self.diff()).filter(|d| !d.is_empty());
+        Ok(Output { text: self.text, summary: format!("+{added} -{removed}"), diff, changes })
+    }
+}
+
+pub fn refused(error: &CommitError, ctx: &Context) -> ToolError {
+    let show = |path: &Path| ctx.workspace.show(path);
+    match error {
+        CommitError::Changed(path) => ToolError::model(format!(
+            "{} was changed by somebody else meanwhile; nothing was changed. Read it again, then decide anew",
+            show(path)
+        )),
+        CommitError::Busy => ToolError::model("somebody else is writing the same files; nothing was changed. Try it again"),
+        CommitError::File { path, error } => cannot("write", path, error, ctx),
+        CommitError::HalfDone { path, error, lost, back } => ToolError::model(format!(
+            "cannot write {}: {error}; and {}, which was written before, could not be put back: {back}. Look at it before you go on",
+            show(path),
+            show(lost)
+        )),
     }
 }
 
 /// Reads the file that is to be changed, `None` when there is none, and refuses when it is not what the model read.
 pub fn current(path: &Path, ctx: &Context) -> Result<Option<Text>, ToolError> {
     match file::read_text(path) {
-        Ok(text) if ctx.seen().is_stale(path, &text.digest) => Err(ToolError::model(format!(
-            "{} has changed since you read it; nothing was changed. Read it again, then decide anew",
-            ctx.workspace.show(path)
-        ))),
+        Ok(text) if ctx.seen().is_stale(path, &text.digest) => Err(conflict(path, &text, ctx)),
         Ok(text) => Ok(Some(text)),
         Err(FileError::Missing) => Ok(None),
         Err(e) => Err(cannot("change", path, &e, ctx)),
     }
 }
 
+/// Says what somebody else did to the file, as far as it is short. The model does not know the new state by that: the
+/// calls that it made in the same breath did not know it either.
+fn conflict(path: &Path, now: &Text, ctx: &Context) -> ToolError {
+    let shown = ctx.workspace.show(path);
+    let diff = ctx.seen().body(path).map(|body| diff::unified(&shown, Kind::Change, body, &now.body).text);
+    let what = match diff {
+        Some(diff) if diff.len() <= CONFLICT => format!("What changed:\n{diff}"),
+        Some(diff) => format!("What changed begins with:\n{}\n", text::prefix(&diff, CONFLICT)),
+        None => String::new(),
+    };
+    ToolError::model(format!("{shown} has changed since you read it; nothing was changed. {what}Read it again, then decide anew"))
+}
+
 /// Compares two bodies for people.
 pub fn compare(path: &Path, kind: Kind, old: &str, new: &str, ctx: &Context) -> Diff {
     diff::unified(&ctx.workspace.show(path), kind, old, new)
+}
+
+/// The bytes of `body` in the encoding of `before`, or of a new file.
+pub fn encoded(before: Option<&Text>, body: String, path: &Path, ctx: &Context) -> Result<New, ToolError> {
+    let bytes = match before {
+        Some(text) => text.with(&body).map_err(|e| cannot("write", path, &e, ctx))?,
+        None => body.as_bytes().to_vec(),
+    };
+    Ok(New { bytes, body })
 }
 
 /// Refuses text in which a secret was replaced, where the file does not have that very replacement: it would go over

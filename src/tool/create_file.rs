@@ -1,10 +1,12 @@
 //! `create_file`: a new file, or with `overwrite` a new content.
 
-use super::change::{self, Change};
+use super::change::{self, Change, Changes};
 use super::{Args, Context, Effect, FileChange, Running, Tool, ToolError, args, schema};
+use crate::base::digest;
 use crate::model::ToolSpec;
 use crate::workspace::diff::Kind;
 use crate::workspace::file::Text;
+use crate::workspace::lines;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,7 +28,7 @@ impl CreateFile {
         Self { schema: schema::of::<CreateArgs>() }
     }
 
-    fn prepare(&self, args: &Args, ctx: &Context) -> Result<Change, ToolError> {
+    fn prepare(&self, args: &Args, ctx: &Context) -> Result<Changes, ToolError> {
         let args: CreateArgs = args::read(self.name(), &self.schema, args)?;
         let path = ctx.workspace.resolve(&args.path)?;
         let shown = ctx.workspace.show(&path);
@@ -36,8 +38,9 @@ impl CreateFile {
         let before = change::current(&path, ctx)?;
         let old = before.as_ref().map_or("", |t| t.body.as_str());
         change::refuse_redacted(&args.content, old)?;
-        let (bytes, kept) = in_the_old_style(&args.content, before.as_ref());
-        let same = before.as_ref().is_some_and(|t| Text::encode(t.bom, &t.body) == bytes);
+        let (body, kept) = in_the_old_style(&args.content, before.as_ref());
+        let new = change::encoded(before.as_ref(), body, &path, ctx)?;
+        let same = before.as_ref().is_some_and(|t| t.digest == digest::sha256(&new.bytes));
         if before.is_some() && !args.overwrite && !same {
             let lines = old.lines().count();
             return Err(ToolError::model(format!(
@@ -49,20 +52,20 @@ impl CreateFile {
             (Some(_), false) => (Kind::Change, "overwrote"),
             (None, false) => (Kind::Create, "created"),
         };
-        let body = std::str::from_utf8(&bytes).unwrap_or_default().trim_start_matches('\u{feff}');
-        let diff = change::compare(&path, kind, old, body, ctx);
-        Ok(Change { path, before, after: Some(bytes), diff, text: format!("{verb} {shown}{kept}") })
+        let diff = change::compare(&path, kind, old, &new.body, ctx);
+        let change = Change { path, before: before.map(|t| t.digest), after: Some(new), mode: None, diff };
+        Ok(Changes { files: vec![change], text: format!("{verb} {shown}{kept}") })
     }
 }
 
-/// The bytes of `content` with the byte order mark and, where the model used none, the carriage returns of the file
-/// that it replaces; and a note about that.
-fn in_the_old_style(content: &str, before: Option<&Text>) -> (Vec<u8>, &'static str) {
-    let Some(old) = before else { return (content.as_bytes().to_vec(), "") };
-    let breaks = old.body.matches('\n').count();
-    let crlf = breaks > 0 && old.body.matches("\r\n").count() == breaks && !content.contains('\r');
-    let body = if crlf { content.replace('\n', "\r\n") } else { content.to_owned() };
-    (Text::encode(old.bom && !content.starts_with('\u{feff}'), &body), if crlf { " (kept its CRLF line endings)" } else { "" })
+/// `content` with, where the model used none, the carriage returns of the file that it replaces, whose byte order mark is
+/// kept as well; and a note about that.
+fn in_the_old_style(content: &str, before: Option<&Text>) -> (String, &'static str) {
+    let Some(old) = before else { return (content.to_owned(), "") };
+    let content = if old.bom { content.strip_prefix('\u{feff}').unwrap_or(content) } else { content };
+    let others = lines::every(&old.body).map(lines::ending).any(|ending| ending != "\r\n" && !ending.is_empty());
+    let crlf = !others && old.body.contains("\r\n") && !content.contains('\r');
+    if crlf { (content.replace('\n', "\r\n"), " (kept its CRLF line endings)") } else { (content.to_owned(), "") }
 }
 
 impl Tool for CreateFile {
@@ -84,11 +87,11 @@ impl Tool for CreateFile {
     }
 
     fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff.text).into_owned())
+        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff()).into_owned())
     }
 
     fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
-        Ok(vec![self.prepare(args, ctx)?.digests()])
+        Ok(self.prepare(args, ctx)?.digests())
     }
 
     fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {

@@ -4,6 +4,7 @@ use super::change;
 use super::{Args, Context, Effect, FileChange, Output, Running, Tool, ToolError, args, schema};
 use crate::base::{bytesize, digest};
 use crate::model::ToolSpec;
+use crate::workspace::commit::{self, Planned};
 use crate::workspace::diff::{self, Kind};
 use crate::workspace::file::{self, FileError, Text};
 use schemars::JsonSchema;
@@ -25,6 +26,8 @@ struct Deletion {
     path: PathBuf,
     /// The digest; of a file too big to read, its size; of a link, its target's name.
     before: String,
+    /// Whether `before` is the digest, which is looked at again under the file's lease.
+    digested: bool,
     removed: Removed,
 }
 
@@ -52,7 +55,12 @@ impl DeleteFile {
         }
         if meta.is_symlink() {
             let target = path.read_link().unwrap_or_default().display().to_string();
-            return Ok(Deletion { path, before: format!("link to {target}"), removed: Removed::Other(format!("link to {target}")) });
+            return Ok(Deletion {
+                path,
+                before: format!("link to {target}"),
+                digested: false,
+                removed: Removed::Other(format!("link to {target}")),
+            });
         }
         match file::read_bytes(&path) {
             Ok(bytes) => {
@@ -63,11 +71,11 @@ impl DeleteFile {
                     )));
                 }
                 let size = bytesize::human(bytes.len() as u64);
-                let removed = Text::decode(bytes).map_or_else(|_| Removed::Other(size), Removed::Text);
-                Ok(Deletion { path, before, removed })
+                let removed = Text::decode(&bytes).map_or_else(|_| Removed::Other(size), Removed::Text);
+                Ok(Deletion { path, before, digested: true, removed })
             }
             Err(FileError::TooBig(size)) => {
-                Ok(Deletion { path, before: format!("{size} bytes"), removed: Removed::Other(bytesize::human(size)) })
+                Ok(Deletion { path, before: format!("{size} bytes"), digested: false, removed: Removed::Other(bytesize::human(size)) })
             }
             Err(e) => Err(change::cannot("delete", &path, &e, ctx)),
         }
@@ -87,7 +95,12 @@ impl Deletion {
     }
 
     fn make(self, ctx: &Context) -> Result<Output, ToolError> {
-        file::remove(&self.path).map_err(|e| change::cannot("delete", &self.path, &e, ctx))?;
+        if self.digested {
+            let planned = Planned { path: self.path.clone(), before: Some(self.before.clone()), after: None, mode: None };
+            commit::commit(&[planned], ctx.leases.as_deref()).map_err(|e| change::refused(&e, ctx))?;
+        } else {
+            file::remove(&self.path).map_err(|e| change::cannot("delete", &self.path, &e, ctx))?;
+        }
         ctx.seen().forget(&self.path);
         let diff = self.diff(ctx);
         let summary = match (&self.removed, &diff) {

@@ -1,5 +1,6 @@
 //! Row 5: what a model can call, one file a tool, spec and runtime on one object.
 
+mod apply_patch;
 mod args;
 mod change;
 mod create_file;
@@ -23,7 +24,7 @@ use crate::workspace::process::Spawned;
 use crate::workspace::seen::Seen;
 use crate::workspace::{PathError, Workspace};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -149,6 +150,8 @@ pub struct Context {
     pub hidden: Arc<[String]>,
     /// The id of the session, if it is recorded; commands carry it.
     pub session: Option<Arc<str>>,
+    /// The folder of the locks by which pups write a file one after the other.
+    pub leases: Option<Arc<Path>>,
     /// The id of the call, handed to `events`.
     pub call: Arc<str>,
 }
@@ -165,6 +168,7 @@ impl Context {
             events: Arc::new(NoEvents),
             hidden: Arc::default(),
             session: None,
+            leases: None,
             call: Arc::from(""),
         }
     }
@@ -223,5 +227,7 @@ pub async fn call(tool: &dyn Tool, args: &Args, ctx: &Context) -> Result<Output,
     }
 }
 
+#[cfg(test)]
+mod edit_corpus_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::{Args, Context, Effect, Output, Running, Tool, ToolError, args, schema};
 use crate::base::text;
 use crate::model::ToolSpec;
-use crate::workspace::file;
+use crate::workspace::{file, lines};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,14 +37,14 @@ impl ReadFile {
             }
             Err(e) => return Err(ToolError::model(format!("cannot read {}: {e}", ctx.workspace.show(&path)))),
         };
-        ctx.seen().note(&path, file.digest);
+        ctx.seen().note(&path, file.digest, &file.body);
         part(&file.body, args.start_line.unwrap_or(1), args.num_lines, ctx)
     }
 }
 
 /// The lines from `start` on, bounded in lines and bytes, under a heading unless they are the whole file.
 fn part(body: &str, start: u64, count: Option<u64>, ctx: &Context) -> Result<Output, ToolError> {
-    let lines: Vec<&str> = body.split_inclusive('\n').collect();
+    let lines = lines::shown(body);
     let total = lines.len();
     if total == 0 {
         return Ok(Output { text: "(empty file)".to_owned(), summary: "empty".to_owned(), ..Output::default() });

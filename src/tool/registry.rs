@@ -1,6 +1,7 @@
 //! The tools that an agent has, by name.
 
 use super::Tool;
+use super::apply_patch::ApplyPatch;
 use super::create_file::CreateFile;
 use super::delete_file::DeleteFile;
 use super::grep::Grep;
@@ -13,7 +14,9 @@ use crate::model::ToolSpec;
 use std::sync::Arc;
 
 /// What the built-in tools are called, in their order, without making them.
-pub const NAMES: &[&str] = &["list_files", "read_file", "grep", "create_file", "replace_in_file", "delete_file", "shell"];
+pub const NAMES: &[&str] = &["list_files", "read_file", "grep", "create_file", "replace_in_file", "delete_file", "shell", "apply_patch"];
+
+const PATCHES: &str = "apply_patch";
 
 /// An ordered set of tools and their specs; the order and the bytes of the specs never change once made.
 #[derive(Clone)]
@@ -38,11 +41,26 @@ impl Registry {
             Arc::new(ReplaceInFile::new()),
             Arc::new(DeleteFile::new()),
             Arc::new(Shell::new()),
+            Arc::new(ApplyPatch::new()),
         ])
     }
 
+    /// With the patch tool, where the model `id` is of a family that is trained on its format and these tools can edit files
+    /// anyway. Others do better without it, and every tool is paid for in every request.
+    #[must_use]
+    pub fn suited_to(mut self, id: Option<&str>) -> Self {
+        let trained = id.is_some_and(|id| ["gpt-4.1", "gpt-5", "codex"].iter().any(|family| id.contains(family)));
+        if trained && self.get("replace_in_file").is_some() && self.get(PATCHES).is_none() {
+            self.tools.push(Arc::new(ApplyPatch::new()));
+            return Self::new(self.tools);
+        }
+        self
+    }
+
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
+    /// The patch tool has to be named as it is: see [`Self::suited_to`].
     pub fn select(&self, globs: &[String]) -> Result<Self, Failure> {
+        let named = globs.iter().any(|g| g == PATCHES);
         let mut set = globset::GlobSetBuilder::new();
         for pattern in globs {
             let glob = globset::Glob::new(pattern).map_err(|e| Failure::config(format!("tool pattern `{pattern}`: {}", e.kind())))?;
@@ -55,7 +73,7 @@ impl Registry {
             set.add(glob);
         }
         let set = set.build().map_err(|e| Failure::config(format!("tool patterns: {e}")))?;
-        Ok(Self::new(self.tools.iter().filter(|t| set.is_match(t.name())).cloned().collect()))
+        Ok(Self::new(self.tools.iter().filter(|t| set.is_match(t.name()) && (t.name() != PATCHES || named)).cloned().collect()))
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {

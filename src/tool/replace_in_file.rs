@@ -1,11 +1,10 @@
 //! `replace_in_file`: one or more replacements in a file, all or none.
 
-use super::change::{self, Change};
+use super::change::{self, Change, Changes};
 use super::{Args, Context, Effect, FileChange, Running, Tool, ToolError, args, schema};
 use crate::model::ToolSpec;
 use crate::workspace::diff::Kind;
 use crate::workspace::edit::{self, Replacement, Scope};
-use crate::workspace::file::Text;
 use crate::workspace::locate::Precision;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,7 +45,7 @@ impl ReplaceInFile {
         args::read(self.name(), &self.schema, &gathered(args))
     }
 
-    fn prepare(&self, args: &Args, ctx: &Context) -> Result<Change, ToolError> {
+    fn prepare(&self, args: &Args, ctx: &Context) -> Result<Changes, ToolError> {
         let args = self.read(args)?;
         let path = ctx.workspace.resolve(&args.path)?;
         let shown = ctx.workspace.show(&path);
@@ -63,12 +62,15 @@ impl ReplaceInFile {
             Precision::Exact => "",
             Precision::Endings => " (matched apart from line endings, which were kept)",
             Precision::TrailingBlanks => " (matched apart from blanks at line ends)",
+            Precision::Typography => " (matched apart from typographic quotes and dashes, which were kept)",
+            Precision::Indentation => " (matched apart from the indentation; the new lines got the file's)",
+            Precision::Elided => " (the lines left out with `...` were kept)",
             Precision::FinalNewline => " (the file has no newline at its end)",
         };
         let places = if edited.places == 1 { String::new() } else { format!(" in {} places", edited.places) };
         let text = format!("edited {shown}{places}: +{} -{} lines{note}", diff.added, diff.removed);
-        let after = Some(Text::encode(before.bom, &edited.text));
-        Ok(Change { path, before: Some(before), after, diff, text })
+        let after = change::encoded(Some(&before), edited.text, &path, ctx)?;
+        Ok(Changes { files: vec![Change { path, before: Some(before.digest), after: Some(after), mode: None, diff }], text })
     }
 }
 
@@ -110,11 +112,11 @@ impl Tool for ReplaceInFile {
     }
 
     fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff.text).into_owned())
+        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff()).into_owned())
     }
 
     fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
-        Ok(vec![self.prepare(args, ctx)?.digests()])
+        Ok(self.prepare(args, ctx)?.digests())
     }
 
     fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {

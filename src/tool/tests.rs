@@ -190,7 +190,9 @@ fn a_file_that_changed_since_it_was_read_is_a_conflict() {
         ("create_file", json!({"path": "f", "content": "x", "overwrite": true})),
         ("delete_file", json!({"path": "f"})),
     ] {
-        assert!(b.refusal(name, args).contains("f has changed since you read it"), "{name}");
+        let said = b.refusal(name, args);
+        assert!(said.contains("f has changed since you read it"), "{name}");
+        assert_eq!(said.contains("+more\n"), name != "delete_file", "{said}");
         assert_eq!(b.file("f"), "one\nmore\n");
     }
     b.text("read_file", json!({"path": "f"}));
@@ -346,6 +348,13 @@ fn a_registry_is_selected_by_pattern_and_names_what_it_has() {
     assert_eq!(files.names(), ["read_file", "grep", "create_file", "replace_in_file", "delete_file"]);
     assert_eq!(files.specs().len(), 5);
     assert!(files.get("shell").is_none() && all.select(&[]).unwrap().names().is_empty());
+    // Patches are for those who are trained on them, or who ask.
+    let any = all.select(&["*".to_owned()]).unwrap();
+    assert!(any.get("apply_patch").is_none() && any.clone().suited_to(Some("claude-x")).get("apply_patch").is_none());
+    assert!(any.suited_to(Some("openai/gpt-5.1")).get("apply_patch").is_some() && files.suited_to(None).specs().len() == 5);
+    let reading = all.select(&["read_file".to_owned()]).unwrap().suited_to(Some("gpt-5"));
+    assert_eq!(reading.names(), ["read_file"]);
+    assert_eq!(all.select(&["apply_patch".to_owned()]).unwrap().names(), ["apply_patch"]);
     let e = all.select(&["shel".to_owned()]).err().unwrap();
     assert_eq!((e.message.as_str(), e.hint.as_deref()), ("no tool is named `shel`", Some("did you mean `shell`?")));
     assert!(all.select(&["[".to_owned()]).is_err());
@@ -362,6 +371,7 @@ fn the_argument_names_are_the_contract() {
         ("replace_in_file", "path replacements", ""),
         ("delete_file", "path", ""),
         ("shell", "command", "cwd timeout_s"),
+        ("apply_patch", "patch", ""),
     ];
     let specs = Registry::builtin().specs();
     assert_eq!(specs.len(), contract.len());
@@ -374,4 +384,31 @@ fn the_argument_names_are_the_contract() {
     let item = &specs[4].parameters["properties"]["replacements"]["items"];
     assert_eq!(item["required"], json!(["old_str", "new_str"]));
     assert!(item["properties"]["replace_all"]["type"] == "boolean");
+}
+
+#[test]
+fn a_patch_is_applied_to_all_of_its_files_or_to_none() {
+    let b = Bench::new(&[("a", "one\r\ntwo\r\n"), ("b", "b\n"), ("old", "x\ny\n"), ("there", "t\n")]);
+    fs::set_permissions(b.path("old"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let patch = |parts: &str| json!({"patch": format!("*** Begin Patch\n{parts}*** End Patch")});
+    let good = "*** Update File: a\n one\n-two\n+2\n*** Delete File: b\n*** Update File: old\n*** Move to: new/name\n-x\n+X\n*** Add File: c\n+c\n";
+    for bad in [
+        "*** Update File: gone\n-x\n+y\n",
+        "*** Update File: there\n-x\n+y\n",
+        "*** Add File: there\n+y\n",
+        "*** Delete File: new\n*** Delete File: nothing\n",
+        "*** Update File: there\n*** Move to: ../out\n",
+        "*** Update File: there\n*** Move to: c\n",
+        "*** Add File: b/below\n+x\n",
+    ] {
+        b.refusal("apply_patch", patch(&format!("{good}{bad}")));
+        assert_eq!((b.file("a"), b.file("b"), b.file("old")), ("one\r\ntwo\r\n".into(), "b\n".into(), "x\ny\n".into()), "{bad}");
+        assert!(!b.path("new").exists() && !b.path("c").exists(), "{bad}");
+    }
+    let said = b.text("apply_patch", patch(good));
+    assert_eq!(said, "applied:\nM a\nD b\nR old -> new/name\nA c");
+    assert_eq!((b.file("a"), b.file("new/name"), b.file("c")), ("one\r\n2\r\n".into(), "X\ny\n".into(), "c\n".into()));
+    assert!(!b.path("b").exists() && !b.path("old").exists());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(b.path("new/name")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o755);
 }

@@ -1,8 +1,8 @@
 //! The edit engine: replacements in a text, all or none, that leave every byte outside of them alone.
 //!
 //! Each replacement works on the result of the one before. Its place is found exactly or, where that is unique, up to
-//! line endings and trailing blanks ([`super::locate`]). Lines that old and new text share keep their own bytes, and
-//! new lines get the line ending that rules around them.
+//! what a model does not see or copy ([`super::locate`]). Lines that old and new text share keep their own bytes, and
+//! new lines get the line ending, the indentation and the quotes that rule around them.
 //!
 //! ```
 //! use code_pup::workspace::edit::{Replacement, Scope, apply};
@@ -12,8 +12,8 @@
 //! # Ok::<(), code_pup::workspace::edit::EditError>(())
 //! ```
 
-use super::locate::{self, Found, Place, Precision};
-use super::similar_lines;
+use super::locate::{self, Align, Found, Place, Precision};
+use super::{lines, similar_lines};
 use crate::base::redact;
 use std::fmt;
 
@@ -65,6 +65,12 @@ pub enum Why {
     Redacted,
     #[error("old_str was found {} times, {}; add lines around it until it is unique, or set replace_all", .lines.len(), at_lines(.lines))]
     Ambiguous { lines: Vec<usize> },
+    #[error(
+        "old_str is at line {line} with another indentation, and how new_str is to be indented there is unclear; copy the lines with their blanks as they are in the file"
+    )]
+    Indentation { line: usize },
+    #[error("old_str leaves lines out with `...`; new_str must do so in the same places, or give the lines in full")]
+    Elision,
     #[error("old_str was not found.{hint}")]
     NotFound { hint: String },
 }
@@ -101,57 +107,133 @@ fn one(text: &str, edit: &Replacement) -> Result<(String, Found), Why> {
     if edit.old == edit.new {
         return Err(Why::Same);
     }
-    let Some(found) = locate::find(text, &edit.old, edit.scope) else {
+    let Some(found) = locate::find(text, &edit.old, edit.scope, Align::Anywhere) else {
+        if let Some(done) = elided(text, edit)? {
+            return Ok(done);
+        }
         let redacted = edit.old.contains(redact::MARK);
         return Err(if redacted { Why::Redacted } else { Why::NotFound { hint: similar_lines::hint(text, &edit.old, &edit.new) } });
     };
-    if edit.scope == Scope::Once && found.places.len() > 1 {
-        return Err(Why::Ambiguous { lines: found.places.iter().map(|p| line_of(text, p.start)).collect() });
+    let unique = edit.scope == Scope::Once || found.precision == Precision::Indentation;
+    if unique && found.places.len() > 1 {
+        return Err(Why::Ambiguous { lines: numbers(text, &found) });
     }
     let mut out = String::with_capacity(text.len() + edit.new.len());
     let mut last = 0;
     for place in &found.places {
         out.push_str(text.get(last..place.start).unwrap_or(""));
-        out.push_str(&splice(text, place, edit, found.precision));
+        let new = splice(text, place, &found, &edit.old, &edit.new);
+        out.push_str(&new.ok_or_else(|| Why::Indentation { line: lines::number(text, place.start) })?);
         last = place.end;
     }
     out.push_str(text.get(last..).unwrap_or(""));
     if out == text { Err(Why::NoChange) } else { Ok((out, found)) }
 }
 
-/// The new bytes of one place.
-fn splice(text: &str, place: &Place, edit: &Replacement, precision: Precision) -> String {
+/// The numbers of the lines where the places begin.
+pub(super) fn numbers(text: &str, found: &Found) -> Vec<usize> {
+    found.places.iter().map(|p| lines::number(text, p.start)).collect()
+}
+
+/// A quotation that leaves lines out with `...`, as the new text does in the same places: each of its parts must be in
+/// the file once, in this order.
+fn elided(text: &str, edit: &Replacement) -> Result<Option<(String, Found)>, Why> {
+    let (old, new) = (parts(&edit.old), parts(&edit.new));
+    if old.len() < 2 || edit.scope == Scope::Every {
+        return Ok(None);
+    }
+    if old.len() != new.len() || old.iter().zip(&new).any(|(o, n)| o.trim().is_empty() && !n.trim().is_empty()) {
+        return Err(Why::Elision);
+    }
+    let mut places = Vec::new();
+    let mut out = String::with_capacity(text.len() + edit.new.len());
+    let mut last = 0;
+    for (old, new) in old.iter().zip(&new).filter(|(old, _)| !old.trim().is_empty()) {
+        let Some(found) = locate::find(text, old, Scope::Once, Align::Lines).filter(|f| f.precision <= Precision::FinalNewline) else {
+            return Ok(None);
+        };
+        let [place] = found.places.as_slice() else { return Err(Why::Ambiguous { lines: numbers(text, &found) }) };
+        if place.start < last {
+            return Ok(None);
+        }
+        out.push_str(text.get(last..place.start).unwrap_or(""));
+        out.push_str(&splice(text, place, &found, old, new).unwrap_or_default());
+        last = place.end;
+        places.push(place.clone());
+    }
+    out.push_str(text.get(last..).unwrap_or(""));
+    if out == text {
+        return Err(Why::NoChange);
+    }
+    Ok((!places.is_empty()).then_some((out, Found { places, precision: Precision::Elided, shift: None })))
+}
+
+/// A text cut at its lines that say only that something is left out.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for line in lines::every(text) {
+        let said = line.trim().trim_start_matches(['/', '#', '-', ' ']);
+        if said == "..." || said == "\u{2026}" {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push_str(line);
+        }
+    }
+    parts
+}
+
+/// The new bytes of one place; `None` where the indentation of a new line cannot be told.
+pub(super) fn splice(text: &str, place: &Place, found: &Found, old: &str, new: &str) -> Option<String> {
     let region = text.get(place.start..place.end).unwrap_or("");
-    let (old, new) = match precision {
-        Precision::FinalNewline => (strip_newline(&edit.old), strip_newline(&edit.new)),
-        _ => (edit.old.as_str(), edit.new.as_str()),
+    let (old, new) = match found.precision {
+        Precision::FinalNewline => (strip_newline(old), strip_newline(new)),
+        _ => (old, new),
     };
     let ending = ending_near(text, place);
-    let (old, new) = if ending == "\n" && precision == Precision::Exact {
-        // What the model says about carriage returns is meant: it quoted this place exactly.
-        (old.to_owned(), new.to_owned())
-    } else {
-        (old.replace("\r\n", "\n"), new.replace("\r\n", "\n"))
-    };
-    let there: Vec<&str> = region.split_inclusive('\n').collect();
+    // What the model says about carriage returns is meant where it quoted this place exactly.
+    let literal = ending == "\n" && found.precision == Precision::Exact;
+    let (old, new) = if literal { (old.to_owned(), new.to_owned()) } else { (lines::with_lf(old), lines::with_lf(new)) };
+    let there: Vec<&str> = if literal { region.split_inclusive('\n').collect() } else { lines::every(region).collect() };
     let was: Vec<&str> = old.split_inclusive('\n').collect();
     let is: Vec<&str> = new.split_inclusive('\n').collect();
     let mut out = String::with_capacity(new.len());
     for op in similar::capture_diff_slices(similar::Algorithm::Myers, &was, &is) {
         let (tag, from, to) = op.as_tag_tuple();
+        let kept = there.get(from.start..from.end.min(there.len())).unwrap_or_default();
         if tag == similar::DiffTag::Equal {
-            there.get(from.start..from.end.min(there.len())).unwrap_or_default().iter().for_each(|line| out.push_str(line));
+            out.push_str(&kept.concat());
             continue;
         }
-        for line in is.get(to).unwrap_or_default() {
-            match line.strip_suffix('\n') {
-                Some(body) => {
-                    out.push_str(body);
-                    out.push_str(ending);
-                }
-                None => out.push_str(line),
+        let paired = found.precision == Precision::Typography && from.len() == to.len();
+        let replaced = was.get(from).unwrap_or_default();
+        for (ix, line) in is.get(to).unwrap_or_default().iter().enumerate() {
+            let body = line.strip_suffix('\n');
+            let bare = body.unwrap_or(line);
+            match (&found.shift, kept.get(ix).zip(replaced.get(ix))) {
+                (Some(shift), _) => out.push_str(&shift.line(bare)?),
+                (None, Some((there, was))) if paired => out.push_str(&retouched(lines::body(there), was.trim_end_matches('\n'), bare)),
+                (None, _) => out.push_str(bare),
+            }
+            if body.is_some() {
+                out.push_str(ending);
             }
         }
+    }
+    Some(out)
+}
+
+/// `new`, with the file's own characters where the model only copied them in a plainer form.
+fn retouched(there: &str, old: &str, new: &str) -> String {
+    let (there, old, new): (Vec<char>, Vec<char>, Vec<char>) =
+        (there.trim_end().chars().collect(), old.trim_end().chars().collect(), new.chars().collect());
+    if !there.iter().map(|c| locate::plain(*c)).eq(old.iter().map(|c| locate::plain(*c))) {
+        return new.into_iter().collect();
+    }
+    let mut out = String::new();
+    for op in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new) {
+        let (tag, from, to) = op.as_tag_tuple();
+        let chars = if tag == similar::DiffTag::Equal { there.get(from) } else { new.get(to) };
+        out.extend(chars.unwrap_or_default());
     }
     out
 }
@@ -160,30 +242,19 @@ fn splice(text: &str, place: &Place, edit: &Replacement, precision: Precision) -
 fn ending_near(text: &str, place: &Place) -> &'static str {
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or("");
     let inside = part(place.start..place.end);
-    if let Some(ending) = majority(inside) {
+    if let Some(ending) = lines::majority(inside) {
         return ending;
     }
     let after = part(place.end..text.len());
     let before = part(0..place.start);
-    let next = after.find('\n').and_then(|n| majority(after.get(..=n).unwrap_or("")));
-    next.or_else(|| majority(before.get(before.trim_end_matches(|c| c != '\n').trim_end_matches(['\r', '\n']).len()..).unwrap_or("")))
-        .or_else(|| majority(text))
-        .unwrap_or("\n")
-}
-
-fn majority(text: &str) -> Option<&'static str> {
-    let all = text.matches('\n').count();
-    let crlf = text.matches("\r\n").count();
-    (all > 0).then_some(if crlf * 2 > all { "\r\n" } else { "\n" })
+    let next = lines::every(after).next().map_or("", lines::ending);
+    let line = before.trim_end_matches(|c| c != '\n' && c != '\r');
+    let previous = lines::ending(line);
+    [next, previous].into_iter().find(|e| !e.is_empty()).or_else(|| lines::majority(text)).unwrap_or("\n")
 }
 
 pub(super) fn strip_newline(s: &str) -> &str {
-    s.strip_suffix("\r\n").or_else(|| s.strip_suffix('\n')).unwrap_or(s)
-}
-
-/// The number of the line that the byte at `offset` is in, from 1.
-fn line_of(text: &str, offset: usize) -> usize {
-    text.get(..offset).unwrap_or("").matches('\n').count() + 1
+    s.strip_suffix("\r\n").or_else(|| s.strip_suffix(['\n', '\r'])).unwrap_or(s)
 }
 
 fn at_lines(lines: &[usize]) -> String {

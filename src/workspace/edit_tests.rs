@@ -95,7 +95,7 @@ fn a_refusal_shows_the_nearest_lines() {
     let file = "fn alpha() {\n    let count = compute(1);\n    print(count);\n}\nfn beta() {}\n";
     let Err(Why::NotFound { hint }) = edit(file, "    let count = compute(2);\n    print(count);\n", "x") else { panic!() };
     assert!(hint.contains("\n2:     let count = compute(1);\n3:     print(count);\n"), "{hint}");
-    let Err(Why::NotFound { hint }) = edit(file, "let count = compute(1);\nprint(count);\n", "x") else { panic!() };
+    let Err(Why::NotFound { hint }) = edit(file, "let count = compute(1);\n  print(count);\n", "x") else { panic!() };
     assert!(hint.contains("leading blanks only") && hint.contains("\n2:     let"), "{hint}");
     let Err(Why::NotFound { hint }) = edit(file, "let total = compute(1);", "    print(count);") else { panic!() };
     assert!(hint.contains("already in the file, at line 3"), "{hint}");

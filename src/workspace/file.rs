@@ -1,24 +1,13 @@
 //! Reading text whole or refusing clearly, and replacing a file so that its mode survives. Never guesses an encoding.
 
-use crate::base::{atomic, bytesize, digest};
+pub use super::encoding::Text;
+use crate::base::{atomic, bytesize};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 /// The largest file that is read into memory, in bytes.
 pub const MAX_TEXT: u64 = 10 * 1024 * 1024;
-
-const BOM: &str = "\u{feff}";
-
-/// A UTF-8 text file, line endings as they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
-    /// Whether the bytes begin with a byte order mark; `body` does not have it.
-    pub bom: bool,
-    pub body: String,
-    /// SHA-256 of the whole file's bytes.
-    pub digest: String,
-}
 
 /// Why a file cannot be read or written. The texts continue "cannot read src/x.rs: ".
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +22,14 @@ pub enum FileError {
     TooBig(u64),
     #[error("it is a binary file ({})", bytesize::human(*.0))]
     Binary(u64),
-    #[error("it is not UTF-8: byte 0x{byte:02x} in line {line}; convert it with a command such as `iconv` first")]
-    NotUtf8 { line: usize, byte: u8 },
-    #[error("it is UTF-16; convert it with a command such as `iconv -f UTF-16 -t UTF-8` first")]
-    Utf16,
+    #[error(
+        "its encoding is none of UTF-8, UTF-16 with a mark and Latin-1 (byte 0x{byte:02x} in line {line}); convert it with a command such as `iconv` first"
+    )]
+    Unknown { line: usize, byte: u8 },
+    #[error("it begins as UTF-16 and is not valid UTF-16")]
+    BadUtf16,
+    #[error("it is {encoding}, which has no `{character}`; use other characters, or convert the file to UTF-8 with `iconv` first")]
+    Unencodable { encoding: &'static str, character: char },
     #[error("permission denied")]
     Denied,
     #[error("the file is read-only; `chmod u+w` allows it")]
@@ -65,44 +58,9 @@ impl From<io::Error> for FileError {
     }
 }
 
-impl Text {
-    /// The bytes of a file with this mark and the body `body`.
-    pub fn encode(bom: bool, body: &str) -> Vec<u8> {
-        let mut bytes = if bom { BOM.as_bytes().to_vec() } else { Vec::new() };
-        bytes.extend_from_slice(body.as_bytes());
-        bytes
-    }
-
-    /// Takes apart what [`Text::encode`] puts together; refuses what is not UTF-8 text.
-    pub fn decode(bytes: Vec<u8>) -> Result<Self, FileError> {
-        let digest = digest::sha256(&bytes);
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-            return Err(FileError::Utf16);
-        }
-        if bytes.contains(&0) {
-            return Err(FileError::Binary(bytes.len() as u64));
-        }
-        match String::from_utf8(bytes) {
-            Ok(mut body) => {
-                let bom = body.starts_with(BOM);
-                if bom {
-                    body.drain(..BOM.len());
-                }
-                Ok(Self { bom, body, digest })
-            }
-            Err(e) => {
-                let at = e.utf8_error().valid_up_to();
-                let (good, bad) = e.as_bytes().split_at_checked(at).unwrap_or_default();
-                let line = good.split(|b| *b == b'\n').count();
-                Err(FileError::NotUtf8 { line, byte: bad.first().copied().unwrap_or_default() })
-            }
-        }
-    }
-}
-
 /// Reads a text file of at most [`MAX_TEXT`] bytes.
 pub fn read_text(path: &Path) -> Result<Text, FileError> {
-    Text::decode(read_bytes(path)?)
+    Text::decode(&read_bytes(path)?)
 }
 
 /// Reads a regular file of at most [`MAX_TEXT`] bytes. Pipes and devices, which could block for ever, are not opened.
@@ -127,24 +85,40 @@ fn regular(meta: &Metadata) -> Result<u64, FileError> {
     }
 }
 
-/// Creates or replaces `path`, atomically and synced; folders on the way are made, the mode of an old file is kept.
-/// A file without write permission is refused, although a rename could replace it.
+/// Creates or replaces `path`, synced; folders on the way are made, mode and owner of an old file are kept. The file is
+/// replaced atomically, unless it has other names, which would keep the old content: then it is written in place, while
+/// a synced copy of the new content lies beside it. A file without write permission is refused, although a rename could
+/// replace it.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    match fs::metadata(path) {
+    let shared = match fs::metadata(path) {
         Ok(meta) => {
             regular(&meta)?;
             if meta.permissions().readonly() {
                 return Err(FileError::ReadOnly);
             }
+            is_shared(&meta)
         }
-        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) if e.kind() == ErrorKind::NotFound => false,
         Err(e) => return Err(e.into()),
-    }
-    atomic::write(path, bytes, false).map_err(|e| match FileError::from(e) {
+    };
+    let written = if shared { atomic::write_in_place(path, bytes) } else { atomic::write(path, bytes, false) };
+    written.map_err(|e| match FileError::from(e) {
         // Of writing, not of the file: a name on the way is taken, or the folder vanished.
         FileError::Io(e) if e.kind() == ErrorKind::AlreadyExists => FileError::ParentIsFile,
         other => other,
     })
+}
+
+/// Whether a rename over the file would take something from it: its other names, or its owner.
+#[cfg(unix)]
+fn is_shared(meta: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    meta.nlink() > 1 || (meta.uid() != rustix::process::geteuid().as_raw() && !rustix::process::geteuid().is_root())
+}
+
+#[cfg(not(unix))]
+fn is_shared(_: &Metadata) -> bool {
+    false
 }
 
 /// Deletes a file or a link, and makes that last.
@@ -167,32 +141,6 @@ mod tests {
     }
 
     #[test]
-    fn text_survives_the_way_in_and_out() {
-        for bytes in ["", "a\r\nb", "\u{feff}x\n", "\u{feff}", "\u{e9}\u{1f436}\n\n"] {
-            let (_dir, path) = file(bytes.as_bytes());
-            let text = read_text(&path).unwrap();
-            assert_eq!(Text::encode(text.bom, &text.body), bytes.as_bytes());
-            assert_eq!(text.digest, digest::sha256(bytes.as_bytes()));
-            assert!(!text.body.starts_with(BOM));
-        }
-    }
-
-    #[test]
-    fn what_is_not_text_is_refused_with_its_reason() {
-        let cases: [(&[u8], &str); 4] = [
-            (b"a\0b", "it is a binary file (3 B)"),
-            (b"ok\nna\xefve\n", "it is not UTF-8: byte 0xef in line 2"),
-            (b"\xff\xfea\0", "it is UTF-16"),
-            (b"\xfe\xff\0a", "it is UTF-16"),
-        ];
-        for (bytes, reason) in cases {
-            let (_dir, path) = file(bytes);
-            let e = read_text(&path).unwrap_err().to_string();
-            assert!(e.starts_with(reason), "{e}");
-        }
-    }
-
-    #[test]
     fn huge_special_and_missing_files_are_refused_without_being_read() {
         let (dir, path) = file(b"");
         File::options().write(true).open(&path).unwrap().set_len(2 << 30).unwrap();
@@ -204,11 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn writing_keeps_the_mode_and_makes_folders() {
+    fn writing_keeps_mode_and_other_names_and_makes_folders() {
         let (dir, path) = file(b"old");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o751)).unwrap();
         write(&path, b"new").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o751);
+        let other = dir.path().join("other name");
+        fs::hard_link(&path, &other).unwrap();
+        write(&path, b"newer, and longer").unwrap();
+        write(&path, b"newest").unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"newest");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         write(&dir.path().join("a/b/c"), b"x").unwrap();
         assert_eq!(fs::read(dir.path().join("a/b/c")).unwrap(), b"x");
     }

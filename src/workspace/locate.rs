@@ -1,6 +1,8 @@
-//! Where an edit's old text is: exactly, or up to what models cannot see (line endings, trailing blanks).
+//! Where an edit's old text is: exactly, or up to what models do not see or do not copy.
 
 use super::edit::{Scope, strip_newline};
+use super::indentation::{self, Shift};
+use super::lines;
 
 /// A byte range of the text that was searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +15,26 @@ pub struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     Exact,
-    /// LF for CRLF or the reverse.
+    /// LF for CRLF or CR, or the reverse.
     Endings,
     /// Blanks before line ends ignored.
     TrailingBlanks,
+    /// Plain quotes, dashes and spaces for typographic ones, or the reverse.
+    Typography,
     /// The old text ends with a line break that the file's last line does not have.
     FinalNewline,
+    /// Whole lines, all of them indented otherwise by one rule.
+    Indentation,
+    /// Lines left out of the quotation, where it says `...`.
+    Elided,
+}
+
+/// Which places count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    Anywhere,
+    /// From the beginning of a line to the end of one.
+    Lines,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,21 +42,34 @@ pub struct Found {
     /// In order; never overlapping under [`Scope::Every`], never empty.
     pub places: Vec<Place>,
     pub precision: Precision,
+    /// Of [`Precision::Indentation`]: how new lines are to be indented.
+    pub shift: Option<Shift>,
 }
 
 /// The places of `old` in `text`, or `None`. Under [`Scope::Once`] overlapping places count, since which one is meant
 /// is just as unclear.
-pub fn find(text: &str, old: &str, scope: Scope) -> Option<Found> {
-    let exact = occurrences(text, old, scope);
+pub fn find(text: &str, old: &str, scope: Scope, align: Align) -> Option<Found> {
+    let exact = occurrences(text, old, scope).into_iter().map(|start| Place { start, end: start + old.len() });
+    let exact: Vec<Place> = exact.filter(|p| fits(text, p, align)).collect();
     if !exact.is_empty() {
-        let places = exact.into_iter().map(|start| Place { start, end: start + old.len() }).collect();
-        return Some(Found { places, precision: Precision::Exact });
+        return Some(Found { places: exact, precision: Precision::Exact, shift: None });
     }
-    [Precision::Endings, Precision::TrailingBlanks]
+    [Precision::Endings, Precision::TrailingBlanks, Precision::Typography]
         .into_iter()
-        .map(|precision| Found { places: loosely(text, old, scope, precision), precision })
+        .map(|precision| {
+            let mut places = loosely(text, old, scope, precision);
+            places.retain(|p| fits(text, p, align));
+            Found { places, precision, shift: None }
+        })
         .find(|found| !found.places.is_empty())
-        .or_else(|| at_end(text, old))
+        .or_else(|| at_end(text, old).filter(|found| found.places.iter().all(|p| fits(text, p, align))))
+        .or_else(|| indentation::find(text, old))
+}
+
+fn fits(text: &str, place: &Place, align: Align) -> bool {
+    let starts = |at: usize| at == 0 || text.get(..at).is_some_and(|t| t.ends_with(['\n', '\r']));
+    let ends = |at: usize| starts(at) || text.get(at..).is_some_and(|t| t.is_empty() || t.starts_with(['\n', '\r']));
+    align == Align::Anywhere || (starts(place.start) && ends(place.end))
 }
 
 fn occurrences(text: &str, old: &str, scope: Scope) -> Vec<usize> {
@@ -57,44 +86,63 @@ fn occurrences(text: &str, old: &str, scope: Scope) -> Vec<usize> {
     found
 }
 
+/// The plain character for a typographic one; one for one, so that lines can be laid over each other.
+pub(super) fn plain(c: char) -> char {
+    match c {
+        '\u{2018}'..='\u{201b}' | '\u{2032}' => '\'',
+        '\u{201c}'..='\u{201f}' | '\u{2033}' => '"',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        other => other,
+    }
+}
+
 /// A text without what a precision ignores, and the way back from its offsets to the original's.
-struct Loosened {
+struct Loosened<'a> {
+    original: &'a str,
+    precision: Precision,
     text: String,
     /// Of each line: where it starts here, where it starts in the original.
     lines: Vec<(usize, usize)>,
 }
 
-impl Loosened {
-    fn new(original: &str, precision: Precision) -> Self {
-        let mut out = Self { text: String::with_capacity(original.len()), lines: Vec::new() };
+impl<'a> Loosened<'a> {
+    fn new(original: &'a str, precision: Precision) -> Self {
+        let mut out = Self { original, precision, text: String::with_capacity(original.len()), lines: Vec::new() };
         let mut at = 0;
-        for line in original.split_inclusive('\n') {
+        for line in lines::every(original) {
             out.lines.push((out.text.len(), at));
             at += line.len();
-            match line.strip_suffix('\n') {
-                Some(body) => {
-                    out.text.push_str(trimmed(body, precision));
-                    out.text.push('\n');
-                }
-                None if precision == Precision::Endings => out.text.push_str(line),
-                None => out.text.push_str(trimmed(line, precision)),
+            let body = lines::body(line);
+            match precision {
+                Precision::Exact | Precision::Endings => out.text.push_str(body),
+                Precision::Typography => out.text.push_str(body.chars().map(plain).collect::<String>().trim_end_matches([' ', '\t'])),
+                _ => out.text.push_str(body.trim_end_matches([' ', '\t'])),
+            }
+            if body.len() < line.len() {
+                out.text.push('\n');
             }
         }
         out
     }
 
-    /// Offsets inside a line move with its start: only line ends were shortened.
     fn original(&self, offset: usize) -> usize {
         let after = self.lines.partition_point(|(here, _)| *here <= offset);
         let (here, there) = after.checked_sub(1).and_then(|ix| self.lines.get(ix)).copied().unwrap_or_default();
-        there + (offset - here)
-    }
-}
-
-fn trimmed(line: &str, precision: Precision) -> &str {
-    match precision {
-        Precision::Endings => line.strip_suffix('\r').unwrap_or(line),
-        _ => line.trim_end_matches([' ', '\t', '\r']),
+        let mut left = offset - here;
+        if self.precision != Precision::Typography {
+            // Offsets inside a line move with its start: only line ends were shortened.
+            return there + left;
+        }
+        let mut at = there;
+        for c in self.original.get(there..).unwrap_or("").chars() {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(plain(c).len_utf8());
+            at += c.len_utf8();
+        }
+        at
     }
 }
 
@@ -105,7 +153,7 @@ fn loosely(text: &str, old: &str, scope: Scope, precision: Precision) -> Vec<Pla
     }
     let whole = Loosened::new(text, precision);
     // A last line whose blanks were dropped must reach to the end of a line, or "a " would match in "ab".
-    let to_line_end = !old.ends_with('\n') && !old.ends_with(last_line(&wanted));
+    let to_line_end = !old.ends_with(['\n', '\r']) && precision > Precision::Endings && old.ends_with([' ', '\t', '\u{a0}']);
     let fits = |start: &usize| {
         let rest = whole.text.get(start + wanted.len()..).unwrap_or("");
         !to_line_end || rest.is_empty() || rest.starts_with('\n')
@@ -121,11 +169,7 @@ fn loosely(text: &str, old: &str, scope: Scope, precision: Precision) -> Vec<Pla
         .collect()
 }
 
-fn last_line(text: &str) -> &str {
-    text.rsplit('\n').next().unwrap_or(text)
-}
-
-fn end_in_original(text: &str, whole: &Loosened, end: usize, to_line_end: bool) -> usize {
+fn end_in_original(text: &str, whole: &Loosened<'_>, end: usize, to_line_end: bool) -> usize {
     // An end right after a line break is the start of a line; past the last line it is the end of the text.
     let end = if end >= whole.text.len() && whole.text.ends_with('\n') { text.len() } else { whole.original(end) };
     if !to_line_end {
@@ -138,11 +182,12 @@ fn end_in_original(text: &str, whole: &Loosened, end: usize, to_line_end: bool) 
 /// `old` without its last line break, at the very end of a text that has none there.
 fn at_end(text: &str, old: &str) -> Option<Found> {
     let bare = strip_newline(old);
-    if bare.len() == old.len() || text.ends_with('\n') || bare.trim().is_empty() {
+    if bare.len() == old.len() || text.ends_with(['\n', '\r']) || bare.trim().is_empty() {
         return None;
     }
-    let whole = Loosened::new(text, Precision::TrailingBlanks);
-    let wanted = Loosened::new(bare, Precision::TrailingBlanks).text;
+    let whole = Loosened::new(text, Precision::Typography);
+    let wanted = Loosened::new(bare, Precision::Typography).text;
     let at = whole.text.strip_suffix(wanted.as_str())?.len();
-    Some(Found { places: vec![Place { start: whole.original(at), end: text.len() }], precision: Precision::FinalNewline })
+    let place = Place { start: whole.original(at), end: text.len() };
+    Some(Found { places: vec![place], precision: Precision::FinalNewline, shift: None })
 }

@@ -1,9 +1,15 @@
 //! Row 4: files, edits and processes of the project that is worked on.
 
+pub mod commit;
 pub mod diff;
 pub mod edit;
+pub mod encoding;
 pub mod file;
+mod indentation;
+mod lease;
+pub(crate) mod lines;
 pub mod locate;
+pub mod patch;
 pub mod path;
 pub mod process;
 pub mod seen;

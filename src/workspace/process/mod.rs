@@ -2,16 +2,15 @@
 //!
 //! A command leads a session and a process group of its own, reads nothing, and writes stdout and stderr into one pipe,
 //! so that lines stay in the order in which they were written. When its shell has ended, whatever it left running is
-//! ended too ([`tree`]): nothing outlives its call. What a killed pup could not end, [`survivors`] finds.
+//! ended too ([`crate::base::tree`]): nothing outlives its call. What a killed pup could not end, [`survivors`] finds.
 
 mod capture;
 pub mod survivors;
-mod tree;
 
+pub use crate::base::tree::{Ending, Spawned, Stray};
 pub use capture::Captured;
-pub use tree::{Ending, Stray};
 
-use crate::base::{Failure, id};
+use crate::base::{Failure, id, tree};
 use capture::Capture;
 use process_wrap::tokio::{CommandWrap, ProcessSession};
 use std::io;
@@ -44,19 +43,6 @@ pub struct Command<'a> {
     pub session: Option<&'a str>,
     /// Bytes of output kept: a third from the beginning, the rest from the end.
     pub keep: usize,
-}
-
-/// A command's process, for the journal: enough to find and end it after a crash.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Spawned {
-    pub pid: u32,
-    /// Its process group and session, which it leads.
-    pub pgid: u32,
-    /// When it started, in the kernel's clock ticks since boot: tells it from a later process with the same id.
-    /// `None` where the system has no /proc.
-    pub start_time: Option<u64>,
-    /// The value of `PUP_CALL` in the environment of it and of everything that it starts.
-    pub marker: String,
 }
 
 /// Hears of a command while it runs, on the thread that runs it.

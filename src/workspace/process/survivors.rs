@@ -5,8 +5,8 @@
 //! who has taken the lock sees every command with its mark. A process that emptied its environment is found while its
 //! shell lives, through the session which that shell leads; what did both, `env -i` and a double fork, is lost from sight.
 
-use super::tree::{Ending, GRACE, INSIST, Mark, POLL, Process, Stray, own_session, scan, signal_group, to_pid};
 use crate::base::clock;
+use crate::base::tree::{Ending, GRACE, INSIST, Mark, POLL, Process, Stray, own_session, scan, signal_group, to_pid};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -6,7 +6,6 @@
 //! A child of pup's in a foreign session that carries no `PUP_CALL` at all was left by a command too; whose, is unknown
 //! while several run, so the last of them ends it. Hence: anything else that pup starts must stay in pup's session or be started through here.
 
-use super::Spawned;
 use process_wrap::tokio::ChildWrapper;
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +14,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-pub(super) const MARKER: &str = "PUP_CALL";
+/// Names the call in the environment of its processes.
+pub const MARKER: &str = "PUP_CALL";
 
 /// From the polite signal to the one that cannot be refused.
-pub(super) const GRACE: Duration = Duration::from_millis(400);
+pub const GRACE: Duration = Duration::from_millis(400);
 /// How long processes that cannot be ended are tried.
-pub(super) const INSIST: Duration = Duration::from_millis(1500);
-pub(super) const POLL: Duration = Duration::from_millis(10);
+pub const INSIST: Duration = Duration::from_millis(1500);
+pub const POLL: Duration = Duration::from_millis(10);
+
+/// A command's process, for the journal: enough to find and end it after a crash.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Spawned {
+    pub pid: u32,
+    /// Its process group and session, which it leads.
+    pub pgid: u32,
+    /// When it started, in the kernel's clock ticks since boot: tells it from a later process with the same id.
+    /// `None` where the system has no /proc.
+    pub start_time: Option<u64>,
+    /// The value of `PUP_CALL` in the environment of it and of everything that it starts.
+    pub marker: String,
+}
 
 /// A process that a command left.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,17 +68,17 @@ fn live() -> MutexGuard<'static, Live> {
 }
 
 /// Makes orphaned descendants ours. Costs one system call; where there is no such thing the other bonds must do.
-pub(super) fn adopt_orphans() {
+pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
 /// A shell's own process, without a wrapper that would wait for its group.
-pub(super) type Shell = Box<dyn ChildWrapper>;
+pub type Shell = Box<dyn ChildWrapper>;
 
 /// What identifies the processes of one call.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub struct Call {
     shell: u32,
     start: Option<u64>,
     /// `PUP_CALL=...` as it stands in an environment.
@@ -74,7 +87,7 @@ pub(super) struct Call {
 
 impl Call {
     /// Spawns a shell and registers it in one step, so that no other call can take it for an orphan.
-    pub(super) fn start(marker: &str, spawn: impl FnOnce() -> io::Result<Shell>) -> io::Result<(Shell, Self)> {
+    pub fn start(marker: &str, spawn: impl FnOnce() -> io::Result<Shell>) -> io::Result<(Shell, Self)> {
         let mut live = live();
         let child = spawn()?;
         let shell = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
@@ -86,7 +99,7 @@ impl Call {
         Ok((child, Self { shell, start, mark: format!("{MARKER}={marker}").into_bytes() }))
     }
 
-    pub(super) fn spawned(&self, marker: String) -> Spawned {
+    pub fn spawned(&self, marker: String) -> Spawned {
         Spawned { pid: self.shell, pgid: self.shell, start_time: self.start, marker }
     }
 
@@ -151,7 +164,7 @@ fn state(child: &mut Shell) -> State {
 }
 
 /// Kills everything of the call at once, without waiting.
-pub(super) fn kill_now(call: &Call, child: &mut Shell) {
+pub fn kill_now(call: &Call, child: &mut Shell) {
     let shell = state(child);
     let members = call.members(&scan(), shell);
     if shell == State::Running {
@@ -165,7 +178,7 @@ pub(super) fn kill_now(call: &Call, child: &mut Shell) {
 
 /// Ends the shell, if it still runs, and everything else of the call: first asked, then forced. Returns what was
 /// running besides the shell.
-pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
+pub async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     let mut ending = Ending::default();
     let mut seen: BTreeSet<Stray> = BTreeSet::new();
     let started = Instant::now();
@@ -207,19 +220,19 @@ pub(super) async fn end_all(call: &Call, child: &mut Shell) -> Ending {
 
 /// One process as /proc shows it.
 #[derive(Debug, Clone)]
-pub(super) struct Process {
-    pub(super) pid: u32,
-    pub(super) parent: u32,
-    pub(super) session: u32,
+pub struct Process {
+    pub pid: u32,
+    pub parent: u32,
+    pub session: u32,
     /// Clock ticks since boot.
-    pub(super) start: u64,
+    pub start: u64,
     name: String,
     /// A zombie, or on its way out.
-    pub(super) ended: bool,
+    pub ended: bool,
 }
 
 /// A variable of a process's environment.
-pub(super) enum Mark {
+pub enum Mark {
     None,
     /// The whole assignment.
     Value(Vec<u8>),
@@ -227,7 +240,7 @@ pub(super) enum Mark {
 }
 
 impl Process {
-    pub(super) fn read(pid: u32) -> Option<Self> {
+    pub fn read(pid: u32) -> Option<Self> {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
         Self::parse(pid, &String::from_utf8_lossy(&stat))
     }
@@ -245,11 +258,11 @@ impl Process {
         Some(Self { pid, parent, session, start, name: name.to_owned(), ended: matches!(state, "Z" | "X" | "x") })
     }
 
-    pub(super) fn stray(&self) -> Stray {
+    pub fn stray(&self) -> Stray {
         Stray { pid: self.pid, name: self.name.clone() }
     }
 
-    pub(super) fn variable(&self, name: &str) -> Mark {
+    pub fn variable(&self, name: &str) -> Mark {
         let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.pid)) else { return Mark::Unreadable };
         let prefix = format!("{name}=");
         let found = environment.split(|b| *b == 0).find(|v| v.starts_with(prefix.as_bytes()));
@@ -257,7 +270,7 @@ impl Process {
     }
 
     /// Signals this process, not a later one with its id.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         if Self::read(self.pid).is_some_and(|now| now.start == self.start)
             && let Some(pid) = to_pid(self.pid)
         {
@@ -271,7 +284,7 @@ impl Process {
     }
 }
 
-pub(super) fn scan() -> BTreeMap<u32, Process> {
+pub fn scan() -> BTreeMap<u32, Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
     entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(Process::read).map(|p| (p.pid, p)).collect()
 }
@@ -290,15 +303,15 @@ fn own_children() -> Option<Vec<u32>> {
 }
 
 /// Not by getsid(2): that is 0 for a session led from outside of a container.
-pub(super) fn own_session() -> Option<u32> {
+pub fn own_session() -> Option<u32> {
     Process::read(std::process::id()).map(|p| p.session)
 }
 
-pub(super) fn to_pid(pid: u32) -> Option<Pid> {
+pub fn to_pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
-pub(super) fn signal_group(leader: u32, signal: Signal) {
+pub fn signal_group(leader: u32, signal: Signal) {
     if let Some(pid) = to_pid(leader) {
         let _ = rustix::process::kill_process_group(pid, signal);
     }
