@@ -6,7 +6,7 @@ use crate::auth::oauth::{Bearer, Login};
 use crate::auth::{Access, Key, Secret};
 use crate::base::clock;
 use crate::base::net::{self, Pool};
-use crate::model::{Class, ProviderError, Scope};
+use crate::model::{Class, ProviderError, Scope, ToolSpec};
 use crate::wire::limits::Limits;
 use crate::wire::ops::Call;
 use crate::wire::quirk::{FailedCalls, failed_calls};
@@ -135,10 +135,10 @@ impl HttpProvider {
         &self.endpoint
     }
 
-    /// One attempt: sends the request and returns once the status is known to be good.
-    pub(super) async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+    /// One attempt: sends the request and returns once the status is known to be good. `tools` are those that it offers.
+    pub(super) async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
         let sent = Sent { method: Method::POST, path: &encoded.path, headers: &encoded.headers, body: &encoded.body };
-        self.asked(&sent, async |response| self.exchange(response).await).await
+        self.asked(&sent, async |response| self.exchange(response, tools).await).await
     }
 
     /// One call of an operation: the whole body of a good reply.
@@ -195,9 +195,9 @@ impl HttpProvider {
         error
     }
 
-    async fn exchange(&self, response: Response) -> Result<Exchange, ProviderError> {
+    async fn exchange(&self, response: Response, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
         let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
-        let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender());
+        let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender()).with_tools(tools);
         if response.status().is_success() {
             let limits = Limits::read(&net::headers(&response), Some(clock::unix_ms()));
             return Ok(Exchange::new(Source::Http(response), decoder(), *timeouts).with_limits(limits));

@@ -14,7 +14,7 @@ pub use http::{Endpoint, HttpProvider, Timeouts};
 pub use scripted::Scripted;
 
 use crate::auth::Access;
-use crate::model::ProviderError;
+use crate::model::{ProviderError, ToolSpec};
 use crate::wire::ops::Call;
 use crate::wire::{Dialect, Encoded, Wire};
 use bytes::Bytes;
@@ -57,11 +57,12 @@ impl Provider {
         }
     }
 
-    /// Sends one encoded request. An `Err` is a refusal or a failure before the reply began.
-    pub async fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+    /// Sends one encoded request. `tools` are those that it offers: their names come back as they are here, however the
+    /// wire had to write them. An `Err` is a refusal or a failure before the reply began.
+    pub async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
         match self {
-            Self::Http(p) => p.send(encoded).await,
-            Self::Scripted(p) => p.send(encoded),
+            Self::Http(p) => p.send(encoded, tools).await,
+            Self::Scripted(p) => p.send(encoded, tools),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::exchange::{Exchange, Source};
 use super::http::Timeouts;
-use crate::model::{BlockKind, Delta, ProviderError, Request, Stop, StreamEvent, Usage};
+use crate::model::{BlockKind, Delta, ProviderError, Request, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::openai_chat::{self, Head, ReplyWriter};
 use crate::wire::{self, Decoder, Dialect, Encoded, Wire};
 use bytes::Bytes;
@@ -64,7 +64,7 @@ impl Scripted {
         &self.id
     }
 
-    pub(super) fn send(&self, encoded: &Encoded) -> Result<Exchange, ProviderError> {
+    pub(super) fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let fault = self.faults.iter().find(|f| f.request == number).map(|f| f.kind);
         if let Some(FaultKind::RateLimit { retry_after_s }) = fault {
@@ -100,7 +100,7 @@ impl Scripted {
             }
         }
         let timeouts = Timeouts { connect: LONG, first_byte: LONG, idle: LONG };
-        Ok(Exchange::new(Source::Script(pieces), Decoder::new(Wire::OpenaiChat, &Dialect::default()), timeouts))
+        Ok(Exchange::new(Source::Script(pieces), Decoder::new(Wire::OpenaiChat, &Dialect::default()).with_tools(tools), timeouts))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::session::{Attempt, Outcome, Quarantine};
 use crate::wire::limits::Limits;
 use crate::wire::quirk::ReplyFilter;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What happens while a question is answered, in order.
@@ -181,12 +182,13 @@ impl<'r> Live<'r> {
             return self.query(ix, link, began).await;
         };
         request.model.clone_from(&link.origin.model);
+        let tools = Arc::clone(&request.tools);
         let (encoded, filter) = link.encode(request);
         for loss in &encoded.losses {
             tracing::debug!(link = link.id, at = loss.at, what = loss.what, "not carried by this wire");
         }
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
-        match self.in_time(link.provider.send(&encoded)).await.and_then(|sent| sent) {
+        match self.in_time(link.provider.send(&encoded, &tools)).await.and_then(|sent| sent) {
             Ok(exchange) => self.open = Some(Open { ix, link, exchange, filter, began, shown: 0, committed: false, ended: false }),
             Err(error) if link.relax(&error) => Box::pin(self.attempt(ix)).await,
             Err(error) => self.failed(ix, link, began, error),

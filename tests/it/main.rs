@@ -15,9 +15,11 @@ mod chat;
 mod chat_screen;
 mod classify;
 mod cli_smoke;
+mod crossing;
 mod cuts;
 mod demo;
 mod doctor;
+mod every_pair;
 mod faults;
 mod gemini;
 mod interrupt;
@@ -32,6 +34,7 @@ mod login_wires;
 mod models;
 mod models_update;
 mod ops;
+mod plug_grid;
 mod pool;
 mod quirks;
 mod readme;
@@ -44,6 +47,7 @@ mod recordings_ops;
 mod recordings_responses;
 mod responses;
 mod resume;
+mod rules;
 mod run;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]

@@ -79,12 +79,12 @@ fn the_pool_counts_what_became_of_connections() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for good in [true, false, true] {
-            match provider(server.base_url()).send(&encoded).await {
+            match provider(server.base_url()).send(&encoded, &[]).await {
                 Ok(mut exchange) => while exchange.next().await.is_some() {},
                 Err(error) => assert!(!good, "{error}"),
             }
         }
-        let error = provider(refusing.base_url()).send(&encoded).await.unwrap_err();
+        let error = provider(refusing.base_url()).send(&encoded, &[]).await.unwrap_err();
         assert!(error.message.to_lowercase().contains("connection refused"), "{error}");
     });
     let mut stats = serde_json::to_value(pool.stats()).unwrap();

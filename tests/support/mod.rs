@@ -11,6 +11,7 @@
 pub mod authority;
 pub mod browser;
 pub mod env;
+pub mod generate;
 pub mod http;
 pub mod invariant;
 pub mod launch;
@@ -20,6 +21,7 @@ pub mod pty;
 pub mod reply;
 pub mod request;
 pub mod responses;
+pub mod rules;
 pub mod server;
 pub mod tls;
 pub mod wire;

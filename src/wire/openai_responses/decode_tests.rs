@@ -263,6 +263,31 @@ fn what_was_lost_on_the_way_is_taken_from_the_whole_form() {
 }
 
 #[test]
+fn reasoning_whose_whole_form_was_lost_is_no_success() {
+    let proven = reasoning("rs_1", &[], Some("BLOB"));
+    let events = |output: &[Value]| {
+        let all = [
+            created(),
+            added(0, &reasoning("rs_1", &[], Some("HALF"))),
+            done(0, &proven),
+            added(1, &call(1, "{}")),
+            done(1, &call(1, "{}")),
+        ];
+        [&all[..], &[completed(output)]].concat()
+    };
+    // Neither without it, nor from the list at the end, where it would stand behind the call that it led to.
+    for output in [vec![], vec![proven.clone(), call(1, "{}")]] {
+        let all = events(&output);
+        assert!(reply(&stream(&all)).complete);
+        let whole = stream(&all);
+        let frames: Vec<&str> = whole.split_inclusive("\n\n").collect();
+        let without = [&frames[..2], &frames[3..]].concat().concat();
+        let got = reply(&without);
+        assert!(!got.complete && got.error.is_some_and(|e| e.class == Class::Network), "{output:?}");
+    }
+}
+
+#[test]
 fn every_way_to_end_has_its_meaning() {
     let end = |kind: &str, response: Value| {
         let said = [created(), done(0, &message("msg_1", "so far")), json!({"type": kind, "response": response})];

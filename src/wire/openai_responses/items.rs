@@ -29,6 +29,8 @@ pub struct Items {
     damaged: bool,
     /// Text that had come in pieces is not what its whole form says.
     text_differs: bool,
+    /// The whole form of reasoning, which alone can go back, did not come in its place.
+    reasoning_lost: bool,
     /// Likewise arguments; or a call whose name never came.
     pub call_broken: bool,
 }
@@ -222,6 +224,9 @@ impl Items {
             None if self.is_again(at, source, kind, &shape, raw) => return Read::Yes,
             None => self.open(at, kind, &shape, raw, reply, out),
         };
+        // Reasoning goes back before what follows from it; from the list at the end, it would stand behind that.
+        let late = source != Source::Event && kind == Kind::Reasoning && shape.encrypted_content.get().is_some();
+        self.reasoning_lost |= late && !self.returned;
         self.fill(n, &shape, raw, reply, out);
         Read::Yes
     }
@@ -284,6 +289,7 @@ impl Items {
             let notes = self.notes(n);
             let Some(item) = self.items.get_mut(n).filter(|item| !item.done) else { continue };
             item.done = true;
+            self.reasoning_lost |= item.kind == Kind::Reasoning;
             match &mut item.body {
                 Body::Prose(prose) => prose.close(notes.as_deref(), &mut self.blocks, out),
                 Body::Call(call) => {
@@ -297,7 +303,7 @@ impl Items {
 
     /// Whether pieces of the reply are known to be missing.
     pub const fn is_broken(&self) -> bool {
-        self.damaged && self.text_differs
+        self.damaged && (self.text_differs || self.reasoning_lost)
     }
 
     /// Whether an event is about an item that is kept whole: its progress says nothing that its end does not.
