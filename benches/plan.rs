@@ -3,7 +3,7 @@
 use code_pup::base::clock::Moment;
 use code_pup::model::{Class, ProviderError, Scope};
 use code_pup::route::plan::Step;
-use code_pup::route::{Cooldowns, Identity, Plan, Rules};
+use code_pup::route::{Health, Identity, Plan, Rules};
 use divan::{Bencher, black_box};
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ fn main() {
 const LINKS: [usize; 3] = [1, 3, 20];
 
 /// A plan whose first attempt is under way, and what earlier calls left cooling: nothing.
-fn begun(links: usize) -> (Plan, Cooldowns) {
+fn begun(links: usize) -> (Plan, Health) {
     let link = |n: usize| {
         let provider = format!("provider-{n}");
         let who = Identity { provider: provider.clone(), account: None, upstream: "model".to_owned() };
         (format!("{provider}/model"), who)
     };
-    let cooldowns = Cooldowns::default();
+    let cooldowns = Health::default();
     let mut plan = Plan::new(Rules::default(), (0..links).map(link), &cooldowns, Moment(0));
     plan.next(Moment(0));
     (plan, cooldowns)

@@ -13,6 +13,7 @@ pub mod provider;
 pub mod repl;
 pub mod route;
 pub mod session;
+pub mod store;
 pub mod tool;
 pub mod wire;
 pub mod workspace;

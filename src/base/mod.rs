@@ -9,6 +9,7 @@ pub mod id;
 pub mod lock;
 pub mod nearest;
 pub mod net;
+pub mod owner;
 pub mod places;
 #[cfg(test)]
 #[path = "published_tests.rs"]

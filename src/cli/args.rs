@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{agents, auth, config, debug, demo, doctor, models, run, sessions, trust};
+use super::{agents, auth, config, costs, debug, demo, doctor, models, run, sessions, trust};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -61,6 +61,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Sessions,
     },
+    /// Show what was used and spent, by model, provider, agent, session, day or workload
+    Costs(costs::Args),
     /// List the agents, show one, or check an agent file
     Agents {
         #[command(subcommand)]

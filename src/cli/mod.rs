@@ -10,6 +10,7 @@ mod auth_logins;
 mod auth_terms;
 mod auth_way;
 mod config;
+mod costs;
 mod debug;
 mod debug_classify;
 mod debug_tool;
@@ -90,6 +91,9 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out),
+        Command::Costs(args) => {
+            app::App::load(std::path::Path::new("."), &[]).and_then(|app| costs::run(&args, &app, &mut out)).map(|()| 0)
+        }
         Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
         Command::Sessions { command: Sessions::Resume(resume) } => {
             drop(out);

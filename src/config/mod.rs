@@ -15,7 +15,7 @@ pub use keys::{KEYS, Key, Kind, key};
 pub use layers::{Config, Layer, LayerValue};
 pub use settings::{Approve, Auth, Backend, Http, Rotation, Settings, Shell};
 pub use trust::{State, Trust, Trusted, project_root};
-pub use value::Value;
+pub use value::{Value, duration};
 
 #[cfg(test)]
 mod config_tests;

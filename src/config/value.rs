@@ -83,7 +83,7 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 /// `90s`, `10m`, `1h30m`, `250ms`, or a bare number of seconds. Never zero.
-fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {

@@ -9,6 +9,7 @@ pub mod event;
 pub mod fault;
 pub mod history;
 pub mod message;
+pub mod money;
 pub mod operation;
 pub mod request;
 pub mod usage;

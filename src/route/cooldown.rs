@@ -1,10 +1,10 @@
-//! Which models, keys and providers are left alone for a while, and why. What concerns keys outlives the process
-//! (`rotation`); the rest is found out again.
+//! Which models, keys and providers are left alone for a while, and why. What concerns keys is kept by the rotation; the
+//! rest is told to other processes (`shared`). When a cooldown ends, one call finds out whether all is well.
 
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// After a rate limit without a time of its own; doubles with each in a row.
@@ -26,8 +26,8 @@ pub struct Identity {
 }
 
 /// What is left alone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Target {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Target {
     Model {
         provider: String,
         upstream: String,
@@ -61,6 +61,19 @@ struct Cool {
     since: Moment,
     error: ProviderError,
     in_a_row: u32,
+    /// It is over, and one call finds out whether all is well: until then the others stay away.
+    probe: Option<Moment>,
+}
+
+/// How long a call that finds out may hold the others back.
+const PROBE: Duration = Duration::from_mins(1);
+
+/// A cooldown as processes tell each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    pub lasts: Duration,
+    pub in_a_row: u32,
+    pub error: ProviderError,
 }
 
 /// When a link may be tried.
@@ -73,13 +86,17 @@ pub enum Ready {
 
 /// The cooldowns of a router.
 #[derive(Debug, Clone, Default)]
-pub struct Cooldowns(BTreeMap<Target, Cool>);
+pub struct Cooldowns {
+    all: BTreeMap<Target, Cool>,
+    /// Of models and providers: what other processes do not know yet. What concerns keys they learn from the rotation.
+    news: BTreeSet<Target>,
+}
 
 impl Cooldowns {
     /// Takes in a failure that ends a link's turn. A failure of the request itself cools nothing.
     pub fn note(&mut self, who: &Identity, error: &ProviderError, now: Moment) {
         let Some(target) = target(who, error) else { return };
-        let last = self.0.get(&target);
+        let last = self.all.get(&target);
         // Failures that arrive while the target is cooling are the same event: they count once.
         let cooling = last.is_some_and(|c| c.until.is_none_or(|u| now < u));
         let in_a_row = last.map_or(1, |c| if cooling { c.in_a_row } else { c.in_a_row.saturating_add(1) });
@@ -89,14 +106,64 @@ impl Cooldowns {
             Some(c) if cooling => c.until.zip(until).map(|(a, b)| a.max(b)),
             _ => until,
         };
-        self.0.insert(target, Cool { until, since: now, error: error.clone(), in_a_row });
+        if until.is_some() && target.is_shared() {
+            self.news.insert(target.clone());
+        }
+        self.all.insert(target, Cool { until, since: now, error: error.clone(), in_a_row, probe: None });
     }
 
     /// An answer from a link: nothing that it stands for is cooling.
     pub fn clear(&mut self, who: &Identity) {
         for target in all(who) {
-            self.0.remove(&target);
+            if self.all.remove(&target).is_some() && target.is_shared() {
+                self.news.insert(target);
+            }
         }
+    }
+
+    /// A call goes over this link. Where a cooldown is over, it is the one that finds out.
+    pub fn trying(&mut self, who: &Identity, now: Moment) {
+        for target in all(who) {
+            if let Some(cool) = self.all.get_mut(&target).filter(|c| c.until.is_some_and(|u| u <= now)) {
+                cool.probe = Some(now.plus(PROBE));
+            }
+        }
+    }
+
+    /// The call came to its end, or was given up.
+    pub fn tried(&mut self, who: &Identity) {
+        for target in all(who) {
+            if let Some(cool) = self.all.get_mut(&target) {
+                cool.probe = None;
+            }
+        }
+    }
+
+    /// What other processes should know: each target with its cooldown, or none where it is over.
+    pub(super) fn news(&mut self, now: Moment) -> Vec<(Target, Option<Told>)> {
+        let told = |c: &Cool| Some(Told { lasts: c.until?.since(now), in_a_row: c.in_a_row, error: c.error.clone() });
+        std::mem::take(&mut self.news).into_iter().map(|target| (target.clone(), self.all.get(&target).and_then(told))).collect()
+    }
+
+    /// Takes over what another process found out.
+    pub(super) fn learn(&mut self, target: Target, told: Option<Told>, now: Moment) {
+        if !target.is_shared() {
+            return;
+        }
+        let Some(Told { lasts, in_a_row, error }) = told else {
+            self.all.remove(&target);
+            return;
+        };
+        let until = now.plus(lasts);
+        if self.all.get(&target).is_none_or(|c| c.until.is_some_and(|u| u < until)) {
+            self.all.insert(target, Cool { until: Some(until), since: now, error, in_a_row, probe: None });
+        }
+    }
+
+    /// All that is left alone now, for people: until when (none: for good) and why.
+    pub fn list(&self, now: Moment) -> impl Iterator<Item = (&Target, Option<Duration>, &ProviderError)> {
+        let cooling = move |c: &Cool| c.until.is_none_or(|u| now < u);
+        self.all.iter().filter(move |(_, c)| cooling(c)).map(move |(t, c)| (t, c.until.map(|u| u.since(now)), &c.error))
     }
 
     /// What this failure, which was just taken in, is held against the link's key for; none where the key is not at fault.
@@ -107,7 +174,7 @@ impl Cooldowns {
             Target::KeyModel { upstream, .. } => Some(upstream.clone()),
             Target::Model { .. } | Target::Provider(_) => return None,
         };
-        let cool = self.0.get(&target).filter(|c| c.since == now)?;
+        let cool = self.all.get(&target).filter(|c| c.since == now)?;
         Some(Held { upstream, lasts: cool.until.map(|u| u.since(now)), in_a_row: cool.in_a_row })
     }
 
@@ -119,12 +186,12 @@ impl Cooldowns {
             Some(upstream) => Target::KeyModel { provider, account, upstream },
         };
         let until = held.lasts.map(|l| now.plus(l));
-        self.0.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row });
+        self.all.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row, probe: None });
     }
 
     /// Forgets everything that is held against keys.
     pub(super) fn forget_keys(&mut self) {
-        self.0.retain(|target, _| match target {
+        self.all.retain(|target, _| match target {
             Target::Key { .. } | Target::KeyModel { .. } => false,
             Target::Model { .. } | Target::Provider(_) => true,
         });
@@ -133,15 +200,31 @@ impl Cooldowns {
     /// When the link may be tried next.
     pub fn ready(&self, who: &Identity, now: Moment) -> Ready {
         let mut ready = Ready::Now;
-        for cool in all(who).iter().filter_map(|t| self.0.get(t)) {
+        for cool in all(who).iter().filter_map(|t| self.all.get(t)) {
             match (cool.until, &ready) {
                 (None, _) => return Ready::Never(cool.error.clone(), cool.since),
+                // Nothing says yet that it is well again, and somebody is about to know.
+                (Some(until), _) if until <= now => {
+                    if let Some(probe) = cool.probe.filter(|p| now < *p && !matches!(&ready, Ready::At(later, ..) if later >= p)) {
+                        ready = Ready::At(probe, cool.error.clone(), cool.since);
+                    }
+                }
                 (Some(until), Ready::Now) if now < until => ready = Ready::At(until, cool.error.clone(), cool.since),
                 (Some(until), Ready::At(later, ..)) if *later < until => ready = Ready::At(until, cool.error.clone(), cool.since),
                 _ => {}
             }
         }
         ready
+    }
+}
+
+impl Target {
+    /// Whether other processes learn of it from here.
+    fn is_shared(&self) -> bool {
+        match self {
+            Self::Model { .. } | Self::Provider(_) => true,
+            Self::Key { .. } | Self::KeyModel { .. } => false,
+        }
     }
 }
 
@@ -278,6 +361,41 @@ mod tests {
         assert_eq!(until(&all, &a, Moment(10)), Some(300));
         all.note(&a, &error(Class::RateLimit, Scope::Key), Moment(300_000));
         assert_eq!(until(&all, &a, Moment(300_000)), Some(420), "the second in a row, not the third");
+    }
+
+    #[test]
+    fn one_call_finds_out_at_the_end_of_a_cooldown() {
+        let (mut all, a) = (Cooldowns::default(), who("p", "k", "m"));
+        all.note(&a, &error(Class::Server, Scope::Provider), Moment(0));
+        let end = Moment(300_000);
+        assert_eq!(all.ready(&a, end), Ready::Now);
+        all.trying(&a, end);
+        assert_eq!(until(&all, &a, end), Some(360), "somebody is about to know");
+        all.tried(&a);
+        assert_eq!(all.ready(&a, end), Ready::Now, "that call was given up");
+        all.trying(&a, end);
+        all.clear(&a);
+        assert_eq!(all.ready(&a, end), Ready::Now);
+    }
+
+    #[test]
+    fn what_one_process_finds_out_another_one_learns_and_the_longer_cooldown_stays() {
+        let (mut one, mut other, a) = (Cooldowns::default(), Cooldowns::default(), who("p", "k", "m"));
+        one.note(&a, &error(Class::Server, Scope::Provider), Moment(1_000));
+        one.note(&a, &error(Class::RateLimit, Scope::Key), Moment(1_000));
+        let news = one.news(Moment(2_000));
+        assert_eq!((news.len(), one.news(Moment(2_000)).len()), (1, 0), "keys are told by the rotation");
+        for (target, told) in news {
+            other.learn(target.clone(), told, Moment(50_000));
+            assert_eq!(until(&other, &a, Moment(50_000)), Some(349));
+            other.learn(target, Some(Told { lasts: KEY_FIRST, in_a_row: 1, error: error(Class::Server, Scope::Model) }), Moment(50_000));
+            assert_eq!(until(&other, &a, Moment(50_000)), Some(349));
+        }
+        one.clear(&a);
+        for (target, told) in one.news(Moment(3_000)) {
+            other.learn(target, told, Moment(51_000));
+        }
+        assert_eq!(other.ready(&a, Moment(51_000)), Ready::Now);
     }
 
     #[test]

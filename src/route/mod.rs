@@ -1,8 +1,13 @@
 //! Row 4: the one door to a model: which link to try, when to retry, when to give up.
 
+pub mod breaker;
+pub mod budget;
 mod cooldown;
 mod cost;
 mod gate;
+mod headroom;
+mod health;
+pub mod limiter;
 mod link;
 mod live;
 pub mod plan;
@@ -13,8 +18,10 @@ mod router;
 mod suspect;
 
 pub use crate::session::{Attempt, Outcome, Quarantine};
-pub use cooldown::{Cooldowns, Identity};
+pub use cooldown::{Cooldowns, Identity, Target};
 pub use gate::lacking;
+pub use headroom::{Headroom, Left};
+pub use health::{Health, Quota, Rank};
 pub use link::Link;
 pub use live::{Live, LiveEvent, Product};
 pub use plan::{Plan, Rules, Verdict, verdict};

@@ -4,7 +4,8 @@
 //! The last usable link is retried with backoff, honouring the provider's own times, until the deadline. There is no
 //! other retry loop in pup.
 
-use super::cooldown::{Cooldowns, Identity, Ready, speaks_for};
+use super::cooldown::{Identity, Ready, speaks_for};
+use super::health::{Health, Rank};
 use super::receipt::Exhausted;
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
@@ -23,6 +24,8 @@ pub struct Rules {
     pub deadline: Option<Duration>,
     /// Attempts in all, whatever the deadline says.
     pub max_attempts: u32,
+    /// For this long a link is waited for by our own count of its limits, although another one could be asked.
+    pub nap: Duration,
 }
 
 impl Default for Rules {
@@ -33,6 +36,7 @@ impl Default for Rules {
             backoff_max: Duration::from_secs(8),
             deadline: Some(Duration::from_mins(10)),
             max_attempts: 200,
+            nap: Duration::from_secs(2),
         }
     }
 }
@@ -104,6 +108,8 @@ pub struct Plan {
     links: Vec<LinkState>,
     /// The link that is being tried, or that a quick retry is waiting for.
     current: Option<usize>,
+    /// The link that is about to be ready again by our own count.
+    napping: Option<usize>,
     attempts: u32,
     over: bool,
 }
@@ -119,6 +125,8 @@ struct LinkState {
     out: bool,
     /// Cannot take all that is sent: tried only once nothing else is left.
     reserve: bool,
+    rank: Rank,
+    warm: bool,
     /// Its last failure, perhaps of an earlier call, and when that was.
     last: Option<(ProviderError, Moment)>,
 }
@@ -133,31 +141,101 @@ impl LinkState {
         !self.out && !self.reserve
     }
 
-    /// Takes over what earlier failures say of it.
-    fn cool(&mut self, cooldowns: &Cooldowns, now: Moment) {
-        match cooldowns.ready(&self.who, now) {
+    /// Takes over what is known of it.
+    fn cool(&mut self, (ready, rank): (Ready, Rank)) {
+        self.rank = if self.warm { rank.min(Rank::Warm) } else { rank };
+        match ready {
             Ready::Now => {}
-            Ready::At(until, error, since) => {
-                self.ready = self.ready.max(until);
-                self.last.get_or_insert((error, since));
-            }
+            Ready::At(until, error, since) => self.wait(until, error, since),
             Ready::Never(error, since) => {
                 self.out = true;
                 self.last.get_or_insert((error, since));
             }
         }
     }
+
+    fn wait(&mut self, until: Moment, error: ProviderError, since: Moment) {
+        self.ready = self.ready.max(until);
+        self.last.get_or_insert((error, since));
+    }
 }
 
 impl Plan {
     /// A plan over `links` (name for the report, and what it stands for; in order of preference), starting now.
-    pub fn new(rules: Rules, links: impl IntoIterator<Item = (String, Identity)>, cooldowns: &Cooldowns, now: Moment) -> Self {
-        let links = links.into_iter().map(|(name, who)| {
-            let mut link = LinkState { name, who, failures: 0, ready: now, out: false, reserve: false, last: None };
-            link.cool(cooldowns, now);
-            link
-        });
-        Self { rules, started: now, links: links.collect(), current: None, attempts: 0, over: false }
+    pub fn new(rules: Rules, links: impl IntoIterator<Item = (String, Identity)>, health: &Health, now: Moment) -> Self {
+        let state = |(name, who)| LinkState {
+            name,
+            who,
+            failures: 0,
+            ready: now,
+            out: false,
+            reserve: false,
+            rank: Rank::default(),
+            warm: false,
+            last: None,
+        };
+        let links = links.into_iter().map(state).collect();
+        let mut plan = Self { rules, started: now, links, current: None, napping: None, attempts: 0, over: false };
+        plan.look(health, now);
+        plan
+    }
+
+    /// Takes in what is known of the links now; others may have found something out.
+    pub fn look(&mut self, health: &Health, now: Moment) {
+        for link in &mut self.links {
+            if !link.out {
+                link.cool(health.outlook(&link.who, now));
+            }
+        }
+        // A provider that fails all the time rests as long as there is another one; the last one has its own pauses.
+        for ix in 0..self.links.len() {
+            let Some(who) = self.links.get(ix).filter(|l| l.open()).map(|l| &l.who) else { continue };
+            let Some((until, error)) = health.shut(&who.provider, now) else { continue };
+            if self.links.iter().any(|l| l.open() && l.who.provider != who.provider)
+                && let Some(link) = self.links.get_mut(ix)
+            {
+                link.wait(until, error, now);
+            }
+        }
+    }
+
+    /// The prompt cache of this link holds the conversation: it is preferred while nothing speaks against it.
+    pub fn warm(&mut self, link: usize) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.warm = true;
+            link.rank = link.rank.min(Rank::Warm);
+        }
+    }
+
+    /// The link that was to be tried has no room until then, by our own count: nothing was sent.
+    pub fn hold(&mut self, until: Moment, why: ProviderError, now: Moment) {
+        self.attempts = self.attempts.saturating_sub(1);
+        let Some(link) = self.current.take() else { return };
+        if let Some(state) = self.links.get_mut(link) {
+            state.ready = state.ready.max(until);
+            state.last = Some((why, now));
+        }
+        self.napping = (until.since(now) <= self.rules.nap).then_some(link);
+    }
+
+    /// The link that was to be tried may not be asked: nothing was sent.
+    pub fn forbid(&mut self, why: ProviderError, now: Moment) {
+        self.attempts = self.attempts.saturating_sub(1);
+        if let Some(link) = self.current.take() {
+            self.rule_out(link, why, now);
+        }
+    }
+
+    /// Links for which this does not hold are of no use for this call any more.
+    pub fn keep(&mut self, stays: impl Fn(usize) -> bool) {
+        for (ix, link) in self.links.iter_mut().enumerate() {
+            link.out |= !stays(ix);
+        }
+    }
+
+    /// Why this link is not tried now.
+    pub fn why(&self, link: usize) -> Option<&ProviderError> {
+        self.links.get(link)?.last.as_ref().map(|(error, _)| error)
     }
 
     /// The links that are not `able` to take what is sent wait until no other one is left.
@@ -205,27 +283,30 @@ impl Plan {
         if now < ready {
             return Step::Wait { until: ready, link };
         }
+        self.napping = None;
         self.attempts += 1;
         Step::Try { link }
     }
 
-    /// The link to try or to wait for: a quick retry first, then the first that is ready, then the soonest, if it
+    /// The link to try or to wait for: a quick retry first, then the best of those that are ready, then the soonest, if it
     /// returns inside the deadline.
     fn pick(&self, now: Moment) -> Option<(usize, Moment)> {
         let state = |ix: usize| self.links.get(ix).map(|l| (ix, l));
         let retry = self.current.and_then(state).filter(|(_, l)| !l.out && l.failures > 0 && l.ready <= now.plus(self.rules.quick_retry));
-        let first = || self.links.iter().enumerate().find(|(_, l)| l.usable(now));
+        let nap = self.napping.and_then(state).filter(|(_, l)| !l.out && l.ready <= now.plus(self.rules.nap));
+        let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, *ix));
         let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.ready, *ix));
-        let (ix, link) = retry.or_else(first).or_else(soonest)?;
+        let (ix, link) = retry.or(nap).or_else(first).or_else(soonest)?;
         let in_time = link.ready <= now || self.deadline().is_none_or(|d| link.ready < d);
         in_time.then_some((ix, link.ready))
     }
 
     /// Takes in the failure of the last attempt. `jitter` in 0..=1 spreads retries of many processes.
-    pub fn failed(&mut self, error: &ProviderError, cooldowns: &mut Cooldowns, now: Moment, jitter: f64) {
+    pub fn failed(&mut self, error: &ProviderError, health: &mut Health, now: Moment, jitter: f64) {
         let Some(current) = self.current else { return };
         let Some(who) = self.links.get(current).map(|l| l.who.clone()) else { return };
         // Other keys of a model that is down are no way out: what is said of one link holds for all that share its fault.
+        health.ended(&who, Some(error.class), now);
         let alike: Vec<bool> = self.links.iter().map(|l| speaks_for(&who, error, &l.who)).collect();
         let others = self.links.iter().zip(&alike).any(|(l, alike)| !alike && l.usable(now));
         let rules = self.rules;
@@ -242,7 +323,7 @@ impl Plan {
             return;
         }
         if others || !passes || own.is_some() {
-            cooldowns.note(&who, error, now);
+            health.cooldowns.note(&who, error, now);
         }
         let alike = self.links.iter_mut().zip(alike).enumerate().filter(|(ix, (_, alike))| *ix == current || *alike);
         for link in alike.map(|(_, (link, _))| link) {
@@ -256,9 +337,7 @@ impl Plan {
             }
         }
         self.current = None;
-        for link in &mut self.links {
-            link.cool(cooldowns, now);
-        }
+        self.look(health, now);
     }
 
     fn report(&self, now: Moment) -> Exhausted {

@@ -12,7 +12,7 @@ fn error(class: Class, after: Option<f64>) -> ProviderError {
 /// A plan over links of different providers, with its cooldowns.
 struct Run {
     plan: Plan,
-    cooldowns: Cooldowns,
+    cooldowns: Health,
 }
 
 impl Run {
@@ -36,7 +36,7 @@ fn names(links: usize) -> impl Iterator<Item = (String, Identity)> {
 }
 
 fn plan(links: usize) -> Run {
-    let cooldowns = Cooldowns::default();
+    let cooldowns = Health::default();
     Run { plan: Plan::new(Rules::default(), names(links), &cooldowns, Moment(0)), cooldowns }
 }
 
@@ -132,7 +132,7 @@ fn when_all_are_cooling_the_soonest_is_waited_for_inside_the_deadline() {
 fn an_account_that_is_out_takes_all_its_links_with_it() {
     let shared = |n: usize| (format!("m{n}"), Identity { provider: "p".into(), account: Some("k".into()), upstream: format!("u{n}") });
     let other = ("x".to_owned(), Identity { provider: "q".into(), account: None, upstream: "u".into() });
-    let mut cooldowns = Cooldowns::default();
+    let mut cooldowns = Health::default();
     let mut p = Plan::new(Rules::default(), [shared(0), shared(1), other], &cooldowns, Moment(0));
     p.next(Moment(0));
     let mut quota = error(Class::Quota, Some(3600.0));
@@ -237,7 +237,7 @@ fn keyed(keys: &[&str]) -> Run {
         upstream: "u".into(),
     };
     let links = keys.iter().map(|k| (format!("m ({k})"), who("p", Some(k)))).chain([("n".to_owned(), who("q", None))]);
-    let cooldowns = Cooldowns::default();
+    let cooldowns = Health::default();
     Run { plan: Plan::new(Rules::default(), links, &cooldowns, Moment(0)), cooldowns }
 }
 

@@ -1,0 +1,156 @@
+//! Row 3: what several processes share. A SQLite database in the state folder, in WAL mode: every process sees what the
+//! others wrote, and a reader never waits for a writer.
+//!
+//! What is in it can be lost without losing work: cooldowns and windows come back by themselves, receipts are in the
+//! journals too. So a database that is damaged is set aside and made anew, and where none can be kept (a read-only home, a
+//! full disk, a newer version's file) there is one in memory for the process alone. Either is said ([`Store::note`]).
+
+mod costs;
+mod ledger;
+mod state;
+
+pub use costs::{By, Spent};
+pub use ledger::{Cap, Claim, Granted, Over, Owner, Receipt, Refusal, Totals};
+pub use state::{Cursor, Entry, News, Used, Wins};
+
+use crate::base::places::Places;
+use crate::base::{Failure, clock};
+use rusqlite::{Connection, ErrorCode};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The version of the tables. A database of a newer one is left alone.
+const VERSION: i64 = 1;
+
+/// How long one process waits for another's write. Writes take well under a millisecond.
+const BUSY: Duration = Duration::from_secs(3);
+
+const TABLES: &str = include_str!("tables.sql");
+
+/// The shared state. Its methods take microseconds to a millisecond and may be called from async code.
+#[derive(Debug)]
+pub struct Store {
+    connection: Mutex<Connection>,
+    /// What a person should know: why nothing is shared, or what was lost.
+    pub note: Option<String>,
+    /// Whether other processes see what this one writes, and it outlives the process.
+    pub shared: bool,
+}
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    /// Its bytes are wrong; another one can stand in its place.
+    #[error("it is damaged ({0})")]
+    Damaged(rusqlite::Error),
+    #[error("it was written by a newer pup (version {0}; this one knows {VERSION})")]
+    Newer(i64),
+    #[error("{0}")]
+    Sql(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Store {
+    /// Opens, or makes, `state.db`. Where that cannot be, [`Store::note`] says why, and nothing is shared.
+    pub fn open(places: &Places) -> Result<Self, Failure> {
+        let path = places.state.join("state.db");
+        match file(&path) {
+            Ok(connection) => Ok(Self::with(connection, None, true)),
+            Err(Unusable::Damaged(why)) => Self::anew(&path, &why),
+            Err(why) => {
+                Self::in_memory(Some(format!("{} cannot be used: {why}; limits and costs are kept for this run only", path.display())))
+            }
+        }
+    }
+
+    /// One that nobody shares and that ends with the process.
+    pub fn in_memory(note: Option<String>) -> Result<Self, Failure> {
+        let connection = Connection::open_in_memory().and_then(|c| c.execute_batch(TABLES).map(|()| c));
+        connection.map(|c| Self::with(c, note, false)).map_err(|e| Failure::internal(format!("no database in memory: {e}")))
+    }
+
+    fn with(connection: Connection, note: Option<String>, shared: bool) -> Self {
+        Self { connection: Mutex::new(connection), note, shared }
+    }
+
+    fn anew(path: &Path, why: &rusqlite::Error) -> Result<Self, Failure> {
+        let aside = aside(path);
+        let moved = std::fs::rename(path, &aside);
+        for tail in ["-wal", "-shm"] {
+            // They belong to the old file and would spoil the new one.
+            let _ = std::fs::remove_file(tailed(path, tail));
+        }
+        match moved.map_err(Unusable::from).and_then(|()| file(path)) {
+            Ok(connection) => {
+                let note = format!("{} was damaged ({why}) and is now {}; a new one was made", path.display(), aside.display());
+                Ok(Self::with(connection, Some(note), true))
+            }
+            Err(e) => Self::in_memory(Some(format!("{} is damaged and cannot be replaced: {e}", path.display()))),
+        }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic in the middle of a transaction rolls it back when its guard is dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn file(path: &Path) -> Result<Connection, Unusable> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    private(path)?;
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    prepare(&mut connection).map_err(|e| if is_damage(&e) { Unusable::Damaged(e) } else { Unusable::Sql(e) })?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > VERSION {
+        return Err(Unusable::Newer(version));
+    }
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    // A power cut may cost the last writes, never the database: each of them is in a journal as well.
+    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == 0 {
+        let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        change.execute_batch(TABLES)?;
+        change.pragma_update(None, "user_version", VERSION)?;
+        change.commit()?;
+    }
+    Ok(())
+}
+
+/// What accounts and amounts there are is nobody else's business.
+#[cfg(unix)]
+fn private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
+
+#[cfg(not(unix))]
+fn private(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+fn aside(path: &Path) -> PathBuf {
+    tailed(path, &format!(".damaged-{}", clock::unix_ms()))
+}
+
+fn tailed(path: &Path, tail: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(tail);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
