@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const VERSION: u64 = 1;
 /// How long another process may hold the lock, in the middle of a run and for a command that is about this file.
@@ -195,6 +195,8 @@ pub struct Standings {
 struct Inner {
     book: Book,
     pending: Vec<Change>,
+    /// Of the file when it was read.
+    stamp: Option<(SystemTime, u64)>,
     written: Option<Instant>,
     /// The file is of a newer pup: it stays as it is.
     foreign: bool,
@@ -210,7 +212,9 @@ impl Standings {
 
     /// Takes in what other processes have found out.
     pub fn reload(&self) {
+        let stamp = stamp(&self.path);
         let mut inner = self.inner();
+        inner.stamp = stamp;
         match read(&self.path) {
             Ok(book) => {
                 inner.book = book;
@@ -222,6 +226,17 @@ impl Standings {
             Err(Trouble::Newer) => inner.foreign = true,
             Err(Trouble::Io(e)) => tracing::warn!(path = %self.path.display(), %e, "what is known of keys cannot be read"),
         }
+    }
+
+    /// Takes in what other processes have written since the last look; whether there was anything. Costs a look at the
+    /// file's time.
+    pub fn heard(&self) -> bool {
+        let stamp = stamp(&self.path);
+        if self.inner().stamp == stamp {
+            return false;
+        }
+        self.reload();
+        true
     }
 
     /// How the key stands now.
@@ -359,6 +374,12 @@ fn read(path: &Path) -> Result<Book, Trouble> {
         tracing::warn!(path = %path.display(), line = e.line(), "what is known of keys is damaged and begun anew");
         Book::default()
     }))
+}
+
+/// Changes with every write of the file, for all that is known: it is replaced, never written in place.
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
 }
 
 /// What a provider's refusal of a key means for it: how long it is left alone. None where the key is not at fault.

@@ -1,6 +1,8 @@
 //! Time as a value. Machines never read a clock: they are handed a [`Moment`], and tests hand them any.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(not(target_os = "linux"))]
+use std::time::Instant;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since an arbitrary start; only differences mean something. Survives wall-clock jumps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -26,17 +28,31 @@ pub const fn millis(d: Duration) -> u64 {
 /// The clock that drivers read and hand on.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    start: Instant,
+    start: Duration,
 }
 
 impl Clock {
     pub fn system() -> Self {
-        Self { start: Instant::now() }
+        Self { start: running() }
     }
 
     pub fn now(&self) -> Moment {
-        Moment(millis(self.start.elapsed()))
+        Moment(millis(running().saturating_sub(self.start)))
     }
+}
+
+/// Time that only grows, the machine's sleep included: a cooldown goes on while the lid is closed.
+#[cfg(target_os = "linux")]
+fn running() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Time that only grows. Whether it counts the machine's sleep is the system's choice.
+#[cfg(not(target_os = "linux"))]
+fn running() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
 }
 
 /// Wall time in milliseconds since 1970; 0 on a clock set before it.

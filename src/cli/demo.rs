@@ -93,7 +93,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     let pace = if args.json { Duration::ZERO } else { PACE };
     let link = |id: &str, fault| {
         let provider = Provider::Scripted(Scripted::new(id, scenes(), vec![fault], pace));
-        Link::new(format!("{id}/demo"), "demo".to_owned(), provider, None, None)
+        Link::new(format!("{id}/demo"), "demo".to_owned(), provider, None)
     };
     let parts = Parts {
         root: root.clone(),

@@ -10,7 +10,7 @@ use crate::catalog::{self, Capability, Closed, State, Usable, Why, WireId, Workl
 use crate::model::aside::Kind;
 use crate::provider::local::{self, Server, Software};
 use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
-use crate::route::Link;
+use crate::route::{Link, Quota, Terms, limiter};
 use crate::wire::quirk::Calls;
 use crate::wire::{Dialect, Wire};
 use std::sync::Arc;
@@ -156,7 +156,7 @@ fn build(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<V
     let access = doors.access(&chosen.provider)?;
     let endpoint = endpoint(app, chosen, address(&chosen.provider)?, dialect(chosen, &[])?)?;
     let first = HttpProvider::new(endpoint, app.pool.clone());
-    Ok(access.iter().map(|access| link(chosen, id, first.entered_by(access.clone()))).collect())
+    Ok(access.iter().map(|access| link(app, chosen, id, first.entered_by(access.clone()))).collect())
 }
 
 /// `local/NAME`: the server that has the model, or the one that was named, whatever it says of itself.
@@ -201,7 +201,7 @@ fn local_link(app: &App, chosen: &catalog::Link, server: &Server) -> Result<Link
         dialect.calls = Calls::Text;
     }
     let endpoint = endpoint(app, chosen, &server.base_url, dialect)?;
-    Ok(link(chosen, &chosen.id(), HttpProvider::new(endpoint, app.pool.clone())))
+    Ok(link(app, chosen, &chosen.id(), HttpProvider::new(endpoint, app.pool.clone())))
 }
 
 /// How a link is spoken to: in its provider's way, which wins over what is `known` of the software.
@@ -237,10 +237,25 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> R
     })
 }
 
-fn link(chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
-    let price = chosen.model.as_ref().and_then(|m| m.price);
+fn link(app: &App, chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let account = provider.endpoint().access.label().map(str::to_owned);
-    Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price).lacking(lacks(chosen))
+    let link = Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account);
+    link.lacking(lacks(chosen)).under(terms(app, chosen))
+}
+
+/// How its use counts and is paid, by the catalogue.
+fn terms(app: &App, link: &catalog::Link) -> Terms {
+    let quota = |name: &String| {
+        let &catalog::Quota { rpm, tpm, tpd } = app.catalog.quota(name)?;
+        Some(Quota { name: name.clone(), limits: limiter::Limits { rpm, tpm, tpd } })
+    };
+    Terms {
+        billing: link.model.as_ref().map_or(link.provider.billing, |m| m.billing),
+        price: link.model.as_ref().and_then(|m| m.price),
+        multiplier: link.provider.realtime_multiplier,
+        max_output: link.max_output(),
+        quotas: link.model.iter().flat_map(|m| &m.quota).filter_map(quota).collect(),
+    }
 }
 
 /// What the catalogue says that a model cannot take. Of a model that it does not list nothing is known, and it is tried.

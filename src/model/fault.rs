@@ -94,6 +94,8 @@ impl Scope {
 const SETUP: &str = "pup_setup";
 /// The code of what [`ProviderError::lacking`] makes.
 const LACKING: &str = "pup_lacking";
+/// The code of what [`ProviderError::over_budget`] makes.
+const BUDGET: &str = "pup_budget";
 
 /// A provider's failure with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +121,9 @@ pub struct ProviderError {
     /// Whether content of the attempt had already been handed on.
     #[serde(default)]
     pub committed: bool,
+    /// The request did not leave this machine, so nobody charges for it.
+    #[serde(skip)]
+    pub unsent: bool,
 }
 
 impl ProviderError {
@@ -133,6 +138,7 @@ impl ProviderError {
             code: None,
             blames: None,
             committed: false,
+            unsent: false,
         }
     }
 
@@ -151,6 +157,16 @@ impl ProviderError {
         Self::network(message).with_code(Some(SETUP.to_owned()))
     }
 
+    /// A cap on costs stands in the way: nothing was sent.
+    pub fn over_budget(message: impl Into<String>) -> Self {
+        Self { unsent: true, ..Self::new(Class::Billing, Scope::Request, message).with_code(Some(BUDGET.to_owned())) }
+    }
+
+    /// Whether it is one that [`Self::over_budget`] makes.
+    pub fn is_budget(&self) -> bool {
+        self.code.as_deref() == Some(BUDGET)
+    }
+
     /// `who` has no such operation, whatever the model.
     pub fn lacking(who: &str, what: &str) -> Self {
         Self::new(Class::NotFound, Scope::Request, format!("{who} has no {what}")).with_code(Some(LACKING.to_owned()))
@@ -158,7 +174,7 @@ impl ProviderError {
 
     /// Whether it comes from this side and says all that there is to say.
     pub fn is_own(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| [SETUP, LACKING].contains(&code))
+        self.code.as_deref().is_some_and(|code| [SETUP, LACKING, BUDGET].contains(&code))
     }
 
     /// Whether the same request to the same place may well succeed later without anybody doing anything.
@@ -188,8 +204,9 @@ impl From<NetError> for ProviderError {
     fn from(NetError { kind, message }: NetError) -> Self {
         match kind {
             net::Kind::Connection => Self::network(message),
-            net::Kind::Timeout => Self::timeout(message),
-            net::Kind::Setup => Self::setup(message),
+            net::Kind::Unreached => Self { unsent: true, ..Self::network(message) },
+            net::Kind::Timeout => Self { unsent: true, ..Self::timeout(message) },
+            net::Kind::Setup => Self { unsent: true, ..Self::setup(message) },
         }
     }
 }

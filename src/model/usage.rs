@@ -43,6 +43,12 @@ impl Usage {
         }
     }
 
+    /// Everything that was sent, from wherever it was read; none where nobody said.
+    pub fn all_input(&self) -> Option<u64> {
+        let parts = [self.input, self.cache_read, self.cache_write, self.cache_write_1h];
+        parts.into_iter().flatten().reduce(u64::saturating_add)
+    }
+
     fn fields(&self) -> [Option<u64>; 6] {
         [self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.output, self.reasoning]
     }

@@ -73,6 +73,15 @@ pub struct Size {
 }
 
 impl Size {
+    /// About how many tokens it has, for limits that are counted by the minute. `before` as for [`Self::most_tokens`].
+    pub fn likely_tokens(self, before: Option<(Self, u64)>) -> u64 {
+        let tokens = |bytes: u64, images: u64| (bytes / 4).saturating_add(images.saturating_mul(1_000));
+        let grown = before.filter(|(was, _)| was.bytes <= self.bytes && was.images <= self.images);
+        grown.map_or(tokens(self.bytes, self.images), |(was, counted)| {
+            counted.saturating_add(tokens(self.bytes - was.bytes, self.images - was.images))
+        })
+    }
+
     /// The most tokens that a provider can count. `before`: an earlier request of the same conversation to the same model,
     /// whose body is the beginning of this one, and the input that was counted for it.
     pub fn most_tokens(self, before: Option<(Self, u64)>) -> u64 {
@@ -125,6 +134,11 @@ impl Caps {
         explicit(self.day) || explicit(self.month) || self.session.is_some() || self.run.is_some() || !self.providers.is_empty()
     }
 
+    /// Whether one of them is to hold over several runs.
+    pub fn any_lasting(&self) -> bool {
+        Self { run: None, session: None, ..self.clone() }.any_explicit()
+    }
+
     /// The scopes that a call counts to, whether or not they have a cap: a later run may set one. Days and months are UTC's.
     pub fn scopes(spender: &Spender<'_>, unix_ms: u64) -> Vec<String> {
         let date = clock::rfc3339(unix_ms);
@@ -161,9 +175,11 @@ pub fn over(over: &Over, model: &str) -> Failure {
     let held = if *reserved > Nanos::ZERO { format!(" and {reserved} reserved by calls under way") } else { String::new() };
     let message =
         format!("the next call to {model} could cost {wanted}, and of the {} for {} {spent} are spent{held}", cap.limit, cap.name);
-    let hint = "raise the cap (`--max-cost USD`, or `pup config set budget.daily USD`) and go on with `pup run --resume last`, or choose a cheaper model";
-    Failure::new(Cause::Budget, message).hint(hint)
+    Failure::new(Cause::Budget, message).hint(HINT)
 }
+
+/// What to do about a cap that stands in the way.
+pub const HINT: &str = "raise the cap (`--max-cost USD`, or `pup config set budget.daily USD`) and go on with `pup run --resume last`, or choose a cheaper model";
 
 #[cfg(test)]
 mod tests {

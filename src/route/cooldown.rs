@@ -189,12 +189,11 @@ impl Cooldowns {
         self.all.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row, probe: None });
     }
 
-    /// Forgets everything that is held against keys.
-    pub(super) fn forget_keys(&mut self) {
-        self.all.retain(|target, _| match target {
-            Target::Key { .. } | Target::KeyModel { .. } => false,
-            Target::Model { .. } | Target::Provider(_) => true,
-        });
+    /// Forgets what is held against the key of this link.
+    pub(super) fn forget_key(&mut self, who: &Identity) {
+        for target in all(who).iter().filter(|t| !t.is_shared()) {
+            self.all.remove(target);
+        }
     }
 
     /// When the link may be tried next.

@@ -3,7 +3,7 @@
 //! A link that cannot take an image or a document is no fallback for one that can: it is left out as long as another link
 //! is there. If no link can, the pieces are described by a line instead.
 
-use crate::model::History;
+use crate::model::{Block, History, ImageSource, Message, Part};
 use crate::model::aside::{self, Kind};
 use crate::model::history::Mark;
 use std::sync::Arc;
@@ -19,12 +19,16 @@ const UNSEEN: &str = "this model cannot be shown it";
 pub struct Holdings {
     of: Mark,
     seen: usize,
-    kinds: Vec<Kind>,
+    /// The gated kinds in it.
+    pub kinds: Vec<Kind>,
+    pub images: u64,
+    /// Of the images that are not addresses.
+    pub image_bytes: u64,
 }
 
 impl Holdings {
-    /// The gated kinds in this history.
-    pub fn of(&mut self, history: &History) -> &[Kind] {
+    /// What this history holds.
+    pub fn of(&mut self, history: &History) -> &Self {
         if !(history.grew_from(&self.of) && self.seen <= history.len()) {
             *self = Self::default();
         }
@@ -32,11 +36,24 @@ impl Holdings {
             let new = GATED.into_iter().filter(|kind| aside::holds(message, &[*kind]));
             let new: Vec<Kind> = new.filter(|kind| !self.kinds.contains(kind)).collect();
             self.kinds.extend(new);
+            for source in images(message) {
+                self.images += 1;
+                if let ImageSource::Inline { data, .. } = source {
+                    self.image_bytes += data.len() as u64;
+                }
+            }
         }
         self.seen = history.len();
         self.of = history.mark();
-        &self.kinds
+        self
     }
+}
+
+fn images(message: &Message) -> impl Iterator<Item = &ImageSource> {
+    let (alone, nothing) = (|block| if let Block::Image { source } = block { Some(source) } else { None }, [].as_slice());
+    let parts = |block| if let Block::ToolResult(result) = block { result.parts.as_slice() } else { nothing };
+    let inside = message.blocks.iter().flat_map(parts).filter_map(|p| if let Part::Image { source } = p { Some(source) } else { None });
+    message.blocks.iter().filter_map(alone).chain(inside)
 }
 
 /// Which of the links are to be tried: those that take all that is held, or all of them where none does.
@@ -88,7 +105,7 @@ pub fn lacking(link: &str, lacks: &[Kind], passed_over: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Block, ImageSource, Message, Role};
+    use crate::model::Role;
 
     fn picture() -> Message {
         let source = ImageSource::Url { url: "https://example.org/a.png".into() };
@@ -99,12 +116,12 @@ mod tests {
     fn what_is_held_is_found_in_a_growing_and_in_another_history() {
         let mut held = Holdings::default();
         let mut history: History = [Message::user("a")].into_iter().collect();
-        assert_eq!(held.of(&history), []);
+        assert_eq!(held.of(&history).kinds, []);
         history.push(picture());
-        assert_eq!(held.of(&history), [Kind::Image]);
+        assert_eq!(held.of(&history).kinds, [Kind::Image]);
         history.push(Message::assistant("b"));
-        assert_eq!(held.of(&history), [Kind::Image]);
-        assert_eq!(held.of(&[Message::user("other"), Message::user("x"), Message::user("y")].into_iter().collect()), []);
+        assert_eq!(held.of(&history).kinds, [Kind::Image]);
+        assert_eq!(held.of(&[Message::user("other"), Message::user("x"), Message::user("y")].into_iter().collect()).kinds, []);
     }
 
     #[test]

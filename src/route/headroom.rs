@@ -107,9 +107,9 @@ impl Headroom {
     }
 
     /// Takes over what another process was told, where it is news.
-    pub fn learn(&mut self, scope: Scope, windows: Vec<Left>) {
+    pub fn learn(&mut self, scope: Scope, windows: Vec<Left>, now: Moment) {
         let known = self.0.entry(scope).or_default();
-        for left in windows {
+        for left in windows.into_iter().filter(|l| l.until.since(now) <= LONGEST) {
             let name = format!("{} {}", left.counts, left.name);
             if known.get(&name).is_none_or(|k| k.seen < left.seen) {
                 known.insert(name, left);

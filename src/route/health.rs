@@ -3,7 +3,7 @@
 
 use super::breaker::{self, Breaker, Gate};
 use super::cooldown::{Cooldowns, Identity, Ready};
-use super::headroom::{Headroom, Level};
+use super::headroom::{self, Headroom, Left, Level};
 use super::limiter::{Booking, Fit, Limits, Window};
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
@@ -27,8 +27,10 @@ pub struct Health {
     pub(super) breakers: BTreeMap<String, Breaker>,
     pub(super) windows: BTreeMap<String, Window>,
     pub(super) rules: breaker::Rules,
-    /// Breakers that other processes have not seen.
+    /// What other processes have not seen: breakers, allowances, and tokens that were used.
     pub(super) changed: BTreeSet<String>,
+    pub(super) heard: BTreeSet<headroom::Scope>,
+    pub(super) spent: Vec<(String, Moment, u64)>,
 }
 
 /// Which of the links that can be tried are tried first.
@@ -114,8 +116,8 @@ impl Health {
     /// What a booked call did use.
     pub fn used(&mut self, bookings: &[(String, Booking)], tokens: u64) {
         for (key, booking) in bookings {
-            if let Some(window) = self.windows.get_mut(key) {
-                window.correct(*booking, tokens);
+            if let Some(at) = self.windows.get_mut(key).and_then(|w| w.correct(*booking, tokens)) {
+                self.spent.push((key.clone(), at, tokens));
             }
         }
     }
@@ -146,8 +148,15 @@ impl Health {
     }
 
     /// What a reply said of allowances.
-    pub fn reported(&mut self, who: &Identity, limits: &limits::Limits, now: Moment) -> Vec<super::headroom::Scope> {
-        self.headroom.took(who, limits, now)
+    /// Returns what is scarce now and was not before.
+    pub fn reported(&mut self, who: &Identity, limits: &limits::Limits, now: Moment) -> Option<Left> {
+        let plenty = self.headroom.level(who, now) == Level::Plenty;
+        let heard = self.headroom.took(who, limits, now);
+        self.heard.extend(heard);
+        match self.headroom.level(who, now) {
+            Level::Low(left) | Level::NearlyOut(left) if plenty => Some(left),
+            _ => None,
+        }
     }
 }
 

@@ -88,13 +88,13 @@ impl Window {
         self.tokens_day = self.tokens_day.saturating_add(tokens);
     }
 
-    /// What a booked call did use.
-    pub fn correct(&mut self, Booking(id): Booking, used: u64) {
+    /// What a booked call did use; when it went, if it still counts.
+    pub fn correct(&mut self, Booking(id): Booking, used: u64) -> Option<Moment> {
         // The latest calls are at the end, and those are corrected.
-        if let Some(call) = self.calls.iter_mut().rev().find(|c| c.id == id) {
-            self.tokens_day = self.tokens_day.saturating_sub(call.tokens).saturating_add(used);
-            call.tokens = used;
-        }
+        let call = self.calls.iter_mut().rev().find(|c| c.id == id)?;
+        self.tokens_day = self.tokens_day.saturating_sub(call.tokens).saturating_add(used);
+        call.tokens = used;
+        Some(call.at)
     }
 
     /// Used and booked in the last minute (requests, tokens) and day (tokens).

@@ -5,16 +5,21 @@ use super::cost::cost_usd;
 use super::gate::Described;
 use super::rotation::Candidate;
 use crate::auth::KeyId;
-use crate::catalog::Price;
+use super::budget::{Rates, Size, Tariff};
+use super::health::Quota;
+use crate::base::clock::Moment;
+use crate::catalog::{Billing, Price};
 use crate::model::aside::Kind;
-use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, Usage};
+use crate::model::history::Mark;
+use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, ToolSpec, Usage};
 use crate::provider::Provider;
 use crate::wire::ops::{self, Call};
 use crate::wire::quirk::{self, Calls, Dialect, ReplyFilter};
 use crate::wire::{Encoded, Encoder};
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// One way to a model: a provider and the name under which it knows the model.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub struct Link {
     pub provider: Provider,
     /// Who answers, as replies are marked.
     pub(super) origin: Origin,
-    price: Option<Price>,
+    pub(super) terms: Terms,
     /// What this model cannot take.
     pub(super) lacks: Vec<Kind>,
     speech: Mutex<Speech>,
@@ -38,16 +43,66 @@ struct Speech {
     described: Described,
     /// How many messages the last request had that it answered.
     accepted: usize,
+    counted: Option<Counted>,
+}
+
+/// A request of which the provider said how many tokens it had.
+#[derive(Debug)]
+struct Counted {
+    of: Mark,
+    tools: Arc<[ToolSpec]>,
+    size: Size,
+    tokens: u64,
+    /// How many of them came from the provider's prompt cache, and when.
+    cached: u64,
+    at: Moment,
+}
+
+/// From so many tokens on a prompt cache is worth staying for.
+const WORTH: u64 = 1024;
+/// How long a provider keeps it at the least.
+const CACHE: Duration = Duration::from_mins(5);
+
+/// How a link's use counts and is paid.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    pub billing: Billing,
+    pub price: Option<Price>,
+    /// What a call costs relative to the listed price.
+    pub multiplier: f64,
+    /// The longest answer, in tokens.
+    pub max_output: Option<u64>,
+    /// Each of them counts.
+    pub quotas: Vec<Quota>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { billing: Billing::default(), price: None, multiplier: 1.0, max_output: None, quotas: Vec::new() }
+    }
+}
+
+impl Terms {
+    /// `ceiling`: the price to reckon with where none is known.
+    pub(super) fn tariff(&self, ceiling: Option<Rates>) -> Tariff {
+        Tariff::of(self.billing, self.price.as_ref(), self.multiplier, ceiling)
+    }
 }
 
 impl Link {
     /// `upstream` is the provider's name of the model, `account` a label of the key in use.
-    pub fn new(id: String, upstream: String, provider: Provider, account: Option<String>, price: Option<Price>) -> Self {
+    pub fn new(id: String, upstream: String, provider: Provider, account: Option<String>) -> Self {
         let origin = Origin { provider: provider.id().to_owned(), account, model: upstream };
         let dialect = provider.dialect().to_target(origin.clone());
         let encoder = Encoder::new(provider.wire(), dialect.clone());
-        let speech = Mutex::new(Speech { dialect, encoder, described: Described::default(), accepted: 0 });
-        Self { id, provider, origin, price, lacks: Vec::new(), speech }
+        let speech = Mutex::new(Speech { dialect, encoder, described: Described::default(), accepted: 0, counted: None });
+        Self { id, provider, origin, terms: Terms::default(), lacks: Vec::new(), speech }
+    }
+
+    /// How its use counts and is paid.
+    #[must_use]
+    pub fn under(self, terms: Terms) -> Self {
+        Self { terms, ..self }
     }
 
     /// A model that cannot take pieces of these kinds.
@@ -69,6 +124,25 @@ impl Link {
     /// It answered a request of this many messages.
     pub(super) fn took(&self, messages: usize) {
         self.speech().accepted = messages;
+    }
+
+    /// An earlier request of this conversation, and the input that was counted for it.
+    pub(super) fn before(&self, request: &Request) -> Option<(Size, u64)> {
+        let speech = self.speech();
+        let same = |c: &&Counted| request.messages.grew_from(&c.of) && Arc::ptr_eq(&request.tools, &c.tools);
+        speech.counted.as_ref().filter(same).map(|c| (c.size, c.tokens))
+    }
+
+    /// So many tokens of input were counted for this request.
+    pub(super) fn counted(&self, request: &Request, size: Size, tokens: u64, cached: u64, at: Moment) {
+        let (of, tools) = (request.messages.mark(), Arc::clone(&request.tools));
+        self.speech().counted = Some(Counted { of, tools, size, tokens, cached, at });
+    }
+
+    /// Whether its provider's prompt cache holds this conversation.
+    pub(super) fn is_warm(&self, request: &Request, now: Moment) -> bool {
+        let warm = |c: &Counted| c.cached >= WORTH && now.since(c.at) < CACHE && request.messages.grew_from(&c.of);
+        self.speech().counted.as_ref().is_some_and(warm)
     }
 
     /// The request in this link's own words, and how its reply is to be read back.
@@ -149,7 +223,12 @@ impl Link {
 
     /// What this usage costs here, in US dollars; none where a price is unknown.
     pub fn cost_usd(&self, usage: &Usage) -> Option<f64> {
-        cost_usd(self.price.as_ref(), usage)
+        match self.terms.billing {
+            Billing::Free => Some(0.0),
+            Billing::Subscription | Billing::Metered | Billing::Unknown => {
+                cost_usd(self.terms.price.as_ref(), usage).map(|cost| cost * self.terms.multiplier)
+            }
+        }
     }
 }
 
@@ -160,7 +239,6 @@ mod tests {
     use crate::model::{BlockKind, Delta, Message, Stop, StreamEvent, ToolSpec};
     use crate::provider::{Endpoint, HttpProvider, Timeouts};
     use crate::wire::Wire;
-    use std::time::Duration;
 
     fn link(quirks: &[&str]) -> Link {
         let wait = Duration::from_secs(1);
@@ -173,7 +251,7 @@ mod tests {
             dialect: Dialect::from_quirks(quirks).unwrap(),
             timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
         };
-        Link::new("p/m".into(), "m".into(), Provider::Http(HttpProvider::new(endpoint, Pool::default())), None, None)
+        Link::new("p/m".into(), "m".into(), Provider::Http(HttpProvider::new(endpoint, Pool::default())), None)
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! A call in progress: carries out what the plan decides and hands the reply's events up as they come.
 
+use super::admit::{self, Admit, Admitted, Flight};
 use super::link::Link;
+use super::notice::Notice;
 use super::plan::{Plan, Step};
+use super::purse::Settled;
 use super::query::{self, Progress};
 use super::receipt::Exhausted;
 use super::router::{Operation, Router};
 use super::suspect;
+use super::way::Failover;
 use crate::base::clock::{self, Moment};
 use crate::base::id;
 use crate::model::aside::{self, Kind};
-use crate::model::{Delta, Embeddings, Listed, Origin, ProviderError, StreamEvent};
+use crate::model::{Class, Delta, Embeddings, Listed, Origin, ProviderError, StreamEvent};
 use crate::provider::Exchange;
 use crate::session::{Attempt, Outcome, Quarantine};
 use crate::wire::limits::Limits;
@@ -17,6 +21,9 @@ use crate::wire::quirk::ReplyFilter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a wait lasts before another look at what other processes know.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What happens while a question is answered, in order.
 #[derive(Debug)]
@@ -48,6 +55,14 @@ pub enum LiveEvent {
         link: String,
     },
     Event(StreamEvent),
+    /// Something about the way of the call.
+    Notice(Notice),
+    /// Another model would go on, and the user wants to be asked: [`Live::stay`] says no, the next [`Live::next`] yes.
+    MaySwitch {
+        from: String,
+        to: String,
+        why: String,
+    },
     /// What an operation that is no answer brought.
     Result(Product),
     /// What this attempt had shown is void; nothing of it will be repeated or continued.
@@ -84,6 +99,11 @@ pub struct Live<'r> {
     again: Option<usize>,
     /// How often in this call something was left out.
     rounds: u32,
+    /// What the asker was asked for: the model, and the link of the plan that was to be tried.
+    asked: Option<(String, usize)>,
+    /// Another model than the first of this call was tried.
+    switched: bool,
+    began: Moment,
     over: bool,
 }
 
@@ -93,6 +113,7 @@ struct Open<'r> {
     ix: usize,
     link: &'r Link,
     exchange: Exchange,
+    flight: Flight<'r>,
     filter: ReplyFilter,
     began: Moment,
     /// Characters of text handed out so far.
@@ -114,8 +135,23 @@ impl<'r> Live<'r> {
             announced: false,
             again: None,
             rounds: 0,
+            asked: None,
+            switched: false,
+            began: router.clock.now(),
             over: false,
         }
+    }
+
+    /// No to the last [`LiveEvent::MaySwitch`]: only the model that was left can still answer this call.
+    pub fn stay(&mut self) {
+        if self.asked.take().is_none() {
+            return;
+        }
+        let first = self.router.links().first().map_or("", |l| l.id.as_str());
+        let current = self.router.way().current(first).to_owned();
+        let links: Vec<bool> = (0..self.order.len()).map(|ix| self.link(ix).is_some_and(|l| l.id == current)).collect();
+        self.plan.unpick();
+        self.plan.keep(|ix| links.get(ix).copied().unwrap_or(false));
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -135,9 +171,19 @@ impl<'r> Live<'r> {
                 self.attempt(link).await;
                 continue;
             }
+            if let Some((_, link)) = &self.asked {
+                // No word against it.
+                let link = *link;
+                self.attempt(link).await;
+                continue;
+            }
+            self.router.look(&mut self.plan, &self.order).await;
             match self.plan.next(self.router.clock.now()) {
                 Step::Try { link } => {
                     self.announced = false;
+                    if let Some(question) = self.question(link) {
+                        return Some(question);
+                    }
                     self.attempt(link).await;
                 }
                 Step::Wait { until, link } => {
@@ -146,7 +192,7 @@ impl<'r> Live<'r> {
                         let link = self.link(link).map(|l| l.id.clone()).unwrap_or_default();
                         return Some(LiveEvent::Waiting { pause, link });
                     }
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(pause.min(LOOK)).await;
                 }
                 Step::GiveUp(report) => {
                     self.over = true;
@@ -174,46 +220,117 @@ impl<'r> Live<'r> {
         self.router.links().get(*self.order.get(ix)?)
     }
 
+    /// Why the link that is left cannot be used.
+    fn why(&self, from: &str) -> Option<String> {
+        let of = |ix: &usize| self.link(*ix).is_some_and(|l| l.id == from);
+        (0..self.order.len()).filter(of).find_map(|ix| self.plan.why(ix)).map(ToString::to_string)
+    }
+
+    /// What the asker has to say before another model is tried.
+    fn question(&mut self, ix: usize) -> Option<LiveEvent> {
+        if self.router.failover != Failover::Ask {
+            return None;
+        }
+        let first = self.router.links().first().map_or("", |l| l.id.as_str());
+        let (from, to) = (self.router.way().current(first).to_owned(), self.link(ix)?.id.clone());
+        if from == to {
+            return None;
+        }
+        let why = self.why(&from).unwrap_or_else(|| format!("{to} can be used again"));
+        self.asked = Some((to.clone(), ix));
+        Some(LiveEvent::MaySwitch { from, to, why })
+    }
+
+    /// Says that the next attempt goes over this link, where that is news.
+    fn goes(&mut self, link: &Link) {
+        self.asked = None;
+        let notices = self.router.goes(link, |from| self.why(from));
+        self.switched |= notices.iter().any(|n| matches!(n, Notice::Switched { .. }));
+        self.tell(notices);
+    }
+
+    fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
+        for notice in notices {
+            notice.log();
+            self.queue.push_back(LiveEvent::Notice(notice));
+        }
+    }
+
     /// Sends the request over a link.
     async fn attempt(&mut self, ix: usize) {
         let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
+        if let Some(purse) = self.router.purse() {
+            let note = purse.note().await;
+            self.tell(note);
+        }
         let Operation::Generate(request) = &mut self.operation else {
             return self.query(ix, link, began).await;
         };
-        request.model.clone_from(&link.origin.model);
         let tools = Arc::clone(&request.tools);
-        let (encoded, filter) = link.encode(request);
-        for loss in &encoded.losses {
-            tracing::debug!(link = link.id, at = loss.at, what = loss.what, "not carried by this wire");
-        }
+        let admitted = match admit::conversation(self.router, link, request, began).await {
+            Admit::Go(admitted) => *admitted,
+            Admit::Later(until, why) => return self.plan.hold(until, why, began),
+            Admit::No(why) => return self.plan.forbid(why, began),
+        };
+        let Admitted { encoded, filter, mut flight, notice } = admitted;
+        self.goes(link);
+        self.tell(notice);
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
+        flight.goes();
         match self.in_time(link.provider.send(&encoded, &tools)).await.and_then(|sent| sent) {
-            Ok(exchange) => self.open = Some(Open { ix, link, exchange, filter, began, shown: 0, committed: false, ended: false }),
-            Err(error) if link.relax(&error) => Box::pin(self.attempt(ix)).await,
-            Err(error) => self.failed(ix, link, began, error),
+            Ok(exchange) => {
+                self.open = Some(Open { ix, link, exchange, flight, filter, began, shown: 0, committed: false, ended: false });
+            }
+            Err(error) if link.relax(&error) => {
+                flight.failed(&error, false).await;
+                Box::pin(self.attempt(ix)).await;
+            }
+            Err(error) => {
+                let settled = flight.failed(&error, false).await;
+                self.failed(ix, link, began, error, settled);
+            }
         }
     }
 
     /// One attempt at an operation that is no answer.
-    async fn query(&mut self, ix: usize, link: &Link, began: Moment) {
+    async fn query(&mut self, ix: usize, link: &'r Link, began: Moment) {
+        let bytes = if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
+        let (mut flight, notice) = match admit::input(self.router, link, bytes, began).await {
+            Ok(admitted) => admitted,
+            Err(why) => return self.plan.forbid(why, began),
+        };
+        self.goes(link);
+        self.tell(notice);
+        flight.goes();
         let mut progress = std::mem::take(&mut self.progress);
         progress.start(ix);
         let done = self.in_time(query::attempt(link, &self.operation, &mut progress)).await.and_then(|done| done);
         self.progress = progress;
         match done {
             Ok(product) => {
+                if let Product::Embeddings(found) = &product {
+                    flight.used(&found.usage);
+                }
                 self.queue.push_back(LiveEvent::Result(product));
-                self.answered(link, began, Limits::default());
+                let settled = flight.answered(None, &Limits::default(), self.router.clock.now()).await;
+                self.answered(link, began, Limits::default(), settled);
             }
-            Err(error) => self.failed(ix, link, began, error),
+            Err(error) => {
+                let settled = flight.failed(&error, false).await;
+                self.failed(ix, link, began, error, settled);
+            }
         }
     }
 
-    fn answered(&mut self, link: &Link, began: Moment, limits: Limits) {
-        let attempt = record(link, Outcome::Ok, began, self.router.clock.now());
+    fn answered(&mut self, link: &Link, began: Moment, limits: Limits, settled: Settled) {
+        let now = self.router.clock.now();
+        let mut attempt = record(link, Outcome::Ok, began, now);
+        (attempt.cost_usd, attempt.estimated) = (settled.cost_usd, settled.estimated);
         self.over = true;
         self.router.answered(link);
+        let recovered = self.switched.then(|| Notice::Recovered { model: link.id.clone(), took: now.since(self.began) });
+        self.tell(settled.notices.into_iter().chain(recovered));
         self.queue.push_back(LiveEvent::Answered { attempt, origin: link.origin.clone(), limits: Box::new(limits) });
     }
 
@@ -225,22 +342,26 @@ impl<'r> Live<'r> {
             Err(error) => Some(StreamEvent::Error { error }),
         };
         match event {
-            Some(StreamEvent::Error { error }) => self.broke(&open, error),
+            Some(StreamEvent::Error { error }) => self.broke(open, error).await,
             None if open.ended => {
-                if let Operation::Generate(request) = &self.operation {
+                let request = if let Operation::Generate(request) = &self.operation { Some(request) } else { None };
+                if let Some(request) = request {
                     open.link.took(request.messages.len());
                 }
-                self.answered(open.link, open.began, open.exchange.limits().clone());
+                let limits = open.exchange.limits().clone();
+                let settled = open.flight.answered(request, &limits, self.router.clock.now()).await;
+                self.answered(open.link, open.began, limits, settled);
             }
-            None => self.broke(&open, ProviderError::network("the stream ended before its terminal event")),
+            None => self.broke(open, ProviderError::network("the stream ended before its terminal event")).await,
             Some(event) => {
                 let mut out = Vec::new();
                 open.filter.push(event, &mut out);
                 for event in out {
                     // A filter may find that the end is none.
                     if let StreamEvent::Error { error } = event {
-                        return self.broke(&open, error);
+                        return self.broke(open, error).await;
                     }
+                    open.flight.heard(&event);
                     open.committed |= event.is_content();
                     open.ended |= matches!(event, StreamEvent::End { .. });
                     if let StreamEvent::Delta { delta: Delta::Text { text }, .. } = &event {
@@ -254,27 +375,33 @@ impl<'r> Live<'r> {
     }
 
     /// The open attempt failed in the middle: what it showed is void.
-    fn broke(&mut self, open: &Open<'_>, mut error: ProviderError) {
+    async fn broke(&mut self, open: Open<'r>, mut error: ProviderError) {
         error.committed = open.committed;
         if open.committed {
             self.queue.push_back(LiveEvent::Discarded { chars: open.shown });
         }
-        self.failed(open.ix, open.link, open.began, error);
+        let settled = open.flight.failed(&error, true).await;
+        self.failed(open.ix, open.link, open.began, error, settled);
     }
 
-    fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError) {
+    fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError, settled: Settled) {
         let error = link.hush(error);
         let now = self.router.clock.now();
         let mut attempt = record(link, Outcome::Failed(error.class), began, now);
         attempt.status = error.status;
         attempt.scope = Some(error.scope);
         attempt.retry_after_s = error.retry_after_s;
+        (attempt.cost_usd, attempt.estimated) = (settled.cost_usd, settled.estimated);
         let quarantine = self.quarantine(link, &error);
         if quarantine.is_none() {
-            self.plan.failed(&error, &mut self.router.cooldowns(), now, jitter());
+            self.plan.failed(&error, &mut self.router.health(), now, jitter());
             self.router.failed(link, &error, now);
         }
+        if matches!(error.class, Class::RateLimit | Class::Quota) {
+            tracing::info!(event = "rate_limit", link = link.id, class = error.class.as_str(), retry_after_s = error.retry_after_s);
+        }
         self.queue.push_back(LiveEvent::Failed { attempt, error });
+        self.tell(settled.notices);
         if let Some(quarantine) = quarantine {
             self.again = Some(ix);
             self.queue.push_back(LiveEvent::Quarantined(quarantine));
@@ -310,6 +437,8 @@ fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt 
         scope: None,
         latency_ms: clock::millis(now.since(began)),
         retry_after_s: None,
+        cost_usd: None,
+        estimated: false,
     }
 }
 

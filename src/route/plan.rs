@@ -143,7 +143,8 @@ impl LinkState {
 
     /// Takes over what is known of it.
     fn cool(&mut self, (ready, rank): (Ready, Rank)) {
-        self.rank = if self.warm { rank.min(Rank::Warm) } else { rank };
+        // A conversation that is under way is not new work; but what is nearly used up would refuse it.
+        self.rank = if self.warm && rank < Rank::NearlyOut { Rank::Warm } else { rank };
         match ready {
             Ready::Now => {}
             Ready::At(until, error, since) => self.wait(until, error, since),
@@ -203,7 +204,9 @@ impl Plan {
     pub fn warm(&mut self, link: usize) {
         if let Some(link) = self.links.get_mut(link) {
             link.warm = true;
-            link.rank = link.rank.min(Rank::Warm);
+            if link.rank < Rank::NearlyOut {
+                link.rank = Rank::Warm;
+            }
         }
     }
 
@@ -224,6 +227,19 @@ impl Plan {
         if let Some(link) = self.current.take() {
             self.rule_out(link, why, now);
         }
+    }
+
+    /// This link costs money and much of a budget is used: others come first.
+    pub fn spare(&mut self, link: usize) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.rank = link.rank.max(Rank::Low);
+        }
+    }
+
+    /// Nobody wants the link that was to be tried: nothing was sent.
+    pub fn unpick(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.current = None;
     }
 
     /// Links for which this does not hold are of no use for this call any more.

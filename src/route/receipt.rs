@@ -1,5 +1,6 @@
 //! The honest account of a call that failed on every link.
 
+use super::budget;
 use crate::base::{Cause, Failure};
 use crate::model::{Class, ProviderError};
 
@@ -17,6 +18,12 @@ pub struct Exhausted {
 impl Exhausted {
     /// The failure for the user. Each error is named.
     pub fn failure(&self) -> Failure {
+        // Money is what the user can do something about at once.
+        if let Some((_, over)) = self.errors.iter().find(|(_, e)| e.is_budget()) {
+            let others: Vec<String> =
+                self.errors.iter().filter(|(_, e)| !e.is_budget()).map(|(m, e)| format!("\n  {m}: {e}")).collect();
+            return Failure::new(Cause::Budget, format!("{}{}", over.message, others.concat())).hint(budget::HINT);
+        }
         // What may come back by itself decides before what somebody has to mend.
         let hopeful = self.errors.iter().find(|(_, e)| cause_of(e.class) == Cause::Exhausted);
         let Some((model, last)) = hopeful.or(self.errors.last()) else {

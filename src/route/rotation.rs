@@ -132,12 +132,11 @@ impl Rotation {
     /// Puts what is remembered of these links' keys in the place of what this process knows of any.
     pub(super) fn recall<'l>(&self, links: impl Iterator<Item = &'l Link>, cooldowns: &mut Cooldowns, now: Moment) {
         let Some(standings) = &self.standings else { return };
-        cooldowns.forget_keys();
         let wall = unix_ms();
-        for link in links {
-            let Some(key) = link.key() else { continue };
+        let keys: Vec<_> = links.filter_map(|link| Some((link.identity(), link.key()?))).collect();
+        keys.iter().for_each(|(who, _)| cooldowns.forget_key(who));
+        for (who, key) in keys {
             let Marks { key: whole, mut models, .. } = standings.marks(&key);
-            let who = link.identity();
             let of_model = models.remove(&who.upstream).map(|m| (Some(who.upstream.clone()), m));
             for (upstream, mark) in whole.map(|m| (None, m)).into_iter().chain(of_model) {
                 let held = Held { upstream, lasts: mark.left(wall), in_a_row: mark.in_a_row };
@@ -151,6 +150,11 @@ impl Rotation {
         if let Some(standings) = &self.standings {
             standings.reload();
         }
+    }
+
+    /// Takes in what other processes have found out since the last look; whether that was anything.
+    pub(super) fn heard(&self) -> bool {
+        self.standings.as_ref().is_some_and(Standings::heard)
     }
 
     fn note(&self, change: Change) {

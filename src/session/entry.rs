@@ -178,6 +178,12 @@ pub struct Attempt {
     pub scope: Option<Scope>,
     pub latency_ms: u64,
     pub retry_after_s: Option<f64>,
+    /// US dollars; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// The cost is the most that it can have been: nobody said what was used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

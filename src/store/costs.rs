@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::model::money::Nanos;
+use crate::store::Receipt;
 use rusqlite::params;
 
 /// What the sums are made for.
@@ -119,11 +120,53 @@ impl Store {
     }
 }
 
+/// A cost far above what is usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusual {
+    /// For people: `a call to m`, `the last hour`.
+    pub what: String,
+    pub cost: Nanos,
+    pub usual: Nanos,
+}
+
+/// Less than this is not worth a look at the history.
+const NOTABLE: Nanos = Nanos(50_000_000);
+const HOUR: u64 = 60 * 60 * 1000;
+/// How far back the history goes that is compared with.
+const HISTORY: u64 = 7 * 24 * HOUR;
+
+impl Store {
+    /// Whether this call, which is not recorded yet, costs ten times what calls to its model do, or makes the last hour cost
+    /// five times what hours with work do and more than a dollar. Either needs a history to be compared with.
+    pub fn unusual(&self, receipt: &Receipt) -> rusqlite::Result<Option<Unusual>> {
+        let Some(cost) = receipt.cost.filter(|c| *c >= NOTABLE) else { return Ok(None) };
+        let signed = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+        let (since, hour) = (signed(receipt.at.saturating_sub(HISTORY)), signed(receipt.at.saturating_sub(HOUR)));
+        let connection = self.connection();
+        let (calls, sum): (i64, i64) = connection
+            .prepare_cached("SELECT COUNT(cost), COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1 AND model = ?2 AND outcome = 'ok'")?
+            .query_row(params![since, receipt.model], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let usual = Nanos(sum / calls.max(1));
+        if calls >= 20 && cost.0 / 10 > usual.0 {
+            return Ok(Some(Unusual { what: format!("a call to {}", receipt.model), cost, usual }));
+        }
+        let (hours, before): (i64, i64) = connection
+            .prepare_cached("SELECT COUNT(DISTINCT at / 3600000), COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1 AND at < ?2")?
+            .query_row(params![since, hour], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let last: i64 =
+            connection.prepare_cached("SELECT COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1")?.query_row([hour], |r| r.get(0))?;
+        let (usual, last) = (Nanos(before / hours.max(1)), Nanos(last));
+        let much = Nanos(usual.0.saturating_mul(5).max(1_000_000_000));
+        let news = hours >= 10 && last <= much && last.plus(cost) > much;
+        Ok(news.then(|| Unusual { what: "the last hour".to_owned(), cost: last.plus(cost), usual }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Usage;
-    use crate::store::{Receipt, Store};
+    use crate::store::Store;
 
     #[test]
     fn the_sums_of_each_cut_are_those_of_the_receipts() {
@@ -145,7 +188,7 @@ mod tests {
                 cost: cost.map(Nanos),
                 ..Receipt::default()
             };
-            store.settle(0, &[], &receipt).unwrap();
+            store.settle(None, &[], &receipt, &[]).unwrap();
         }
         let rows = |by| store.costs(by, 0).unwrap();
         let shown = |by| rows(by).into_iter().map(|r| (r.name, r.calls, r.failed, r.cost.0, r.unpriced)).collect::<Vec<_>>();
@@ -160,5 +203,25 @@ mod tests {
         assert_eq!(store.costs(By::Model, day * 3).unwrap().len(), 1);
         let within = store.costs_within(By::Model, (By::Agent, "x"), 0).unwrap();
         assert_eq!(within.iter().map(|r| (r.name.as_str(), r.calls)).collect::<Vec<_>>(), [("b", 2), ("a", 1)]);
+    }
+
+    #[test]
+    fn what_costs_far_more_than_usual_is_told_where_there_is_a_history() {
+        let store = Store::in_memory(None).unwrap();
+        let receipt = |at, cost| Receipt { at, model: "m".into(), outcome: "ok".into(), cost: Some(Nanos(cost)), ..Receipt::default() };
+        let cent = 10_000_000;
+        let put = |at, cost| store.settle(None, &[], &receipt(at, cost), &[]).map(|_| ()).unwrap();
+        (0..19).for_each(|n| put(n * HOUR, cent));
+        assert_eq!(store.unusual(&receipt(20 * HOUR, 50 * cent)).unwrap(), None, "nothing to compare with yet");
+        put(19 * HOUR, cent);
+        let told = store.unusual(&receipt(20 * HOUR, 50 * cent)).unwrap().unwrap();
+        assert_eq!((told.what.as_str(), told.usual), ("a call to m", Nanos(cent)));
+        assert_eq!(store.unusual(&receipt(20 * HOUR, 9 * cent)).unwrap(), None);
+        // Many calls of a usual size make an unusual hour, once.
+        (0..12).for_each(|n| put(20 * HOUR + n, 8 * cent));
+        let told = store.unusual(&receipt(20 * HOUR + 50, 8 * cent)).unwrap().unwrap();
+        assert_eq!((told.what.as_str(), told.cost), ("the last hour", Nanos(105 * cent)));
+        put(20 * HOUR + 50, 8 * cent);
+        assert_eq!(store.unusual(&receipt(20 * HOUR + 60, 8 * cent)).unwrap(), None);
     }
 }

@@ -130,12 +130,17 @@ impl Store {
     }
 
     /// The call is over: its reservation goes, what it cost comes in its place.
-    pub fn settle(&self, id: i64, scopes: &[String], receipt: &Receipt) -> rusqlite::Result<()> {
+    /// Returns what is spent under each of these caps then.
+    pub fn settle(&self, id: Option<i64>, scopes: &[String], receipt: &Receipt, caps: &[Cap]) -> rusqlite::Result<Vec<Nanos>> {
         let mut connection = self.connection();
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        release(&change, id)?;
+        if let Some(id) = id {
+            release(&change, id)?;
+        }
         record(&change, scopes, receipt)?;
-        change.commit()
+        let spent = caps.iter().map(|cap| totals(&change, &cap.scope).map(|t| t.spent)).collect::<Result<_, _>>()?;
+        change.commit()?;
+        Ok(spent)
     }
 
     /// The call was never sent.
@@ -190,9 +195,9 @@ fn release(change: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
 
 /// Gives up what dead processes and expired jobs hold.
 fn release_dead(change: &Transaction<'_>) -> rusqlite::Result<()> {
-    let me = std::process::id();
-    let mut all = change.prepare_cached("SELECT id, pid, start, expires FROM reservations WHERE pid IS NOT ?1")?;
-    let rows = all.query_map([me], |r| {
+    let me = Process::current();
+    let mut all = change.prepare_cached("SELECT id, pid, start, expires FROM reservations WHERE pid IS NOT ?1 OR start IS NOT ?2")?;
+    let rows = all.query_map(params![me.pid, me.start.and_then(|s| i64::try_from(s).ok())], |r| {
         Ok((r.get::<_, i64>(0)?, r.get::<_, Option<u32>>(1)?, r.get::<_, Option<i64>>(2)?, r.get::<_, Option<i64>>(3)?))
     })?;
     let now = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);

@@ -6,10 +6,12 @@
 //! full disk, a newer version's file) there is one in memory for the process alone. Either is said ([`Store::note`]).
 
 mod costs;
+mod desk;
 mod ledger;
 mod state;
 
-pub use costs::{By, Spent};
+pub use costs::{By, Spent, Unusual};
+pub use desk::Desk;
 pub use ledger::{Cap, Claim, Granted, Over, Owner, Receipt, Refusal, Totals};
 pub use state::{Cursor, Entry, News, Used, Wins};
 
@@ -36,6 +38,8 @@ pub struct Store {
     pub note: Option<String>,
     /// Whether other processes see what this one writes, and it outlives the process.
     pub shared: bool,
+    /// In the place of a damaged one: what was in that is not in here.
+    pub made_anew: bool,
 }
 
 /// Why a database cannot be used.
@@ -72,7 +76,7 @@ impl Store {
     }
 
     fn with(connection: Connection, note: Option<String>, shared: bool) -> Self {
-        Self { connection: Mutex::new(connection), note, shared }
+        Self { connection: Mutex::new(connection), note, shared, made_anew: false }
     }
 
     fn anew(path: &Path, why: &rusqlite::Error) -> Result<Self, Failure> {
@@ -85,7 +89,7 @@ impl Store {
         match moved.map_err(Unusable::from).and_then(|()| file(path)) {
             Ok(connection) => {
                 let note = format!("{} was damaged ({why}) and is now {}; a new one was made", path.display(), aside.display());
-                Ok(Self::with(connection, Some(note), true))
+                Ok(Self { made_anew: true, ..Self::with(connection, Some(note), true) })
             }
             Err(e) => Self::in_memory(Some(format!("{} is damaged and cannot be replaced: {e}", path.display()))),
         }

@@ -26,7 +26,7 @@ fn link(id: &str, wire: Wire, web: &WireServer, embed_inputs: Option<usize>) -> 
         dialect: Dialect { embed_inputs, ..Dialect::default() },
         timeouts: Timeouts { connect: wait, first_byte: wait, idle: wait },
     };
-    Link::new(id.to_owned(), format!("{id}-upstream"), Provider::Http(HttpProvider::new(endpoint, Pool::default())), None, None)
+    Link::new(id.to_owned(), format!("{id}-upstream"), Provider::Http(HttpProvider::new(endpoint, Pool::default())), None)
 }
 
 /// Every event of one operation.

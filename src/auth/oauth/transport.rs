@@ -176,7 +176,7 @@ impl Transport {
 
 fn unreached(error: NetError) -> Trouble {
     match error.kind {
-        net::Kind::Connection | net::Kind::Timeout => Trouble::passing(error.message),
+        net::Kind::Connection | net::Kind::Unreached | net::Kind::Timeout => Trouble::passing(error.message),
         net::Kind::Setup => Trouble::refused(error.message),
     }
 }

@@ -18,6 +18,9 @@ pub struct NetError {
 pub enum Kind {
     /// A name without an address, a refusal, a reset, a cut: it may go better the next time.
     Connection,
+    /// The same before anything was sent.
+    Unreached,
+    /// While connecting: nothing was sent.
     Timeout,
     /// This machine is not set up for it: a certificate that nobody vouches for, a file that is not there. Waiting mends
     /// nothing.
@@ -61,7 +64,8 @@ pub(super) fn of(error: &reqwest::Error, place: &str) -> NetError {
             |w| if innermost.to_ascii_lowercase().contains(w) { innermost.clone() } else { format!("{w}: {innermost}") },
         )
     };
-    NetError::connection(format!("{what} ({place}): {}", text::one_line(&why, WORDS)))
+    let kind = if error.is_connect() { Kind::Unreached } else { Kind::Connection };
+    NetError { kind, message: format!("{what} ({place}): {}", text::one_line(&why, WORDS)) }
 }
 
 /// What may mend it.

@@ -1,0 +1,96 @@
+//! Which model a session is with, and when it may go over to another one.
+
+use super::notice::Notice;
+use crate::base::clock::Moment;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Whether links behind the first one are used where that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failover {
+    #[default]
+    Auto,
+    /// After a question, where somebody can be asked; else not.
+    Ask,
+    /// Only the first model, with all of its keys.
+    Never,
+}
+
+impl Failover {
+    pub const WORDS: &'static [&'static str] = &["auto", "ask", "never"];
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "ask" => Some(Self::Ask),
+            "never" => Some(Self::Never),
+            _ => None,
+        }
+    }
+}
+
+/// No prompt cache keeps a session from its preferred link for longer than this.
+const STAY: Duration = Duration::from_mins(15);
+
+/// The model of the latest attempt, and since when it is that one.
+#[derive(Debug, Default)]
+pub struct Way {
+    current: Option<(String, Moment)>,
+}
+
+impl Way {
+    /// An attempt goes to this model. None where that is nothing new, else whether it is another one than before, or than
+    /// the first where none was before.
+    pub fn goes(&mut self, first: &str, to: &str, why: impl FnOnce(&str) -> Option<String>, now: Moment) -> Option<Option<Notice>> {
+        let from = match &self.current {
+            Some((current, _)) if current == to => return None,
+            Some((current, _)) => current.as_str(),
+            None => first,
+        };
+        let switch = (from != to).then(|| {
+            let why = why(from).unwrap_or_else(|| format!("{to} can be used again"));
+            Notice::Switched { from: from.to_owned(), to: to.to_owned(), why }
+        });
+        self.current = Some((to.to_owned(), now));
+        Some(switch)
+    }
+
+    /// The model that a switch would leave.
+    pub fn current<'w>(&'w self, first: &'w str) -> &'w str {
+        self.current.as_ref().map_or(first, |(current, _)| current)
+    }
+
+    /// Whether a warm prompt cache may hold the session at this model.
+    pub fn stays(&self, id: &str, now: Moment) -> bool {
+        self.current.as_ref().is_some_and(|(current, since)| current == id && now.since(*since) < STAY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_told_once_with_its_reason_and_so_is_the_way_back() {
+        let mut way = Way::default();
+        let mut goes = |to: &str, why: Option<&str>, at| way.goes("a", to, |_| why.map(str::to_owned), Moment(at));
+        assert_eq!(goes("a", None, 0), Some(None), "the first one is no switch");
+        assert_eq!(goes("a", None, 1), None);
+        let told = goes("b", Some("rate limit"), 2).flatten().map(|n| n.to_string());
+        assert_eq!(told.as_deref(), Some("a -> b: rate limit"));
+        let told = goes("a", None, 3).flatten().map(|n| n.to_string());
+        assert_eq!(told.as_deref(), Some("b -> a: a can be used again"));
+        assert!(way.stays("a", Moment(4)) && !way.stays("b", Moment(4)));
+        assert!(!way.stays("a", Moment(3).plus(STAY)), "nothing pins for ever");
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_setting() {
+        for word in Failover::WORDS {
+            let value = Failover::from_word(word).unwrap();
+            assert_eq!(serde_json::to_value(value).unwrap(), *word);
+        }
+        assert_eq!(Failover::from_word("no"), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The one thread of this process that works on the shared database, so that no write of another process holds up
+//! anybody here. Jobs are done in the order in which they come; what was sent before the end is done before the end.
+
+use super::Store;
+use crate::base::places::Places;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce(&Store) + Send>;
+
+/// Hands jobs to the thread that has the [`Store`].
+#[derive(Debug)]
+pub struct Desk {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Desk {
+    /// Opens the store of these places, or without any one that ends with the process. `mend` is called with one that had to
+    /// be made anew in the place of a damaged one.
+    pub fn open(places: Option<Places>, mend: impl FnOnce(&Store) + Send + 'static) -> Self {
+        Self::over(move || {
+            let store = places.as_ref().map_or_else(|| Store::in_memory(None), Store::open);
+            let store = store.inspect_err(|e| tracing::warn!(failure = e.message, "there is no shared state")).ok()?;
+            if store.made_anew {
+                mend(&store);
+            }
+            Some(store)
+        })
+    }
+
+    fn over(open: impl FnOnce() -> Option<Store> + Send + 'static) -> Self {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let work = move || {
+            let Some(store) = open() else { return };
+            todo.iter().for_each(|job| job(&store));
+        };
+        let thread = std::thread::Builder::new().name("store".into()).spawn(work);
+        let thread = thread.inspect_err(|e| tracing::warn!(%e, "no thread for the shared state")).ok();
+        Self { jobs: Some(jobs), thread }
+    }
+
+    /// Has a job done, and waits for what comes of it. None where there is no store at all.
+    pub async fn ask<T: Send + 'static>(&self, job: impl FnOnce(&Store) -> T + Send + 'static) -> Option<T> {
+        let (tell, told) = oneshot::channel();
+        self.send(move |store| {
+            // Whoever asked may have gone.
+            let _ = tell.send(job(store));
+        });
+        told.await.ok()
+    }
+
+    /// Has a job done, some time before the process ends.
+    pub fn send(&self, job: impl FnOnce(&Store) + Send + 'static) {
+        if let Some(jobs) = &self.jobs {
+            // A store that could not be opened takes none; that was said.
+            let _ = jobs.send(Box::new(job));
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // Its panic was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Entry, Wins};
+
+    #[tokio::test]
+    async fn jobs_are_done_in_order_and_all_of_them_before_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::under(home.path());
+        let entry = |n: u64| Entry { kind: "k".into(), key: "k".into(), value: n.to_string(), until: u64::MAX };
+        let desk = Desk::open(Some(places.clone()), |_| {});
+        for n in 0..50 {
+            desk.send(move |store| store.tell(&[(entry(n), Wins::Later)], &[], 0).unwrap());
+        }
+        assert_eq!(desk.ask(|store| store.shared).await, Some(true));
+        desk.send(move |store| store.tell(&[(entry(50), Wins::Later)], &[], 0).unwrap());
+        drop(desk);
+        let store = Store::open(&places).unwrap();
+        assert_eq!(store.news(&mut crate::store::Cursor::default(), 0).unwrap().entries, [entry(50)]);
+    }
+
+    #[tokio::test]
+    async fn without_a_store_nobody_waits() {
+        let desk = Desk::over(|| None);
+        desk.send(|_| {});
+        assert_eq!(desk.ask(|store| store.shared).await, None);
+    }
+}
