@@ -34,6 +34,8 @@ pub struct Driver<'a> {
     pub temperature: Option<f64>,
     pub checker: &'a mut Checker,
     pub attempts: Vec<Attempt>,
+    /// Other models may go on without a question.
+    pub switches: bool,
 }
 
 impl Driver<'_> {
@@ -132,15 +134,20 @@ impl Driver<'_> {
                 Some(LiveEvent::Gated { link, lacks, passed_over }) => {
                     self.sink.emit(AgentEvent::Warning { text: &route::lacking(&link, &lacks, passed_over) });
                 }
+                Some(LiveEvent::Notice(notice)) => self.sink.emit(AgentEvent::Notice { notice: &notice }),
+                Some(LiveEvent::MaySwitch { from, to, why }) => {
+                    if !self.may_switch(&from, &to, &why).await {
+                        live.stay();
+                    }
+                }
                 Some(LiveEvent::Waiting { pause, link }) => self.sink.emit(AgentEvent::Waiting { pause, link: &link }),
                 Some(LiveEvent::GaveUp(report)) => return Ok(Called::GaveUp(report)),
                 None => break,
             }
         }
         let mut reply = reply.finish();
-        if let Some((Attempt { model, provider, .. }, origin)) = answered {
-            let cost = self.router.links().iter().find(|l| l.id == model).and_then(|l| l.cost_usd(&reply.usage));
-            self.scribe.usage(&model, &provider, &reply.usage, cost)?;
+        if let Some((Attempt { model, provider, cost_usd, .. }, origin)) = answered {
+            self.scribe.usage(&model, &provider, &reply.usage, cost_usd)?;
             reply.message.origin = Some(origin);
             self.sink.emit(AgentEvent::Usage { usage: &reply.usage, model: &model });
         }
@@ -149,6 +156,23 @@ impl Driver<'_> {
             self.sink.emit(AgentEvent::Warning { text: &format!("the provider stopped with an unknown reason: {word}") });
         }
         Ok(Called::Replied(Box::new(reply)))
+    }
+
+    /// Whether another model may go on.
+    async fn may_switch(&mut self, from: &str, to: &str, why: &str) -> bool {
+        if self.switches {
+            return true;
+        }
+        let line = format!("going on with {to} instead of {from} ({why})");
+        let question = super::event::Question { tool: "failover", line: &line, preview: None };
+        let token = self.stopper.token().clone();
+        let answer = tokio::select! {
+            biased;
+            () = token.cancelled() => super::event::Answer::No,
+            answer = self.approver.ask(question) => answer,
+        };
+        self.switches = answer == super::event::Answer::Always;
+        answer != super::event::Answer::No
     }
 
     fn show(&mut self, event: &StreamEvent) {

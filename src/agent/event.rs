@@ -1,7 +1,7 @@
 //! What a running agent tells its face, and what it asks of it. Implemented by the faces, in a higher row.
 
 use crate::model::{ProviderError, Usage};
-use crate::route::Attempt;
+use crate::route::{Attempt, Notice};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -54,6 +54,10 @@ pub enum AgentEvent<'a> {
     },
     Warning {
         text: &'a str,
+    },
+    /// Something about the way of a call.
+    Notice {
+        notice: &'a Notice,
     },
 }
 

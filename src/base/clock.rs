@@ -60,6 +60,11 @@ pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
 
+/// Milliseconds since 1970 of an RFC 3339 time; none for anything else, or before 1970.
+pub fn from_rfc3339(text: &str) -> Option<u64> {
+    u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok()
+}
+
 /// Wall time as RFC 3339 in UTC with milliseconds, e.g. `2026-11-22T23:50:01.123Z`.
 pub fn rfc3339(unix_ms: u64) -> String {
     let at = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());

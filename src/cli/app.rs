@@ -8,9 +8,13 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::{self, Agents, Catalog, Manifests};
 use crate::config::{self, Config, Settings, State, Trust, project_root};
-use crate::route::{Mode, Rotation};
+use crate::model::money::Nanos;
+use crate::route::budget::{Caps, Limit, Rates};
+use crate::route::{self, Mode, Purse, Rotation};
+use crate::store::Desk;
 use crate::tool;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The surroundings of a command.
 pub struct App {
@@ -51,6 +55,24 @@ impl App {
         let keys = Keys::load(&self.places, &env, self.settings.auth.store, redactor)?;
         keys.teach(self.catalog.providers().iter().map(AsRef::as_ref));
         Ok(keys)
+    }
+
+    /// What may be spent, and the ledger. `run`: the most for this run alone.
+    pub fn purse(&self, run: Option<Nanos>) -> Purse {
+        let budget = &self.settings.budget;
+        let amount = |dollars: f64| Nanos::at_least(dollars);
+        let limit = |dollars: Option<f64>, explicit| Some(Limit { amount: amount(dollars?)?, explicit });
+        let caps = Caps {
+            day: limit(budget.daily, budget.daily_is_set),
+            month: limit(budget.monthly, budget.monthly_is_set),
+            session: budget.session.and_then(amount),
+            run,
+            providers: budget.providers.iter().filter_map(|(id, most)| Some((id.clone(), amount(*most)?))).collect(),
+        };
+        let ceiling = budget.ceiling.and_then(|(input, output)| Rates::per_million(input, output));
+        let places = self.places.clone();
+        let desk = Desk::open(Some(self.places.clone()), move |store| route::from_journals(store, &places));
+        Purse::new(Arc::new(desk), caps, ceiling)
     }
 
     /// Which of several keys a call uses, with the memory of how they fared.

@@ -9,6 +9,7 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure, atomic};
 use crate::catalog::{Agents, DEFAULT_AGENT};
+use crate::config::Failover;
 use crate::provider::scripted::{Fault, FaultKind, Scene};
 use crate::provider::{Provider, Scripted};
 use crate::route::{Link, Rotation, Rules};
@@ -108,6 +109,8 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         leases: None,
         redactor: Redactor::default(),
         rotation: Rotation::default(),
+        failover: Failover::default(),
+        purse: None,
         hidden: Vec::new(),
     };
     let job = Job {

@@ -9,9 +9,10 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
 use crate::catalog::Agent;
+use crate::config::Failover;
 use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
-use crate::route::{Attempt, Link, Rotation, Router, Rules};
+use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{Journal, Session};
 use crate::tool::{self, Context, Registry};
 use crate::workspace::Workspace;
@@ -27,6 +28,9 @@ pub struct Parts {
     pub links: Vec<Link>,
     pub rules: Rules,
     pub rotation: Rotation,
+    pub failover: Failover,
+    /// None keeps no ledger and shares nothing.
+    pub purse: Option<Purse>,
     pub approve: Approve,
     pub limits: Limits,
     pub tool_limits: tool::Limits,
@@ -55,6 +59,8 @@ pub struct Engine {
     registry: Registry,
     context: Context,
     router: Router,
+    /// Names this run in the ledger.
+    run: String,
     scribe: Scribe,
     output: mpsc::UnboundedReceiver<(String, String)>,
     history: History,
@@ -151,7 +157,8 @@ impl Engine {
             instructions,
             registry,
             context,
-            router: Router::new(parts.links, parts.rules, parts.rotation),
+            router: Router::new(parts.links, parts.rules, parts.rotation).paying(parts.purse).switching(parts.failover),
+            run: id::fresh(12),
             scribe,
             output,
             history: History::default(),
@@ -219,6 +226,14 @@ impl Engine {
         self.session = session;
     }
 
+    /// Whose calls they are from now on.
+    fn says_who(&self) {
+        if let Some(purse) = self.router.purse() {
+            let (agent, workload) = (Some(self.agent.name.clone()), Some(self.agent.workload.as_str().to_owned()));
+            purse.set_caller(Caller { agent, workload, session: self.session.clone(), run: self.run.clone() });
+        }
+    }
+
     fn header(&self, agent: &Agent, link: Option<&Link>) -> Session {
         header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None)
     }
@@ -273,6 +288,7 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Report {
+        self.says_who();
         let mut driver = Driver {
             router: &self.router,
             registry: &self.registry,
@@ -289,6 +305,7 @@ impl Engine {
             temperature: self.agent.temperature,
             checker: &mut self.checker,
             attempts: Vec::new(),
+            switches: false,
         };
         let ended = driver.run(&mut turn).await;
         self.approve = driver.approve;
@@ -305,7 +322,7 @@ impl Engine {
             turns: turn.turns(),
             tool_calls: turn.tool_calls(),
             usage: *turn.usage(),
-            cost_usd: link.and_then(|l| l.cost_usd(turn.usage())),
+            cost_usd: attempts.iter().map(|a| a.cost_usd).sum(),
             model: link.map(|l| l.id.clone()),
             provider: link.map(|l| l.provider.id().to_owned()),
             attempts,

@@ -15,7 +15,8 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::Agent;
-use crate::config::Settings;
+use crate::config::{Failover, Settings};
+use crate::model::money::Nanos;
 use crate::route::{Link, Rules};
 use crate::session::Session;
 use crate::tool;
@@ -63,6 +64,9 @@ pub struct Args {
     /// At most N model calls
     #[arg(long, value_name = "N")]
     pub max_turns: Option<String>,
+    /// Spend at most so many US dollars; a call that could cost more is not made
+    #[arg(long, value_name = "USD")]
+    pub max_cost: Option<String>,
     /// For the whole run, e.g. 90s or 10m
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
@@ -104,6 +108,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         ("timeout", args.timeout.clone()),
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+    let run_cap = args.max_cost.as_deref().map(max_cost).transpose()?;
     let app = App::load(&root, &flags)?;
     log::start(args.verbose, &app.redactor, log::Sink::Stderr);
     let piped = piped(args.prompt.is_some() || taken.is_some(), app.settings.timeout)?;
@@ -127,8 +132,14 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let timeout = app.settings.timeout;
     let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).chain(of_keys).collect();
     let places = (!args.no_session).then(|| app.places.clone());
-    let parts = parts(&app, agent, links, redactor, approve, places);
+    let parts = parts(&app, agent, links, redactor, approve, places, run_cap);
     Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
+}
+
+/// The cap of `--max-cost`.
+fn max_cost(text: &str) -> Result<Nanos, Failure> {
+    let amount = text.trim().trim_start_matches('$').parse().ok().and_then(Nanos::at_least);
+    amount.ok_or_else(|| Failure::usage(format!("`--max-cost {text}` is no amount")).hint("write US dollars, e.g. `--max-cost 0.50`"))
 }
 
 /// The folder to work in.
@@ -142,12 +153,22 @@ pub fn root(cwd: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// What a session is made of, by the settings. It is recorded in `places`, if there are any.
-pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
+pub fn parts(
+    app: &App,
+    agent: Agent,
+    links: Vec<Link>,
+    redactor: Redactor,
+    approve: Approve,
+    places: Option<Places>,
+    run_cap: Option<Nanos>,
+) -> Parts {
     let settings = &app.settings;
     Parts {
         limits: limits(settings, &agent),
         rules: rules(settings),
         rotation: app.rotation(&redactor),
+        failover: failover(settings, &agent),
+        purse: Some(app.purse(run_cap)),
         hidden: app
             .catalog
             .providers()
@@ -168,6 +189,14 @@ pub fn parts(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, appr
         agent,
         approve,
     }
+}
+
+/// What is done where the chosen model cannot: by the agent's workload, else for all.
+pub fn failover(settings: &Settings, agent: &Agent) -> Failover {
+    let own = settings.failovers.iter().find(|(workload, _)| *workload == agent.workload.as_str().to_ascii_lowercase());
+    let policy = own.map_or(settings.failover, |(_, policy)| *policy);
+    // Without anybody to ask the answer would be no.
+    if policy == Failover::Ask && !can_ask() { Failover::Never } else { policy }
 }
 
 /// The bounds of one prompt: the agent may narrow what the settings say.

@@ -1,6 +1,7 @@
 //! Every setting that there is: name, kind, default and purpose. Parsing, validation, `pup config` and the published
 //! schema all read this table.
 
+use super::settings::Failover;
 use crate::base::{Failure, nearest};
 
 /// What a setting may hold.
@@ -18,6 +19,10 @@ pub enum Kind {
     Duration,
     /// True or false.
     Flag,
+    /// US dollars; `off` where none.
+    Amount,
+    /// `a=1.5, b=2`: dollars by name.
+    Amounts,
 }
 
 /// A setting.
@@ -66,6 +71,56 @@ pub const KEYS: &[Key] = &[
         default: Some("sticky"),
         doc: "Which of several keys of a provider is used. `sticky`: the last one, until it fails; `round_robin`: the next one with every call.",
     },
+    Key {
+        name: "failover",
+        kind: Kind::OneOf(Failover::WORDS),
+        default: Some("auto"),
+        doc: "Whether another model goes on where the chosen one cannot. `ask` asks on a terminal, and is `never` elsewhere.",
+    },
+    Key {
+        name: "failover_orchestrator",
+        kind: Kind::OneOf(Failover::WORDS),
+        default: None,
+        doc: "The same for agents whose workload is ORCHESTRATOR.",
+    },
+    Key {
+        name: "failover_reasoning",
+        kind: Kind::OneOf(Failover::WORDS),
+        default: None,
+        doc: "The same for agents whose workload is REASONING.",
+    },
+    Key {
+        name: "failover_coding",
+        kind: Kind::OneOf(Failover::WORDS),
+        default: None,
+        doc: "The same for agents whose workload is CODING.",
+    },
+    Key {
+        name: "failover_librarian",
+        kind: Kind::OneOf(Failover::WORDS),
+        default: None,
+        doc: "The same for agents whose workload is LIBRARIAN.",
+    },
+    Key {
+        name: "budget.daily",
+        kind: Kind::Amount,
+        default: Some("50"),
+        doc: "The most that may be spent a day (UTC) on models that cost money, in US dollars; `off` for no limit.",
+    },
+    Key { name: "budget.monthly", kind: Kind::Amount, default: Some("500"), doc: "The same for a month." },
+    Key { name: "budget.session", kind: Kind::Amount, default: None, doc: "The same for one session." },
+    Key {
+        name: "budget.providers",
+        kind: Kind::Amounts,
+        default: None,
+        doc: "The same for a day on single providers: `openai=5, xai=2.50`.",
+    },
+    Key {
+        name: "budget.ceiling",
+        kind: Kind::Amounts,
+        default: None,
+        doc: "Prices to reckon with where none is known, in US dollars per million tokens: `input=10, output=50`.",
+    },
     Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
     Key {
         name: "http.first_byte_timeout",
@@ -102,9 +157,10 @@ pub const KEYS: &[Key] = &[
 ];
 
 impl Key {
-    /// Whether a project's file may set it, trusted or not: whom to believe on the network is the user's to say.
+    /// Whether a project's file may set it, trusted or not: whom to believe on the network, and what to spend, is the
+    /// user's to say.
     pub fn is_a_projects(&self) -> bool {
-        self.kind != Kind::Path
+        !matches!(self.kind, Kind::Path | Kind::Amount | Kind::Amounts)
     }
 
     /// The variable that sets it: `http.idle_timeout` is `PUP_HTTP_IDLE_TIMEOUT`.
@@ -114,8 +170,13 @@ impl Key {
 
     /// Every variable that sets it, the first that is set wins.
     pub fn variables(&self) -> Vec<String> {
-        let old = (self.name == "paid_models").then(|| "USE_PAID_MODELS".to_owned());
-        std::iter::once(self.env()).chain(old).collect()
+        let old: &[&str] = match self.name {
+            "paid_models" => &["USE_PAID_MODELS"],
+            "budget.daily" => &["PUP_DAILY_BUDGET", "CODE_PUPPY_DAILY_BUDGET"],
+            "budget.monthly" => &["PUP_MONTHLY_BUDGET", "CODE_PUPPY_MONTHLY_BUDGET"],
+            _ => &[],
+        };
+        std::iter::once(self.env()).chain(old.iter().map(|v| (*v).to_owned())).collect()
     }
 }
 
@@ -128,6 +189,8 @@ impl Kind {
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::Count { least } => format!("a whole number from {least}"),
             Self::Flag => "true or false".into(),
+            Self::Amount => "an amount in US dollars such as 12.50, or `off`".into(),
+            Self::Amounts => "amounts in US dollars by name, such as `openai=5, xai=2.50`".into(),
             Self::Duration => "a time such as \"90s\", \"10m\" or a number of seconds".into(),
         }
     }

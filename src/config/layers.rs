@@ -36,7 +36,7 @@ impl fmt::Display for Layer {
 }
 
 /// A value that a layer gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerValue {
     pub layer: Layer,
     /// `FILE:LINE`, a variable's name, a flag, or empty for the default.
@@ -47,7 +47,7 @@ pub struct LayerValue {
 }
 
 /// All settings with all their values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     values: BTreeMap<&'static str, Vec<LayerValue>>,
 }
@@ -157,6 +157,11 @@ impl Config {
     /// The value in force. `None` where the key is unset or not a key.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name).and_then(|v| v.last()).map(|v| &v.value)
+    }
+
+    /// Whether anybody but the built-in table gives the key a value.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.values.get(name).and_then(|v| v.last()).is_some_and(|v| v.layer != Layer::BuiltIn)
     }
 
     /// Every layer's value of a key, lowest first; an unknown key is a `usage` failure.

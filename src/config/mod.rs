@@ -13,7 +13,7 @@ mod value;
 pub use edit::set;
 pub use keys::{KEYS, Key, Kind, key};
 pub use layers::{Config, Layer, LayerValue};
-pub use settings::{Approve, Auth, Backend, Http, Rotation, Settings, Shell};
+pub use settings::{Approve, Auth, Backend, Budget, Failover, Http, Rotation, Settings, Shell};
 pub use trust::{State, Trust, Trusted, project_root};
 pub use value::{Value, duration};
 

@@ -15,6 +15,8 @@ fn of_kind(kind: Kind) -> Map<String, Json> {
         Kind::Text | Kind::Path => json!({ "type": "string", "minLength": 1 }),
         Kind::OneOf(words) => json!({ "enum": words }),
         Kind::Count { least } => json!({ "type": "integer", "minimum": least }),
+        Kind::Amount => json!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "const": "off" }] }),
+        Kind::Amounts => json!({ "type": "string", "pattern": "=" }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Duration => json!({ "anyOf": [
             { "type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$" },

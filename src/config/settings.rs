@@ -86,8 +86,48 @@ impl Rotation {
     }
 }
 
+/// Whether links behind the first one are used where that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failover {
+    #[default]
+    Auto,
+    /// After a question, where somebody can be asked; else not.
+    Ask,
+    /// Only the first model, with all of its keys.
+    Never,
+}
+
+impl Failover {
+    pub const WORDS: &'static [&'static str] = &["auto", "ask", "never"];
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "ask" => Some(Self::Ask),
+            "never" => Some(Self::Never),
+            _ => None,
+        }
+    }
+}
+
+/// What may be spent, in US dollars; none is no limit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Budget {
+    pub daily: Option<f64>,
+    /// Whether the user said so, and it is not only what is built in.
+    pub daily_is_set: bool,
+    pub monthly: Option<f64>,
+    pub monthly_is_set: bool,
+    pub session: Option<f64>,
+    /// A day's, by provider id.
+    pub providers: Vec<(String, f64)>,
+    /// Prices per million tokens of input and output where none is known.
+    pub ceiling: Option<(f64, f64)>,
+}
+
 /// Everything in force. The meaning of each field stands beside its key (`super::KEYS`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub model: Option<String>,
     pub paid_models: bool,
@@ -96,6 +136,10 @@ pub struct Settings {
     pub max_turns: u32,
     pub timeout: Option<Duration>,
     pub loop_guard: u32,
+    pub failover: Failover,
+    /// Of single workloads, by their names in lower case.
+    pub failovers: Vec<(&'static str, Failover)>,
+    pub budget: Budget,
     pub auth: Auth,
     pub http: Http,
     pub shell: Shell,
@@ -136,6 +180,20 @@ impl Config {
             max_turns: self.count("max_turns").unwrap_or(u32::MAX),
             timeout: self.duration("timeout"),
             loop_guard: self.count("loop_guard").unwrap_or(u32::MAX),
+            failover: self.text("failover").as_deref().and_then(Failover::from_word).unwrap_or_default(),
+            failovers: ["orchestrator", "reasoning", "coding", "librarian"]
+                .into_iter()
+                .filter_map(|w| Some((w, Failover::from_word(&self.text(&format!("failover_{w}"))?)?)))
+                .collect(),
+            budget: Budget {
+                daily: self.amount("budget.daily"),
+                daily_is_set: self.is_set("budget.daily"),
+                monthly: self.amount("budget.monthly"),
+                monthly_is_set: self.is_set("budget.monthly"),
+                session: self.amount("budget.session"),
+                providers: self.amounts("budget.providers"),
+                ceiling: ceiling(&self.amounts("budget.ceiling")),
+            },
             auth: Auth {
                 store: self.text("auth.store").as_deref().and_then(Backend::from_word).unwrap_or_default(),
                 rotation: self.text("auth.rotation").as_deref().and_then(Rotation::from_word).unwrap_or_default(),
@@ -163,7 +221,21 @@ impl Config {
         if let Some(Value::Count(n)) = self.get(name) { u32::try_from(*n).ok() } else { None }
     }
 
+    fn amount(&self, name: &str) -> Option<f64> {
+        if let Some(Value::Amount(n)) = self.get(name) { *n } else { None }
+    }
+
+    fn amounts(&self, name: &str) -> Vec<(String, f64)> {
+        if let Some(Value::Amounts(all)) = self.get(name) { all.clone() } else { Vec::new() }
+    }
+
     fn duration(&self, name: &str) -> Option<Duration> {
         if let Some(Value::Duration(d)) = self.get(name) { Some(*d) } else { None }
     }
+}
+
+/// Both prices; one alone bounds nothing.
+fn ceiling(prices: &[(String, f64)]) -> Option<(f64, f64)> {
+    let of = |wanted: &str| prices.iter().find(|(name, _)| name == wanted).map(|(_, price)| *price);
+    of("input").zip(of("output"))
 }

@@ -7,12 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A value of a setting. Which variant a key has is decided by its [`Kind`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Text(String),
     Count(u64),
     Duration(Duration),
     Flag(bool),
+    /// US dollars; none is no limit.
+    Amount(Option<f64>),
+    Amounts(Vec<(String, f64)>),
 }
 
 impl Value {
@@ -26,6 +29,8 @@ impl Value {
             Kind::Count { least } => text.parse().ok().filter(|n| *n >= least && u32::try_from(*n).is_ok()).map(Self::Count),
             Kind::Duration => duration(text).map(Self::Duration),
             Kind::Flag => flag(text).map(Self::Flag),
+            Kind::Amount => if matches!(text, "off" | "none") { Some(None) } else { amount(text).map(Some) }.map(Self::Amount),
+            Kind::Amounts => amounts(text).map(Self::Amounts),
         }
     }
 
@@ -33,9 +38,12 @@ impl Value {
     pub fn from_toml(kind: Kind, value: &toml_edit::Value) -> Option<Self> {
         use toml_edit::Value as T;
         match (kind, value) {
-            (Kind::Text | Kind::Path | Kind::OneOf(_) | Kind::Duration, T::String(s)) => Self::from_text(kind, s.value()),
-            (Kind::Count { .. } | Kind::Duration, T::Integer(n)) => Self::from_text(kind, &n.value().to_string()),
+            (Kind::Text | Kind::Path | Kind::OneOf(_) | Kind::Duration | Kind::Amount | Kind::Amounts, T::String(s)) => {
+                Self::from_text(kind, s.value())
+            }
+            (Kind::Count { .. } | Kind::Duration | Kind::Amount, T::Integer(n)) => Self::from_text(kind, &n.value().to_string()),
             (Kind::Duration, T::Float(f)) => Duration::try_from_secs_f64(*f.value()).ok().filter(|d| !d.is_zero()).map(Self::Duration),
+            (Kind::Amount, T::Float(f)) => Self::from_text(kind, &f.value().to_string()),
             (Kind::Flag, T::Boolean(b)) => Some(Self::Flag(*b.value())),
             _ => None,
         }
@@ -48,6 +56,8 @@ impl Value {
             Self::Count(n) => i64::try_from(*n).unwrap_or(i64::MAX).into(),
             Self::Duration(_) => self.to_string().into(),
             Self::Flag(b) => (*b).into(),
+            Self::Amount(Some(n)) => (*n).into(),
+            Self::Amount(None) | Self::Amounts(_) => self.to_string().into(),
         }
     }
 }
@@ -59,6 +69,12 @@ impl fmt::Display for Value {
             Self::Count(n) => write!(f, "{n}"),
             Self::Duration(d) => f.write_str(&human(*d)),
             Self::Flag(b) => write!(f, "{b}"),
+            Self::Amount(Some(n)) => write!(f, "{n}"),
+            Self::Amount(None) => f.write_str("off"),
+            Self::Amounts(all) => {
+                let all: Vec<String> = all.iter().map(|(name, n)| format!("{name}={n}")).collect();
+                f.write_str(&all.join(", "))
+            }
         }
     }
 }
@@ -68,7 +84,8 @@ impl Serialize for Value {
         match self {
             Self::Count(n) => serializer.serialize_u64(*n),
             Self::Flag(b) => serializer.serialize_bool(*b),
-            Self::Text(_) | Self::Duration(_) => serializer.collect_str(self),
+            Self::Amount(Some(n)) => serializer.serialize_f64(*n),
+            Self::Text(_) | Self::Duration(_) | Self::Amount(None) | Self::Amounts(_) => serializer.collect_str(self),
         }
     }
 }
@@ -80,6 +97,22 @@ fn flag(text: &str) -> Option<bool> {
         "false" | "no" | "off" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// Dollars, perhaps with their sign before them; nothing negative and no nonsense.
+fn amount(text: &str) -> Option<f64> {
+    let number: f64 = text.strip_prefix('$').unwrap_or(text).parse().ok()?;
+    crate::model::money::Nanos::at_least(number).map(|_| number)
+}
+
+fn amounts(text: &str) -> Option<Vec<(String, f64)>> {
+    let one = |pair: &str| {
+        let (name, dollars) = pair.split_once('=')?;
+        let name = name.trim();
+        (!name.is_empty()).then_some(())?;
+        Some((name.to_owned(), amount(dollars.trim())?))
+    };
+    text.split(',').map(one).collect()
 }
 
 /// `90s`, `10m`, `1h30m`, `250ms`, or a bare number of seconds. Never zero.
@@ -120,6 +153,21 @@ fn human(d: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_read_and_written_and_nonsense_is_refused() {
+        let read = |kind, text: &str| Value::from_text(kind, text).map(|v| v.to_string());
+        for (text, shown) in [("50", "50"), ("$0.05", "0.05"), ("off", "off"), ("0", "0")] {
+            assert_eq!(read(Kind::Amount, text).as_deref(), Some(shown), "{text}");
+        }
+        for bad in ["-1", "NaN", "inf", "five", "1e300", ""] {
+            assert_eq!(read(Kind::Amount, bad), None, "{bad}");
+        }
+        assert_eq!(read(Kind::Amounts, "openai=5, xai = 2.50").as_deref(), Some("openai=5, xai=2.5"));
+        for bad in ["openai", "=5", "a=-1", "a=1,,"] {
+            assert_eq!(read(Kind::Amounts, bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn times_are_read_as_people_write_them() {

@@ -131,7 +131,7 @@ fn log_file(app: &App) -> Result<(File, String), Failure> {
 
 /// What a conversation is made of.
 fn parts_of(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
-    let mut parts = one_run::parts(app, agent, links, redactor, approve, places);
+    let mut parts = one_run::parts(app, agent, links, redactor, approve, places, None);
     // No model call has a deadline: somebody is there to end it.
     parts.rules.deadline = None;
     parts

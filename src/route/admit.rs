@@ -84,7 +84,12 @@ pub(super) async fn conversation<'r>(router: &'r Router, link: &'r Link, request
 }
 
 /// The answer for what is no conversation: `bytes` of input that is charged, and no output.
-pub(super) async fn input<'r>(router: &'r Router, link: &'r Link, bytes: u64, now: Moment) -> Result<(Flight<'r>, Option<Notice>), ProviderError> {
+pub(super) async fn input<'r>(
+    router: &'r Router,
+    link: &'r Link,
+    bytes: u64,
+    now: Moment,
+) -> Result<(Flight<'r>, Option<Notice>), ProviderError> {
     let size = Size { bytes, images: 0 };
     let (Granted { sent, .. }, notice) = router.claim(link, bytes, 0).await.map_err(|refused| match refused {
         Refused::Over(over) => purse::refusal(&over, &link.id),

@@ -3,9 +3,9 @@
 //! A link that cannot take an image or a document is no fallback for one that can: it is left out as long as another link
 //! is there. If no link can, the pieces are described by a line instead.
 
-use crate::model::{Block, History, ImageSource, Message, Part};
 use crate::model::aside::{self, Kind};
 use crate::model::history::Mark;
+use crate::model::{Block, History, ImageSource, Message, Part};
 use std::sync::Arc;
 
 /// The kinds that depend on the model. Signatures and opaque blocks depend on their origin, which the wires look after.
@@ -50,10 +50,14 @@ impl Holdings {
 }
 
 fn images(message: &Message) -> impl Iterator<Item = &ImageSource> {
-    let (alone, nothing) = (|block| if let Block::Image { source } = block { Some(source) } else { None }, [].as_slice());
-    let parts = |block| if let Block::ToolResult(result) = block { result.parts.as_slice() } else { nothing };
-    let inside = message.blocks.iter().flat_map(parts).filter_map(|p| if let Part::Image { source } = p { Some(source) } else { None });
-    message.blocks.iter().filter_map(alone).chain(inside)
+    message.blocks.iter().flat_map(|block| {
+        let (alone, parts) = match block {
+            Block::Image { source } => (Some(source), [].as_slice()),
+            Block::ToolResult(result) => (None, result.parts.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        alone.into_iter().chain(parts.iter().filter_map(|p| if let Part::Image { source } = p { Some(source) } else { None }))
+    })
 }
 
 /// Which of the links are to be tried: those that take all that is held, or all of them where none does.

@@ -54,7 +54,8 @@ impl Health {
             Level::Plenty => (ready, Rank::Usual),
             Level::Low(_) => (ready, Rank::Low),
             Level::NearlyOut(left) if left.remaining == Some(0) && left.named && ready == Ready::Now => {
-                let mut error = ProviderError::new(Class::RateLimit, Scope::Key, format!("nothing is left of `{}`, says the provider", left.name));
+                let mut error =
+                    ProviderError::new(Class::RateLimit, Scope::Key, format!("nothing is left of `{}`, says the provider", left.name));
                 error.retry_after_s = Some(left.until.since(now).as_secs_f64());
                 (Ready::At(left.until, error, left.seen), Rank::NearlyOut)
             }
@@ -67,7 +68,8 @@ impl Health {
         match self.breakers.get(provider)?.gate(now) {
             Gate::Open | Gate::Trial => None,
             Gate::Until(until) => {
-                let mut error = ProviderError::new(Class::Overloaded, Scope::Provider, format!("{provider} failed several times in a row and rests"));
+                let mut error =
+                    ProviderError::new(Class::Overloaded, Scope::Provider, format!("{provider} failed several times in a row and rests"));
                 error.retry_after_s = Some(until.since(now).as_secs_f64());
                 Some((until, error))
             }

@@ -1,12 +1,12 @@
 //! One way to a model, and how it is spoken to.
 
+use super::budget::{Rates, Size, Tariff};
 use super::cooldown::Identity;
 use super::cost::cost_usd;
 use super::gate::Described;
+use super::health::Quota;
 use super::rotation::Candidate;
 use crate::auth::KeyId;
-use super::budget::{Rates, Size, Tariff};
-use super::health::Quota;
 use crate::base::clock::Moment;
 use crate::catalog::{Billing, Price};
 use crate::model::aside::Kind;

@@ -9,9 +9,9 @@ use super::query::{self, Progress};
 use super::receipt::Exhausted;
 use super::router::{Operation, Router};
 use super::suspect;
-use super::way::Failover;
 use crate::base::clock::{self, Moment};
 use crate::base::id;
+use crate::config::Failover;
 use crate::model::aside::{self, Kind};
 use crate::model::{Class, Delta, Embeddings, Listed, Origin, ProviderError, StreamEvent};
 use crate::provider::Exchange;
@@ -295,7 +295,8 @@ impl<'r> Live<'r> {
 
     /// One attempt at an operation that is no answer.
     async fn query(&mut self, ix: usize, link: &'r Link, began: Moment) {
-        let bytes = if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
+        let bytes =
+            if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
         let (mut flight, notice) = match admit::input(self.router, link, bytes, began).await {
             Ok(admitted) => admitted,
             Err(why) => return self.plan.forbid(why, began),

@@ -175,7 +175,10 @@ impl Purse {
 }
 
 fn unpriced(link: &Link) -> ProviderError {
-    ProviderError::over_budget(format!("what {} costs is not known, and there is a cap; `budget.ceiling` sets a price to reckon with", link.id))
+    ProviderError::over_budget(format!(
+        "what {} costs is not known, and there is a cap; `budget.ceiling` sets a price to reckon with",
+        link.id
+    ))
 }
 
 fn unkept(link: &Link, why: &str) -> ProviderError {

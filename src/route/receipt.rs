@@ -20,8 +20,7 @@ impl Exhausted {
     pub fn failure(&self) -> Failure {
         // Money is what the user can do something about at once.
         if let Some((_, over)) = self.errors.iter().find(|(_, e)| e.is_budget()) {
-            let others: Vec<String> =
-                self.errors.iter().filter(|(_, e)| !e.is_budget()).map(|(m, e)| format!("\n  {m}: {e}")).collect();
+            let others: Vec<String> = self.errors.iter().filter(|(_, e)| !e.is_budget()).map(|(m, e)| format!("\n  {m}: {e}")).collect();
             return Failure::new(Cause::Budget, format!("{}{}", over.message, others.concat())).hint(budget::HINT);
         }
         // What may come back by itself decides before what somebody has to mend.

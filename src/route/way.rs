@@ -2,33 +2,7 @@
 
 use super::notice::Notice;
 use crate::base::clock::Moment;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// Whether links behind the first one are used where that cannot be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Failover {
-    #[default]
-    Auto,
-    /// After a question, where somebody can be asked; else not.
-    Ask,
-    /// Only the first model, with all of its keys.
-    Never,
-}
-
-impl Failover {
-    pub const WORDS: &'static [&'static str] = &["auto", "ask", "never"];
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "auto" => Some(Self::Auto),
-            "ask" => Some(Self::Ask),
-            "never" => Some(Self::Never),
-            _ => None,
-        }
-    }
-}
 
 /// No prompt cache keeps a session from its preferred link for longer than this.
 const STAY: Duration = Duration::from_mins(15);
@@ -83,14 +57,5 @@ mod tests {
         assert_eq!(told.as_deref(), Some("b -> a: a can be used again"));
         assert!(way.stays("a", Moment(4)) && !way.stays("b", Moment(4)));
         assert!(!way.stays("a", Moment(3).plus(STAY)), "nothing pins for ever");
-    }
-
-    #[test]
-    fn the_words_are_those_of_the_setting() {
-        for word in Failover::WORDS {
-            let value = Failover::from_word(word).unwrap();
-            assert_eq!(serde_json::to_value(value).unwrap(), *word);
-        }
-        assert_eq!(Failover::from_word("no"), None);
     }
 }

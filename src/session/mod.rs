@@ -16,7 +16,7 @@ mod shelf;
 pub use entry::{Attempt, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Quarantine, Receipt, Session, Spawned, UsageEntry};
 pub use journal::Journal;
 pub use load::{Dangling, Line, Loaded};
-pub use shelf::{Status, Summary, find, journal_path, list};
+pub use shelf::{Status, Summary, find, journal_path, list, recent};
 
 /// The version that is written. Files of every version up to it load for ever.
 pub const VERSION: u64 = 1;

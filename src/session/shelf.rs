@@ -1,6 +1,6 @@
 //! The sessions that there are, and finding one by what a person types.
 
-use super::load::load;
+use super::load::{Loaded, load};
 use super::lock::Lock;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, clock, nearest, text};
@@ -105,6 +105,13 @@ fn ids(places: &Places) -> Result<Vec<(String, u64)>, Failure> {
 /// All sessions, latest first. One that cannot be read is listed with its problem.
 pub fn list(places: &Places) -> Result<Vec<Summary>, Failure> {
     Ok(ids(places)?.into_iter().map(|(id, written)| summary(places, id, written)).collect())
+}
+
+/// The journals that were written since then (milliseconds since 1970), with their sessions' ids; what cannot be read is
+/// left out.
+pub fn recent(places: &Places, since: u64) -> Result<Vec<(String, Loaded)>, Failure> {
+    let ids = ids(places)?.into_iter().filter(|(_, written)| *written >= since);
+    Ok(ids.filter_map(|(id, _)| load(&journal_path(places, &id)).ok().map(|loaded| (id, loaded))).collect())
 }
 
 fn summary(places: &Places, id: String, written: u64) -> Summary {

@@ -129,6 +129,8 @@ async fn call(router: &Router, bound: u64) -> Finding {
             LiveEvent::Answered { limits, .. } => found.limits = *limits,
             LiveEvent::Quarantined(_)
             | LiveEvent::Gated { .. }
+            | LiveEvent::Notice(_)
+            | LiveEvent::MaySwitch { .. }
             | LiveEvent::Waiting { .. }
             | LiveEvent::Result(_)
             | LiveEvent::Discarded { .. } => {}

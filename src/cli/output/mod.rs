@@ -30,8 +30,10 @@ pub struct Notes(pub Vec<String>);
 
 impl EventSink for Notes {
     fn emit(&mut self, event: AgentEvent<'_>) {
-        if let AgentEvent::Warning { text } = event {
-            self.0.push(text.to_owned());
+        match event {
+            AgentEvent::Warning { text } => self.0.push(text.to_owned()),
+            AgentEvent::Notice { notice } if notice.is_for_people() => self.0.push(notice.to_string()),
+            _ => {}
         }
     }
 }

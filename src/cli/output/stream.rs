@@ -2,7 +2,8 @@
 
 use super::{Notes, json_line};
 use crate::agent::{AgentEvent, EventSink};
-use serde_json::json;
+use crate::route::Notice;
+use serde_json::{Value, json};
 
 /// Writes each event as a line of JSON on stdout.
 #[derive(Debug, Default)]
@@ -19,10 +20,17 @@ impl StreamFace {
 
 impl EventSink for StreamFace {
     fn emit(&mut self, event: AgentEvent<'_>) {
-        if let AgentEvent::Warning { text } = event {
-            self.notes.0.push(text.to_owned());
-        }
         let line = match event {
+            AgentEvent::Warning { text } => {
+                self.notes.0.push(text.to_owned());
+                json!({"type": "warning", "message": text})
+            }
+            AgentEvent::Notice { notice } => {
+                if notice.is_for_people() {
+                    self.notes.0.push(notice.to_string());
+                }
+                noticed(notice)
+            }
             AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
             AgentEvent::Text { text } => json!({"type": "text", "text": text}),
             AgentEvent::Thinking { text } => json!({"type": "thinking", "text": text}),
@@ -38,8 +46,21 @@ impl EventSink for StreamFace {
             }),
             AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
             AgentEvent::Usage { usage, model } => json!({"type": "usage", "model": model, "usage": usage}),
-            AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
         };
         json_line(&line);
     }
+}
+
+/// A switch has a line of its own kind; the rest are warnings, or nothing but events, with their names and figures.
+fn noticed(notice: &Notice) -> Value {
+    let kind = match notice {
+        Notice::Switched { .. } => "switched",
+        other if other.is_for_people() => "warning",
+        _ => "event",
+    };
+    let mut line = notice.fields();
+    line["type"] = kind.into();
+    line["event"] = notice.event().into();
+    line["message"] = notice.to_string().into();
+    line
 }

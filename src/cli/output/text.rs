@@ -186,7 +186,12 @@ impl EventSink for TextFace {
                     self.screen.always(Style::Yellow, &format!("pup: {text}"));
                 }
             }
-            AgentEvent::Thinking { .. } | AgentEvent::Usage { .. } => {}
+            AgentEvent::Notice { notice } if notice.is_for_people() => {
+                self.break_line();
+                let line = text::one_line(&text::strip_controls(&notice.to_string()), 400);
+                self.screen.line(Style::Yellow, &format!("! {line}"));
+            }
+            AgentEvent::Thinking { .. } | AgentEvent::Usage { .. } | AgentEvent::Notice { .. } => {}
         }
     }
 }
