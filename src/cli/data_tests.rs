@@ -113,6 +113,16 @@ fn config_screens() {
     loop_guard               24
     auth.store               auto
     auth.rotation            sticky
+    failover                 auto
+    failover_orchestrator    (not set)
+    failover_reasoning       (not set)
+    failover_coding          (not set)
+    failover_librarian       (not set)
+    budget.daily             50
+    budget.monthly           500
+    budget.session           (not set)
+    budget.providers         (not set)
+    budget.ceiling           (not set)
     http.connect_timeout     10s
     http.first_byte_timeout  2m
     http.idle_timeout        90s

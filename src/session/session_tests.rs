@@ -290,6 +290,8 @@ fn attempt(outcome: Outcome) -> Entry {
         scope: Some(Scope::Key),
         latency_ms: 12,
         retry_after_s: Some(1.5),
+        cost_usd: None,
+        estimated: false,
     })
 }
 

@@ -220,7 +220,7 @@ mod tests {
         // Many calls of a usual size make an unusual hour, once.
         (0..12).for_each(|n| put(20 * HOUR + n, 8 * cent));
         let told = store.unusual(&receipt(20 * HOUR + 50, 8 * cent)).unwrap().unwrap();
-        assert_eq!((told.what.as_str(), told.cost), ("the last hour", Nanos(105 * cent)));
+        assert_eq!((told.what.as_str(), told.cost), ("the last hour", Nanos(104 * cent)));
         put(20 * HOUR + 50, 8 * cent);
         assert_eq!(store.unusual(&receipt(20 * HOUR + 60, 8 * cent)).unwrap(), None);
     }

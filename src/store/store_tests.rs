@@ -36,7 +36,7 @@ fn what_fits_is_granted_lowered_or_refused_with_the_figures() {
     assert_eq!((second.output, second.amount), (2_000, Nanos(5_000)), "lowered to what is left");
     let over = Over { cap: cap("run", 10_000), spent: Nanos(0), reserved: Nanos(10_000), wanted: Nanos(1_000 + 2 * 1_024) };
     assert_eq!(store.reserve(&claim(&run, 1_000, 2, 4_000), &caps), Err(Refusal::Over(Box::new(over))));
-    store.settle(first.id, &run, &receipt(1_200)).unwrap();
+    store.settle(Some(first.id), &run, &receipt(1_200), &[]).unwrap();
     store.release(second.id).unwrap();
     assert_eq!(store.totals("run").unwrap(), Totals { spent: Nanos(1_200), reserved: Nanos(0) });
     assert_eq!(store.reserve(&claim(&run, 1_000, 2, 9_999), &caps).unwrap().output, 3_900);
@@ -87,7 +87,7 @@ proptest! {
             }
             if then == 0 && let Some((granted, share)) = open.pop() {
                 let cost = granted.amount.0 * share / 100;
-                store.settle(granted.id, &run, &receipt(cost)).unwrap();
+                store.settle(Some(granted.id), &run, &receipt(cost), &[]).unwrap();
                 sum += cost;
             }
             let totals = store.totals("run").unwrap();
@@ -108,7 +108,7 @@ fn a_process_that_spends() {
         // Prices that a provider changes from call to call, and calls that cost all that they may.
         match store.reserve(&claim(&run, 100 * (n % 7), 1 + n % 3, 2_000), &caps) {
             Ok(granted) if n % 5 == 0 => store.release(granted.id).unwrap(),
-            Ok(granted) => store.settle(granted.id, &run, &receipt(granted.amount.0)).unwrap(),
+            Ok(granted) => drop(store.settle(Some(granted.id), &run, &receipt(granted.amount.0), &[]).unwrap()),
             Err(Refusal::Over(_)) => std::thread::sleep(Duration::from_millis(1)),
             Err(Refusal::Unavailable(why)) => panic!("{why}"),
         }
