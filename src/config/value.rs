@@ -54,10 +54,9 @@ impl Value {
         match self {
             Self::Text(text) => text.into(),
             Self::Count(n) => i64::try_from(*n).unwrap_or(i64::MAX).into(),
-            Self::Duration(_) => self.to_string().into(),
             Self::Flag(b) => (*b).into(),
             Self::Amount(Some(n)) => (*n).into(),
-            Self::Amount(None) | Self::Amounts(_) => self.to_string().into(),
+            Self::Duration(_) | Self::Amount(None) | Self::Amounts(_) => self.to_string().into(),
         }
     }
 }

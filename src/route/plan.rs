@@ -127,6 +127,8 @@ struct LinkState {
     reserve: bool,
     rank: Rank,
     warm: bool,
+    /// It rests by our own guess, for failures of earlier calls: nobody said that it is not well again.
+    guess: bool,
     /// Its last failure, perhaps of an earlier call, and when that was.
     last: Option<(ProviderError, Moment)>,
 }
@@ -147,7 +149,10 @@ impl LinkState {
         self.rank = if self.warm && rank < Rank::NearlyOut { Rank::Warm } else { rank };
         match ready {
             Ready::Now => {}
-            Ready::At(until, error, since) => self.wait(until, error, since),
+            Ready::At(until, error, since) => {
+                self.guess = self.failures == 0 && error.retry_after_s.is_none() && error.is_transient() && error.class != Class::RateLimit;
+                self.wait(until, error, since);
+            }
             Ready::Never(error, since) => {
                 self.out = true;
                 self.last.get_or_insert((error, since));
@@ -173,6 +178,7 @@ impl Plan {
             reserve: false,
             rank: Rank::default(),
             warm: false,
+            guess: false,
             last: None,
         };
         let links = links.into_iter().map(state).collect();
@@ -312,6 +318,11 @@ impl Plan {
         let nap = self.napping.and_then(state).filter(|(_, l)| !l.out && l.ready <= now.plus(self.rules.nap));
         let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, *ix));
         let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.ready, *ix));
+        // Where all rest, one that may be well again is asked rather than waited for.
+        let guess = || self.links.iter().enumerate().find(|(_, l)| l.open() && l.guess && l.failures == 0);
+        if let (None, None, None, Some((ix, _))) = (retry, nap, first(), guess()) {
+            return Some((ix, now));
+        }
         let (ix, link) = retry.or(nap).or_else(first).or_else(soonest)?;
         let in_time = link.ready <= now || self.deadline().is_none_or(|d| link.ready < d);
         in_time.then_some((ix, link.ready))

@@ -280,7 +280,7 @@ impl Sent {
     /// What it cost, and whether that is only the most that it can have.
     fn bill(&self) -> (Option<Nanos>, bool) {
         let usage = &self.receipt.usage;
-        let told = usage.all_input().is_some() && usage.output.is_some() && self.receipt.outcome == "ok";
+        let told = usage.all_input().is_some() && (usage.output.is_some() || self.output == 0) && self.receipt.outcome == "ok";
         match self.tariff {
             Tariff::Paid => (Some(Nanos::ZERO), !told),
             Tariff::Unknown => (None, !told),

@@ -134,7 +134,9 @@ impl Rotation {
         let Some(standings) = &self.standings else { return };
         let wall = unix_ms();
         let keys: Vec<_> = links.filter_map(|link| Some((link.identity(), link.key()?))).collect();
-        keys.iter().for_each(|(who, _)| cooldowns.forget_key(who));
+        for (who, _) in &keys {
+            cooldowns.forget_key(who);
+        }
         for (who, key) in keys {
             let Marks { key: whole, mut models, .. } = standings.marks(&key);
             let of_model = models.remove(&who.upstream).map(|m| (Some(who.upstream.clone()), m));

@@ -11,7 +11,7 @@ use super::plan::{Plan, Rules};
 use super::purse::{Granted, Purse, Refused, Sent};
 use super::rotation::{Candidate, Rotation};
 use super::shared::{self, Wall};
-use super::way::Way;
+use super::way::{Going, Way};
 use crate::base::clock::{Clock, Moment, unix_ms};
 use crate::config::Failover;
 use crate::model::aside::Kind;
@@ -218,7 +218,11 @@ impl Router {
     /// The next attempt goes over this link; `why`, if the one before cannot be used. What is to be said of that.
     pub(super) fn goes(&self, link: &Link, why: impl FnOnce(&str) -> Option<String>) -> Vec<Notice> {
         let first = self.links.first().map_or("", |l| l.id.as_str());
-        let Some(switch) = self.way().goes(first, &link.id, why, self.clock.now()) else { return Vec::new() };
+        let switch = match self.way().goes(first, &link.id, why, self.clock.now()) {
+            Going::On => return Vec::new(),
+            Going::First => None,
+            Going::Over(notice) => Some(notice),
+        };
         let caller = self.purse.as_ref().map(Purse::caller).unwrap_or_default();
         let routing = caller.agent.zip(caller.workload);
         let routing = routing.map(|(agent, workload)| Notice::Routing { agent, workload, model: link.id.clone() });

@@ -253,10 +253,10 @@ mod tests {
         // The other process's clock is an hour behind.
         let now = b.sync(hour);
         let Ready::At(until, ..) = b.health.outlook(&who("p"), now).0 else { panic!("not cooling") };
-        assert_eq!(until.since(now), Duration::from_secs(60));
+        assert_eq!(until.since(now), Duration::from_mins(1));
         assert_eq!(b.health.shut("q", now).unwrap().0.since(now), Duration::from_secs(30));
         b.health.learn(News { used, ..News::default() }, Wall { now, unix_ms: hour });
-        assert_eq!(b.health.fit(&who("s"), &quota, 1, now).unwrap().0.since(now), Duration::from_secs(60));
+        assert_eq!(b.health.fit(&who("s"), &quota, 1, now).unwrap().0.since(now), Duration::from_mins(1));
         assert_eq!(b.health.shut("z", now), None);
     }
 }

@@ -7,6 +7,17 @@ use std::time::Duration;
 /// No prompt cache keeps a session from its preferred link for longer than this.
 const STAY: Duration = Duration::from_mins(15);
 
+/// How an attempt's model stands to the one before.
+#[derive(Debug, PartialEq)]
+pub enum Going {
+    /// It is the same.
+    On,
+    /// It is the first one, and the one that was chosen.
+    First,
+    /// It is another one than before, or than the first where none was before.
+    Over(Notice),
+}
+
 /// The model of the latest attempt, and since when it is that one.
 #[derive(Debug, Default)]
 pub struct Way {
@@ -14,20 +25,21 @@ pub struct Way {
 }
 
 impl Way {
-    /// An attempt goes to this model. None where that is nothing new, else whether it is another one than before, or than
-    /// the first where none was before.
-    pub fn goes(&mut self, first: &str, to: &str, why: impl FnOnce(&str) -> Option<String>, now: Moment) -> Option<Option<Notice>> {
+    /// An attempt goes to this model.
+    pub fn goes(&mut self, first: &str, to: &str, why: impl FnOnce(&str) -> Option<String>, now: Moment) -> Going {
         let from = match &self.current {
-            Some((current, _)) if current == to => return None,
+            Some((current, _)) if current == to => return Going::On,
             Some((current, _)) => current.as_str(),
             None => first,
         };
-        let switch = (from != to).then(|| {
+        let going = if from == to {
+            Going::First
+        } else {
             let why = why(from).unwrap_or_else(|| format!("{to} can be used again"));
-            Notice::Switched { from: from.to_owned(), to: to.to_owned(), why }
-        });
+            Going::Over(Notice::Switched { from: from.to_owned(), to: to.to_owned(), why })
+        };
         self.current = Some((to.to_owned(), now));
-        Some(switch)
+        going
     }
 
     /// The model that a switch would leave.
@@ -49,12 +61,10 @@ mod tests {
     fn a_switch_is_told_once_with_its_reason_and_so_is_the_way_back() {
         let mut way = Way::default();
         let mut goes = |to: &str, why: Option<&str>, at| way.goes("a", to, |_| why.map(str::to_owned), Moment(at));
-        assert_eq!(goes("a", None, 0), Some(None), "the first one is no switch");
-        assert_eq!(goes("a", None, 1), None);
-        let told = goes("b", Some("rate limit"), 2).flatten().map(|n| n.to_string());
-        assert_eq!(told.as_deref(), Some("a -> b: rate limit"));
-        let told = goes("a", None, 3).flatten().map(|n| n.to_string());
-        assert_eq!(told.as_deref(), Some("b -> a: a can be used again"));
+        let line = |going| if let Going::Over(notice) = going { notice.to_string() } else { String::new() };
+        assert_eq!((goes("a", None, 0), goes("a", None, 1)), (Going::First, Going::On), "the first one is no switch");
+        assert_eq!(line(goes("b", Some("rate limit"), 2)), "a -> b: rate limit");
+        assert_eq!(line(goes("a", None, 3)), "b -> a: a can be used again");
         assert!(way.stays("a", Moment(4)) && !way.stays("b", Moment(4)));
         assert!(!way.stays("a", Moment(3).plus(STAY)), "nothing pins for ever");
     }

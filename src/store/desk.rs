@@ -34,7 +34,9 @@ impl Desk {
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
             let Some(store) = open() else { return };
-            todo.iter().for_each(|job| job(&store));
+            for job in todo {
+                job(&store);
+            }
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(work);
         let thread = thread.inspect_err(|e| tracing::warn!(%e, "no thread for the shared state")).ok();

@@ -207,7 +207,8 @@ fn a_refused_signature_is_left_out_for_good_and_told() {
     let result = task::assert_done(&env, &out);
     assert_eq!(task::attempts(&result), ["ok", "bad_request", "ok", "ok", "ok"], "{}", out.report());
     let told = "a signature of reasoning of this conversation will not be sent any more: anthropic refused it";
-    assert!(result["notes"][0].as_str().unwrap().starts_with(told), "{}", out.report());
+    let notes = result["notes"].as_array().unwrap();
+    assert!(notes.iter().any(|n| n.as_str().unwrap().starts_with(told)), "{}", out.report());
     let requests = server.requests();
     assert!(String::from_utf8_lossy(&requests[1].body).contains("Proof"));
     for later in &requests[2..] {

@@ -66,7 +66,7 @@ fn json_is_one_object_of_the_documented_shape() {
     ];
     assert_eq!(keys(&result), wanted);
     assert_eq!(keys(&result["usage"]), ["input", "cache_read", "cache_write", "output", "reasoning"]);
-    let attempt = ["model", "provider", "account", "outcome", "status", "scope", "latency_ms", "retry_after_s"];
+    let attempt = ["model", "provider", "account", "outcome", "status", "scope", "latency_ms", "retry_after_s", "cost_usd"];
     assert_eq!(keys(&result["attempts"][1]), attempt);
     assert_eq!((&result["turns"], &result["tool_calls"]), (&json!(2), &json!(1)));
     assert_eq!((&result["agent"], &result["provider"], &result["model"]), (&json!("code-puppy"), &json!("openai"), &json!("gpt-4.1")));
@@ -93,8 +93,20 @@ fn stream_json_says_what_happens_in_order_and_ends_with_the_result() {
         }
         order
     });
-    let wanted =
-        ["session", "warning", "turn_start", "thinking", "usage", "tool_call", "tool_result", "turn_start", "text", "usage", "result"];
+    let wanted = [
+        "session",
+        "warning",
+        "turn_start",
+        "event",
+        "thinking",
+        "usage",
+        "tool_call",
+        "tool_result",
+        "turn_start",
+        "text",
+        "usage",
+        "result",
+    ];
     assert_eq!(order, wanted, "{}", out.report());
     let joined = |kind: &str| lines.iter().filter(|l| l["type"] == kind).map(|l| l["text"].as_str().unwrap()).collect::<String>();
     assert_eq!((joined("thinking").as_str(), joined("text").as_str()), ("what is in it?", "It says hi.\nThat is all.\n"));

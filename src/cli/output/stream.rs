@@ -58,9 +58,9 @@ fn noticed(notice: &Notice) -> Value {
         other if other.is_for_people() => "warning",
         _ => "event",
     };
-    let mut line = notice.fields();
-    line["type"] = kind.into();
-    line["event"] = notice.event().into();
-    line["message"] = notice.to_string().into();
+    let mut line = json!({"type": kind, "event": notice.event(), "message": notice.to_string()});
+    if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), notice.fields()) {
+        line.extend(fields);
+    }
     line
 }
