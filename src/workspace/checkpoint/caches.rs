@@ -6,16 +6,26 @@ use std::path::Path;
 
 /// Names that nothing else has.
 const NAMES: [&str; 15] = [
-    "node_modules", "bower_components", ".venv", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".gradle",
-    ".next", ".nuxt", ".turbo", ".parcel-cache", ".terraform",
+    "node_modules",
+    "bower_components",
+    ".venv",
+    "__pycache__",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".gradle",
+    ".next",
+    ".nuxt",
+    ".turbo",
+    ".parcel-cache",
+    ".terraform",
 ];
 
 /// Names that mean a cache where something beside or inside says so.
-const MARKED: [(&str, &[&str]); 3] = [
-    ("target", &["../Cargo.toml", "../pom.xml", "../build.sbt"]),
-    ("venv", &["pyvenv.cfg"]),
-    ("env", &["pyvenv.cfg"]),
-];
+const MARKED: [(&str, &[&str]); 3] =
+    [("target", &["../Cargo.toml", "../pom.xml", "../build.sbt"]), ("venv", &["pyvenv.cfg"]), ("env", &["pyvenv.cfg"])];
 
 /// By its specification a folder with this file in it can be left out of backups.
 const TAG: &str = "CACHEDIR.TAG";

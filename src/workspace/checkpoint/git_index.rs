@@ -208,7 +208,10 @@ mod tests {
             let index = GitIndex::read(dir.path()).unwrap();
             assert_eq!(index.files.len(), 4, "{version}");
             // `git hash-object` says the same: 78981922613b2afb6025042ff6bd878ac1994e85 is "a\n"; ours has no newline.
-            assert_eq!(index.clean(&rel("a"), &stat("a")).map(|o| o.to_string()).as_deref(), Some("2e65efe2a145dda7ee51d1741299f848e5bf752e"));
+            assert_eq!(
+                index.clean(&rel("a"), &stat("a")).map(|o| o.to_string()).as_deref(),
+                Some("2e65efe2a145dda7ee51d1741299f848e5bf752e")
+            );
             let below = GitIndex::read(&dir.path().join("dir")).unwrap();
             assert!(below.files.len() == 3 && below.clean(&rel("sub/d"), &stat("dir/sub/d")).is_some());
         }

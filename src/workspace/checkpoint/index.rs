@@ -161,7 +161,10 @@ mod tests {
         let path = dir.path().join("index");
         index.save(&path).unwrap();
         assert_eq!(Index::load(&path).unwrap(), index);
-        assert_eq!(index.unkept().map(|(rel, why, _)| (rel.to_string(), why)).collect::<Vec<_>>(), [("c".into(), Why::TooMuch), ("f".into(), Why::Cache)]);
+        assert_eq!(
+            index.unkept().map(|(rel, why, _)| (rel.to_string(), why)).collect::<Vec<_>>(),
+            [("c".into(), Why::TooMuch), ("f".into(), Why::Cache)]
+        );
         let whole = fs::read(&path).unwrap();
         for cut in [0, 8, 40, whole.len() - 1] {
             fs::write(&path, &whole[..cut]).unwrap();
