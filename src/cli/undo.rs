@@ -97,9 +97,9 @@ pub fn turn(args: &TurnArgs, direction: Direction, out: &mut dyn Write) -> Resul
     }
     let turned = turning.carry_out().map_err(|e| failed(&e))?;
     if args.json {
-        print::json(out, &as_json(&turned, direction))?
+        print::json(out, &as_json(&turned, direction))?;
     } else {
-        tell(&turned, direction, out)?
+        tell(&turned, direction, out)?;
     }
     match turned.troubles.as_slice() {
         [] => Ok(()),
@@ -144,7 +144,7 @@ fn as_json(turned: &Turned, direction: Direction) -> Value {
     let not_covered: Vec<Value> = turned.not_covered.iter().map(|n| json!({ "path": n.path, "why": n.why })).collect();
     let over: Vec<&checkpoint::Rel> = turned.conflicts.iter().map(|c| &c.path).collect();
     let failed: Vec<Value> = turned.troubles.iter().map(|t| json!({ "path": t.path, "error": t.what })).collect();
-    let steps: Vec<Value> = turned.steps.iter().map(|s| one(s)).collect();
+    let steps: Vec<Value> = turned.steps.iter().map(one).collect();
     json!({ "direction": direction, "steps": steps, "changes": changes, "overwritten": over, "not_covered": not_covered, "failed": failed })
 }
 

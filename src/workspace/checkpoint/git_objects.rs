@@ -102,5 +102,5 @@ pub fn copy(root: &Path, oids: &HashSet<Hex<20>>, blobs: &Blobs) -> io::Result<H
 }
 
 fn lines<'a>(oids: impl Iterator<Item = &'a Hex<20>>) -> Vec<u8> {
-    oids.map(|oid| format!("{oid}\n")).collect::<String>().into_bytes()
+    oids.flat_map(|oid| format!("{oid}\n").into_bytes()).collect()
 }

@@ -22,6 +22,9 @@ mod step;
 mod store;
 mod walk;
 
+#[cfg(test)]
+mod plan_tests;
+
 pub use capture::Limits;
 pub use change::Change;
 pub use history::{Turned, Turning};

@@ -6,7 +6,7 @@ use super::capture::{self, Limits};
 use super::node::{Content, Node};
 use super::plan::Op;
 use super::rel::{self, Rel};
-use crate::base::{atomic, id};
+use crate::base::{atomic, digest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -108,40 +108,20 @@ impl Restorer<'_> {
     }
 
     fn replace(&self, op: &Op, to: &Node) -> io::Result<()> {
+        let path = op.path.under(self.root);
+        // Left by a restore that was killed.
+        fs::remove_file(temp(&path)).or_else(|e| if e.kind() == ErrorKind::NotADirectory { Ok(()) } else { gone(e) })?;
         if self.check(op)? == State::Done {
             return Ok(());
         }
         self.parents(&op.path)?;
-        let path = op.path.under(self.root);
         match to {
-            Node::File { mode, content: Content::Stored(name), .. } => self.file(&path, &self.blobs.read(name)?, *mode)?,
+            Node::File { mode, content: Content::Stored(name), .. } => file(&path, &self.blobs.read(name)?, *mode)?,
             Node::Link { to } => link(to, &path)?,
             // A plan has no such operation.
             Node::File { .. } | Node::Folder { .. } | Node::Left(_) => return Err(io::Error::other("it is not kept")),
         }
         self.sync(&op.path)
-    }
-
-    fn file(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let old = path.symlink_metadata().ok().filter(fs::Metadata::is_file);
-        if old.as_ref().is_some_and(|m| names(m) > 1) {
-            // The other names are to get the content too, as they got the one that is taken back.
-            set_mode(path, mode | 0o200)?;
-            atomic::write_in_place(path, bytes)?;
-            return set_mode(path, mode);
-        }
-        let temp = temp(path);
-        let written = fs::OpenOptions::new().write(true).create_new(true).open(&temp).and_then(|mut file| {
-            file.write_all(bytes)?;
-            if let Some(old) = &old {
-                keep_owner(&file, old);
-            }
-            set_mode(&temp, mode)?;
-            file.sync_all()
-        });
-        written.and_then(|()| fs::rename(&temp, path)).inspect_err(|_| {
-            let _ = fs::remove_file(&temp);
-        })
     }
 
     /// Makes the folders on the way, which nobody has recorded: their mode is the usual one. A link on the way would lead
@@ -180,6 +160,29 @@ impl Restorer<'_> {
     }
 }
 
+/// Replaces a file in one move, with its mode.
+fn file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let old = path.symlink_metadata().ok().filter(fs::Metadata::is_file);
+    if old.as_ref().is_some_and(|m| names(m) > 1) {
+        // The other names are to get the content too, as they got the one that is taken back.
+        set_mode(path, mode | 0o200)?;
+        atomic::write_in_place(path, bytes)?;
+        return set_mode(path, mode);
+    }
+    let temp = temp(path);
+    let written = fs::OpenOptions::new().write(true).create_new(true).open(&temp).and_then(|mut file| {
+        file.write_all(bytes)?;
+        if let Some(old) = &old {
+            keep_owner(&file, old);
+        }
+        set_mode(&temp, mode)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&temp, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temp);
+    })
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     ToDo,
@@ -196,8 +199,10 @@ fn gone(e: io::Error) -> io::Result<()> {
     if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) }
 }
 
+/// The same name every time: what a killed restore left there is found by the next one.
 fn temp(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".pup-{}", id::fresh(16)))
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    path.with_file_name(format!(".pup-undo-{}", digest::short(name, 16)))
 }
 
 #[cfg(unix)]
