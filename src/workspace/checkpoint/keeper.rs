@@ -38,8 +38,10 @@ pub struct Keeper {
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// The tree as it was walked last, and when that walk began.
-    index: Option<(Arc<Index>, Instant)>,
+    /// The tree as it was walked last.
+    index: Option<Arc<Index>>,
+    /// When that walk began, if no step has begun since.
+    walked: Option<Instant>,
     /// The marks of the file that it was saved in: another pup may have saved another one since.
     saved: Option<Stat>,
     /// What is not covered was told.
@@ -96,10 +98,10 @@ impl Keeper {
         let marks = || path.symlink_metadata().ok().map(|m| Stat::of(&m));
         if memory.index.is_none() {
             let index = Index::load(&path).unwrap_or_default();
-            memory.index = Some((Arc::new(index), Instant::now()));
+            memory.index = Some(Arc::new(index));
             memory.saved = marks();
         }
-        let old = memory.index.take().map(|(index, _)| index).unwrap_or_default();
+        let old = memory.index.take().unwrap_or_default();
         let began = Instant::now();
         let new = self.store.walk(&old, stopped)?;
         if new != *old || memory.saved.is_none() || memory.saved != marks() {
@@ -107,13 +109,16 @@ impl Keeper {
             memory.saved = marks();
         }
         let index = Arc::new(new);
-        memory.index = Some((Arc::clone(&index), began));
+        memory.index = Some(Arc::clone(&index));
+        memory.walked = Some(began);
         Ok(index)
     }
 
     /// Keeps what the step may destroy. The step begins when this has returned.
     pub fn begin(&self, about: About, scope: &Scope) -> Result<Begun, StoreError> {
         let mut memory = self.memory();
+        // A step makes every earlier walk stale, also one whose files are known beforehand.
+        let walked = memory.walked.take();
         let (_store_lock, mut notes) = self.store.take(None)?;
         let failed = |e| self.store.failed(e);
         let id = self.store.steps.next().map_err(failed)?;
@@ -122,7 +127,7 @@ impl Keeper {
         let (paths, before) = match scope {
             Scope::Paths(paths) => (Some(self.store.look(self.concerned(paths), Durable::No)), None),
             Scope::Tree => {
-                let fresh = memory.index.as_ref().filter(|(_, began)| began.elapsed() <= FRESH).map(|(index, _)| Arc::clone(index));
+                let fresh = walked.filter(|began| began.elapsed() <= FRESH).and(memory.index.clone());
                 let index = fresh.map_or_else(|| self.walk(&mut memory, &|| false), Ok)?;
                 let (saved, beside) = (self.store.index_path(), self.store.steps.before(id));
                 fs::hard_link(&saved, &beside).or_else(|_| fs::copy(&saved, &beside).map(|_| ())).map_err(failed)?;

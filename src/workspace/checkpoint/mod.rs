@@ -23,6 +23,8 @@ mod store;
 mod walk;
 
 #[cfg(test)]
+mod keeper_tests;
+#[cfg(test)]
 mod plan_tests;
 
 pub use capture::Limits;
