@@ -5,6 +5,7 @@ use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::policy::{self, Decision, Kind};
 use super::scribe::Scribe;
+use super::steps::Steps;
 use super::turn::{Outcome, Ran, Step, Turn};
 use crate::base::{Cause, Failure};
 use crate::config::Approve;
@@ -12,6 +13,7 @@ use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
 use crate::route::{self, Ask, Attempt, Exhausted, LiveEvent, Operation, Router};
 use crate::tool::{self, Context, FileChange, Registry, ToolError};
+use crate::workspace::checkpoint::{About, Open};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -25,6 +27,8 @@ pub struct Driver<'a> {
     /// Live output of commands, from the context's call events.
     pub output: &'a mut mpsc::UnboundedReceiver<(String, String)>,
     pub scribe: &'a Scribe,
+    /// Takes a checkpoint around each effect, where checkpoints are kept.
+    pub steps: &'a mut Steps,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
     pub approve: Approve,
@@ -241,7 +245,8 @@ impl Driver<'_> {
         }
         let args = call.args().unwrap_or_default();
         let changes = self.registry.get(&call.name).and_then(|t| t.plan(&args, self.context).ok()).unwrap_or_default();
-        self.scribe.intent(call, kind, &changes)?;
+        let begun = self.checkpoint(call, &args).await;
+        self.scribe.intent(call, kind, &changes, begun.as_ref().map(Open::id))?;
         let (registry, token) = (self.registry, self.stopper.token().clone());
         let context = self.context;
         let mut running = std::pin::pin!(run_one(registry, context, &token, call));
@@ -254,9 +259,29 @@ impl Driver<'_> {
         while let Ok((id, text)) = self.output.try_recv() {
             self.sink.emit(AgentEvent::ToolOutput { id: &id, text: &text });
         }
+        if let Some(open) = begun {
+            self.steps.end(open);
+        }
         self.scribe.receipt(call, done.ok, &done.text, &done.changes)?;
         self.settle(turn, call, done, Ran::Allowed(Some(kind)));
         Ok(())
+    }
+
+    /// Keeps what the call may change. Without that it runs all the same, and the user knows.
+    async fn checkpoint(&mut self, call: &ToolCall, args: &tool::Args) -> Option<Open> {
+        let tool = self.registry.get(&call.name)?;
+        let effect = tool.effect(args, self.context).ok()?;
+        let about = About {
+            session: self.context.session.as_deref().map(str::to_owned),
+            call: call.id.clone(),
+            tool: call.name.clone(),
+            line: self.context.redactor.redact(&tool.describe(args)).into_owned(),
+        };
+        let (open, notes) = self.steps.begin(about, &effect).await;
+        for note in notes {
+            self.sink.emit(AgentEvent::Warning { text: &note });
+        }
+        open
     }
 
     /// Why the call may not run, if it may not.
@@ -265,6 +290,9 @@ impl Driver<'_> {
             Decision::Allow => return None,
             Decision::Deny => false,
             Decision::Ask => {
+                if kind == Kind::Exec {
+                    self.steps.warm();
+                }
                 let args = call.args().unwrap_or_default();
                 let tool = self.registry.get(&call.name)?;
                 let question =

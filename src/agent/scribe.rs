@@ -90,14 +90,14 @@ impl Scribe {
     }
 
     /// On the disk before the effect begins: after a crash, what has no receipt may have happened.
-    pub fn intent(&self, call: &ToolCall, kind: Kind, changes: &[FileChange]) -> Result<(), Failure> {
+    pub fn intent(&self, call: &ToolCall, kind: Kind, changes: &[FileChange], checkpoint: Option<u64>) -> Result<(), Failure> {
         let effect = match kind {
             Kind::Writes => Effect::Writes,
             Kind::Exec => Effect::Exec,
             Kind::Network => Effect::Network,
         };
         let (call_id, tool, args) = (call.id.clone(), call.name.clone(), call.args_raw.clone());
-        self.write(Durable::Yes, || Entry::Intent(Intent { call_id, tool, args, effect, files: files(changes) }))
+        self.write(Durable::Yes, || Entry::Intent(Intent { call_id, tool, args, effect, files: files(changes), checkpoint }))
     }
 
     pub fn receipt(&self, call: &ToolCall, ok: bool, output: &str, changes: &[FileChange]) -> Result<(), Failure> {

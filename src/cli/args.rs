@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{agents, auth, config, costs, debug, demo, doctor, models, run, sessions, trust};
+use super::{agents, auth, config, costs, debug, demo, doctor, models, run, sessions, trust, undo};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -63,6 +63,12 @@ pub enum Command {
     },
     /// Show what was used and spent, by model, provider, agent, session, day or workload
     Costs(costs::Args),
+    /// Take back what the last steps changed in this folder, commands included
+    Undo(undo::TurnArgs),
+    /// Make again what was undone
+    Redo(undo::TurnArgs),
+    /// List the steps that can be undone here, and what is not covered
+    Checkpoints(undo::ListArgs),
     /// List the agents, show one, or check an agent file
     Agents {
         #[command(subcommand)]

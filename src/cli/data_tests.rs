@@ -222,7 +222,8 @@ fn sessions_screens() {
     "#);
     let mut journal = home.session();
     insta::assert_snapshot!(home.run("sessions list"), @"20261123-000000-aaaaaa  TIME  running  fix it");
-    let intent = Intent { call_id: "d".into(), tool: "shell".into(), args: "{}".into(), effect: Effect::Exec, files: vec![] };
+    let intent =
+        Intent { call_id: "d".into(), tool: "shell".into(), args: "{}".into(), effect: Effect::Exec, files: vec![], checkpoint: None };
     journal.append(&Entry::Intent(intent)).unwrap();
     insta::assert_snapshot!(home.run("sessions show last"), @r#"
     session 20261123-000000-aaaaaa

@@ -107,6 +107,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         places: Some(places),
         // The project is a throw-away one that nobody else works on.
         leases: None,
+        checkpoints: None,
         redactor: Redactor::default(),
         rotation: Rotation::default(),
         failover: Failover::default(),

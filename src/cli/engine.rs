@@ -3,8 +3,9 @@
 use super::resume::Taken;
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
+use crate::agent::steps::Steps;
 use crate::agent::turn::Outcome;
-use crate::agent::{Approve, Approver, Driver, EventSink, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Driver, EventSink, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
@@ -16,6 +17,7 @@ use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{Journal, Session};
 use crate::tool::{self, Context, Registry};
 use crate::workspace::Workspace;
+use crate::workspace::checkpoint::{self, Keeper, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +40,8 @@ pub struct Parts {
     pub places: Option<Places>,
     /// The folder of the locks by which all of the user's pups write a file one after the other.
     pub leases: Option<PathBuf>,
+    /// Pup's state folder, if what steps change is to be kept there so that they can be undone.
+    pub checkpoints: Option<PathBuf>,
     pub redactor: Redactor,
     /// Environment variables that commands do not get.
     pub hidden: Vec<String>,
@@ -62,6 +66,7 @@ pub struct Engine {
     /// Names this run in the ledger.
     run: String,
     scribe: Scribe,
+    steps: Steps,
     output: mpsc::UnboundedReceiver<(String, String)>,
     history: History,
     checker: Checker,
@@ -139,6 +144,7 @@ impl Engine {
     /// An engine without a conversation.
     fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
+        let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
@@ -160,6 +166,7 @@ impl Engine {
             router: Router::new(parts.links, parts.rules, parts.rotation).paying(parts.purse).switching(parts.failover),
             run: id::fresh(12),
             scribe,
+            steps: Steps::new(store.map(Keeper::new)),
             output,
             history: History::default(),
             checker: Checker::default(),
@@ -289,6 +296,9 @@ impl Engine {
         time: Option<Duration>,
     ) -> Report {
         self.says_who();
+        if self.approve == Approve::All {
+            self.steps.warm();
+        }
         let mut driver = Driver {
             router: &self.router,
             registry: &self.registry,
@@ -296,6 +306,7 @@ impl Engine {
             context: &self.context,
             output: &mut self.output,
             scribe: &self.scribe,
+            steps: &mut self.steps,
             sink,
             approver,
             approve: self.approve,
@@ -308,6 +319,9 @@ impl Engine {
             switches: false,
         };
         let ended = driver.run(&mut turn).await;
+        for note in driver.steps.settle().await {
+            driver.sink.emit(AgentEvent::Warning { text: &note });
+        }
         self.approve = driver.approve;
         let attempts = std::mem::take(&mut driver.attempts);
         let outcome = ended.unwrap_or_else(|f| {

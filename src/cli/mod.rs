@@ -31,6 +31,7 @@ pub(crate) mod select;
 mod sessions;
 pub(crate) mod stop;
 mod trust;
+mod undo;
 pub(crate) mod work;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod doc_tests;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
+use crate::workspace::checkpoint::Direction;
 pub use args::ChatArgs;
 use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
@@ -88,6 +90,9 @@ fn dispatch(command: Command) -> u8 {
             drop(out);
             return demo::run(&args);
         }
+        Command::Undo(args) => undo::turn(&args, Direction::Undo, &mut out).map(|()| 0),
+        Command::Redo(args) => undo::turn(&args, Direction::Redo, &mut out).map(|()| 0),
+        Command::Checkpoints(args) => undo::list(&args, &mut out).map(|()| 0),
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out),

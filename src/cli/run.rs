@@ -181,6 +181,8 @@ pub fn parts(
             output_bytes: settings.shell.max_output,
             ..tool::Limits::default()
         },
+        // Who wants nothing recorded does not want copies of files either.
+        checkpoints: places.as_ref().map(|places| places.state.clone()),
         places,
         redactor,
         root: app.root.clone(),

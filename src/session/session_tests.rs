@@ -51,7 +51,14 @@ fn session(id: &str) -> Session {
 }
 
 fn intent(call_id: &str, effect: Effect) -> Entry {
-    Entry::Intent(Intent { call_id: call_id.into(), tool: "shell".into(), args: "{\"command\":\"ls\"}".into(), effect, files: vec![] })
+    Entry::Intent(Intent {
+        call_id: call_id.into(),
+        tool: "shell".into(),
+        args: "{\"command\":\"ls\"}".into(),
+        effect,
+        files: vec![],
+        checkpoint: None,
+    })
 }
 
 fn receipt(call_id: &str) -> Entry {
@@ -324,7 +331,8 @@ fn entry() -> impl Strategy<Value = Entry> {
             tool: "t".into(),
             args,
             effect: Effect::Exec,
-            files: vec![FileChange { path: "a".into(), before: None, after: Some("d".into()) }]
+            files: vec![FileChange { path: "a".into(), before: None, after: Some("d".into()) }],
+            checkpoint: Some(7),
         })),
         (id, any::<u32>()).prop_map(|(call_id, pid)| Entry::Spawned(Spawned { call_id, pid, pgid: Some(pid), start_time: None })),
         id.prop_map(|c| receipt(&c)),

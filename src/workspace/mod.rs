@@ -1,5 +1,6 @@
 //! Row 4: files, edits and processes of the project that is worked on.
 
+pub mod checkpoint;
 pub mod commit;
 pub mod diff;
 pub mod edit;

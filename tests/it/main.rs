@@ -54,3 +54,4 @@ mod run;
 mod support;
 mod task;
 mod terminal;
+mod undo;

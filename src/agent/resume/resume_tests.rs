@@ -191,7 +191,7 @@ impl Run<'_> {
             _ => (Effect::Exec, vec![]),
         };
         let (call_id, tool, args) = (call.id.clone(), call.name.clone(), call.args_raw.clone());
-        self.append(&Entry::Intent(Intent { call_id: call_id.clone(), tool, args, effect, files: files.clone() }))?;
+        self.append(&Entry::Intent(Intent { call_id: call_id.clone(), tool, args, effect, files: files.clone(), checkpoint: None }))?;
         if let Some(file) = files.first() {
             std::fs::write(&file.path, &call.id).unwrap();
         }
@@ -281,7 +281,14 @@ fn calls(ids: &[(&str, &str)]) -> Entry {
 }
 
 fn intent(id: &str, effect: Effect) -> Entry {
-    Entry::Intent(Intent { call_id: id.into(), tool: "shell".into(), args: "{\"command\":\"make\"}".into(), effect, files: vec![] })
+    Entry::Intent(Intent {
+        call_id: id.into(),
+        tool: "shell".into(),
+        args: "{\"command\":\"make\"}".into(),
+        effect,
+        files: vec![],
+        checkpoint: None,
+    })
 }
 
 fn end(cause: Cause) -> Entry {
@@ -397,7 +404,14 @@ fn a_workspace_that_has_moved_is_said_and_its_files_are_found() {
     let new = home.path().display().to_string();
     std::fs::write(home.path().join("x"), "after").unwrap();
     let file = FileChange { path: "/w/x".into(), before: None, after: Some(digest::sha256(b"after")) };
-    let began = Intent { call_id: "1".into(), tool: "create_file".into(), args: "{}".into(), effect: Effect::Writes, files: vec![file] };
+    let began = Intent {
+        call_id: "1".into(),
+        tool: "create_file".into(),
+        args: "{}".into(),
+        effect: Effect::Writes,
+        files: vec![file],
+        checkpoint: None,
+    };
     let entries = [opening(), vec![calls(&[("1", "{}")]), Entry::Intent(began)]].concat();
     let mut world = World::new();
     let _ = world.live(Kill::After(0, 0), None, vec![]);

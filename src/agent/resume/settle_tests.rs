@@ -10,7 +10,14 @@ fn settled(known: Known, survivors: &Ending) -> Settled {
 }
 
 fn intent(effect: Effect, files: Vec<FileChange>) -> Known {
-    Known::Began(Intent { call_id: "c".into(), tool: "shell".into(), args: "{\"command\":\"make\"}".into(), effect, files })
+    Known::Began(Intent {
+        call_id: "c".into(),
+        tool: "shell".into(),
+        args: "{\"command\":\"make\"}".into(),
+        effect,
+        files,
+        checkpoint: None,
+    })
 }
 
 fn stray(pid: u32, name: &str) -> Stray {

@@ -1,0 +1,353 @@
+//! What an agent's steps changed is taken back byte for byte, by the built program: files that git does not know, work that
+//! is not committed, modes, links, empty folders; with git and without; and nothing of anybody else's is lost by it.
+#![cfg(unix)]
+
+use crate::support::launch::Running;
+use crate::support::{Launch, Reply, Server, TestEnv, need};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+/// Everything in the project but git's own folder: kind, mode and content.
+type Tree = BTreeMap<String, (char, u32, Vec<u8>)>;
+
+fn tree(env: &TestEnv) -> Tree {
+    let mut tree = Tree::new();
+    let root = env.project();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let (path, meta) = (entry.path(), entry.path().symlink_metadata().unwrap());
+            if entry.file_name() == ".git" {
+                continue;
+            }
+            let name = path.strip_prefix(&root).unwrap().display().to_string();
+            let what = if meta.is_symlink() {
+                ('l', 0, fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes())
+            } else if meta.is_dir() {
+                open.push(path);
+                ('d', meta.mode() & 0o7777, Vec::new())
+            } else {
+                ('f', meta.mode() & 0o7777, fs::read(&path).unwrap())
+            };
+            tree.insert(name, what);
+        }
+    }
+    tree
+}
+
+/// The paths at which two trees differ, for a message.
+fn differences(a: &Tree, b: &Tree) -> Vec<String> {
+    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    names.into_iter().filter(|n| a.get(*n) != b.get(*n)).map(|n| format!("{n}: {:?} / {:?}", a.get(n), b.get(n))).collect()
+}
+
+fn shell(command: &str) -> Reply {
+    Reply::tool_call("shell", json!({ "command": command }))
+}
+
+fn agent(env: &TestEnv, server: &Server) -> Launch {
+    env.pup().args(["run", "--yolo", "--output", "json", "do it"]).model_server(server)
+}
+
+/// Runs an agent that makes these calls, one after the other.
+fn steps(env: &TestEnv, calls: impl IntoIterator<Item = Reply>) {
+    let server = Server::script(calls.into_iter().chain([Reply::text("Done.")]).collect::<Vec<_>>());
+    agent(env, &server).run().expect_code(0);
+    server.finish();
+}
+
+fn undo(env: &TestEnv, args: &[&str]) -> Launch {
+    env.pup().args(args)
+}
+
+fn git(env: &TestEnv, args: &[&str]) -> String {
+    env.command("git").args(args).run().expect_code(0).stdout
+}
+
+/// A project with work in every state that git knows.
+fn project(env: &TestEnv, with_git: bool) {
+    env.write(".gitignore", "secret.env\nbuild/\nnode_modules/\n");
+    env.write("src/main.rs", "fn main() {}\n");
+    env.write("src/clean.rs", "// committed and not touched\n");
+    env.write("old.txt", "committed\n");
+    if with_git {
+        git(env, &["add", "-A"]);
+        git(env, &["commit", "-q", "-m", "first"]);
+        git(env, &["stash", "list"]);
+    }
+    env.write("src/main.rs", "fn main() { /* hours of work */ }\n");
+    env.write("staged.rs", "staged\n");
+    if with_git {
+        git(env, &["add", "staged.rs"]);
+    }
+    env.write("secret.env", b"KEY=\xff\xfe\0binary\r\n");
+    env.write("build/out/deep.bin", vec![0xa5; 300_000]);
+    env.write("notes untracked.md", "mine\n");
+    env.write("node_modules/dep/index.js", "module.exports = 1\n");
+    let at = |name: &str| env.project().join(name);
+    fs::set_permissions(at("secret.env"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(at("notes untracked.md"), fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("src/main.rs", at("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+    fs::create_dir_all(at("empty/inner")).unwrap();
+    fs::set_permissions(at("empty/inner"), fs::Permissions::from_mode(0o750)).unwrap();
+}
+
+const HAVOC: &str = "rm -rf secret.env build 'notes untracked.md' empty link dangling; chmod 700 src; mv old.txt moved.txt; \
+    mkdir -p new/folder; echo x > new/folder/made; ln -s made new/folder/l; : > src/clean.rs";
+
+fn git_state(env: &TestEnv) -> (String, String, String, Vec<u8>) {
+    let hooks = env.project().join(".git/hooks").read_dir().map(Iterator::count).unwrap_or_default().to_string();
+    (git(env, &["rev-parse", "HEAD"]), git(env, &["stash", "list"]), hooks, fs::read(env.project().join(".git/index")).unwrap())
+}
+
+#[test]
+fn havoc_in_a_git_repository_is_undone_and_redone_byte_for_byte() {
+    if !need::program("git") {
+        return;
+    }
+    let env = TestEnv::new().git();
+    project(&env, true);
+    let before = tree(&env);
+    steps(&env, [shell(HAVOC), shell("git checkout ."), shell("git reset -q --hard"), shell("ls > /dev/null")]);
+    let after = tree(&env);
+    assert!(!env.exists("secret.env") && env.read("src/main.rs") == "fn main() {}\n" && env.exists("old.txt"));
+    let listed = undo(&env, &["checkpoints", "--json"]).run().expect_code(0).json();
+    let count = listed["checkpoints"].as_array().unwrap().len();
+    assert!(count == 3, "the step that changed nothing is none: {listed}");
+    assert_eq!(listed["not_covered"][0]["path"], "node_modules", "{listed}");
+    let state = git_state(&env);
+    let said = undo(&env, &["undo", "--all"]).run().expect_code(0);
+    assert!(said.stdout.contains("undid step") && said.stdout.contains("git checkout ."), "{}", said.report());
+    assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+    assert_eq!(git_state(&env), state, "git's own data are git's");
+    undo(&env, &["redo", "--all", "--json"]).run().expect_code(0);
+    assert_eq!(differences(&tree(&env), &after), Vec::<String>::new());
+    for _ in 0..count {
+        undo(&env, &["undo"]).run().expect_code(0);
+    }
+    assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+    let said = undo(&env, &["undo"]).run().expect_code(2);
+    assert!(said.stderr.contains("nothing to undo"), "{}", said.report());
+}
+
+#[test]
+fn havoc_without_git_is_undone_and_redone_byte_for_byte() {
+    let env = TestEnv::new();
+    project(&env, false);
+    let before = tree(&env);
+    let edit = json!({"path": "src/main.rs", "replacements": [{"old_str": "hours", "new_str": "days"}]});
+    let made = json!({"path": "a/b/c.txt", "content": "made\n"});
+    steps(
+        &env,
+        [Reply::tool_call("replace_in_file", edit), Reply::tool_call("create_file", made), shell(HAVOC), shell("rm -rf src a; touch src")],
+    );
+    let after = tree(&env);
+    undo(&env, &["undo", "4"]).run().expect_code(0);
+    assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+    undo(&env, &["redo", "4"]).run().expect_code(0);
+    assert_eq!(differences(&tree(&env), &after), Vec::<String>::new());
+    let ids = undo(&env, &["checkpoints", "--json"]).run().expect_code(0).json();
+    let first = ids["checkpoints"][0]["id"].to_string();
+    undo(&env, &["undo", "--to", &first]).run().expect_code(0);
+    assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_user_changed_since_is_asked_for_and_never_lost() {
+    let env = TestEnv::new();
+    env.write("a", "before\n");
+    env.write("b", "b\n");
+    steps(&env, [shell("echo agent > a; rm b")]);
+    env.write("a", "mine\n");
+    let refused = undo(&env, &["undo"]).run().expect_code(8);
+    assert!(refused.stderr.contains("changed since: a") && refused.stderr.contains("pup undo --force"), "{}", refused.report());
+    assert!(env.read("a") == "mine\n" && !env.exists("b"), "all or nothing");
+    let done = undo(&env, &["undo", "--force", "--json"]).run().expect_code(0).json();
+    assert_eq!(done["overwritten"], json!(["a"]));
+    assert_eq!((env.read("a").as_str(), env.read("b").as_str()), ("before\n", "b\n"));
+    undo(&env, &["redo"]).run().expect_code(0);
+    assert_eq!(env.read("a"), "mine\n", "what was gone over comes back");
+    // What is already as it is to become is no conflict, and a file of the user's keeps its folder.
+    steps(&env, [shell("mkdir d; echo 1 > d/theirs; rm a")]);
+    env.write("d/mine", "mine\n");
+    env.write("a", "mine\n");
+    let left = undo(&env, &["undo"]).run().expect_code(3);
+    assert!(left.stderr.contains("d: left: it holds other files"), "{}", left.report());
+    assert!(env.read("d/mine") == "mine\n" && !env.exists("d/theirs"));
+}
+
+#[test]
+fn what_is_not_covered_is_named_and_left_alone() {
+    let env = TestEnv::new();
+    let big = env.project().join("big.bin");
+    fs::File::create(&big).unwrap().set_len((50 << 20) + 1).unwrap();
+    env.write("node_modules/x.js", "1\n");
+    steps(&env, [shell("rm -rf big.bin node_modules; head -c 52428801 /dev/zero > other.bin; echo x > small")]);
+    let said = undo(&env, &["undo"]).run().expect_code(0);
+    for gap in ["big.bin (larger", "node_modules (a dependency", "other.bin (larger"] {
+        assert!(said.stdout.contains(&format!("not covered: {gap}")), "{}", said.report());
+    }
+    assert!(!env.exists("small") && env.exists("other.bin"), "what could not be made again is not deleted");
+    // Nothing recorded means nothing copied either.
+    let server = Server::script([shell("echo y > small"), Reply::text("Done.")]);
+    agent(&env, &server).arg("--no-session").run().expect_code(0);
+    undo(&env, &["undo"]).run().expect_code(2);
+    let store = env.pup_home().join("state/checkpoints");
+    assert_eq!(store.read_dir().unwrap().next().unwrap().unwrap().metadata().unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn the_journal_names_each_checkpoint_and_a_cut_step_can_be_undone() {
+    let env = TestEnv::new();
+    env.write("keep", "1\n");
+    let before = tree(&env);
+    let server = Server::script([shell("rm keep; echo half > half; touch ready; sleep 4")]);
+    let running = agent(&env, &server).spawn();
+    wait_for(&env.project().join("ready"));
+    let live = undo(&env, &["undo"]).run().expect_code(3);
+    assert!(live.stderr.contains("a step is under way here: shell: rm keep"), "{}", live.report());
+    running.signal(Signal::KILL);
+    running.wait();
+    let said = undo(&env, &["undo"]).run().expect_code(0);
+    assert!(said.stderr.contains("was cut off"), "{}", said.report());
+    assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+    let entries = crate::resume::entries(&env);
+    let intent = entries.iter().find(|e| e["kind"] == "intent").unwrap();
+    assert_eq!(intent["checkpoint"], 1, "{intent}");
+    server.finish();
+}
+
+fn wait_for(path: &Path) {
+    for _ in 0..4000 {
+        if path.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{} did not come", path.display());
+}
+
+/// A random thing that an agent does.
+fn operation() -> impl Strategy<Value = Reply> {
+    let name = || prop::sample::select(vec!["a", "b", "dir/c", "dir/d", "dir/sub/e", "x.ign", "dir", "new/f", "l", "sp ace"]);
+    let text = || prop::sample::select(vec!["one", "two\\nlines", "", "three"]);
+    let command = prop_oneof![
+        (name(), text()).prop_map(|(n, t)| format!("mkdir -p \"$(dirname '{n}')\"; printf '{t}' > '{n}'")),
+        name().prop_map(|n| format!("rm -rf '{n}'")),
+        (name(), name()).prop_map(|(a, b)| format!("mv '{a}' '{b}'")),
+        (name(), prop::sample::select(vec!["600", "755", "644", "500"])).prop_map(|(n, m)| format!("chmod {m} '{n}'")),
+        (name(), name()).prop_map(|(a, b)| format!("ln -sfn '{a}' '{b}'")),
+        name().prop_map(|n| format!("test -f '{n}' && truncate -s 3 '{n}'")),
+        name().prop_map(|n| format!("mkdir -p '{n}'")),
+        prop::sample::select(vec![
+            "git checkout -q .",
+            "git clean -fdxq",
+            "git stash -q -u",
+            "git add -A",
+            "git reset -q --hard",
+            "git add -A; git commit -qm more",
+            "for i in 1 2 3; do echo $i > s$i; done; rm -f a",
+            "find . -name .git -prune -o -type f -exec touch {} +"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop_oneof![
+        4 => command.prop_map(|c| shell(&format!("{c}; true"))),
+        1 => (name(), text()).prop_map(|(n, t)| Reply::tool_call("create_file", json!({"path": n, "content": t, "overwrite": true}))),
+        1 => name().prop_map(|n| Reply::tool_call("delete_file", json!({ "path": n }))),
+    ]
+}
+
+fn seed(env: &TestEnv, with_git: bool) {
+    env.write(".gitignore", "*.ign\n");
+    for (name, text) in [("a", "alpha\n"), ("dir/c", "gamma\n"), ("dir/sub/e", "epsilon\n"), ("sp ace", "s\n")] {
+        env.write(name, text);
+    }
+    if with_git {
+        git(env, &["add", "-A"]);
+        git(env, &["commit", "-q", "-m", "first"]);
+    }
+    env.write("x.ign", "ignored\n");
+    env.write("b", "untracked\n");
+    env.write("dir/c", "gamma, and not committed\n");
+}
+
+fn random(name: &str, cases: u32, check: impl Fn(Vec<Reply>, bool, Vec<u64>)) {
+    if !need::program("git") {
+        return;
+    }
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 40, ..Config::default() });
+    let input = (prop::collection::vec(operation(), 1..7), any::<bool>(), prop::collection::vec(0_u64..60, 2));
+    runner
+        .run(&input, |(ops, with_git, kills)| {
+            check(ops, with_git, kills);
+            Ok(())
+        })
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
+}
+
+fn fresh(with_git: bool) -> TestEnv {
+    let env = TestEnv::new();
+    let env = if with_git { env.git() } else { env };
+    seed(&env, with_git);
+    env
+}
+
+#[test]
+fn any_steps_are_undone_and_redone_to_the_same_tree() {
+    random("undo and redo", 24, |ops, with_git, _| {
+        let env = fresh(with_git);
+        let before = tree(&env);
+        steps(&env, ops);
+        let after = tree(&env);
+        let changed = undo(&env, &["checkpoints", "--json"]).run().expect_code(0).json()["checkpoints"] != json!([]);
+        assert!(before == after || changed, "a change without a step");
+        if changed {
+            undo(&env, &["undo", "--all"]).run().expect_code(0);
+            assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+            undo(&env, &["redo", "--all"]).run().expect_code(0);
+            assert_eq!(differences(&tree(&env), &after), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn an_undo_killed_at_any_moment_leaves_old_or_new_and_is_finished_by_the_next() {
+    random("killed undo", 16, |ops, with_git, kills| {
+        let env = fresh(with_git);
+        let before = tree(&env);
+        steps(&env, ops);
+        let after = tree(&env);
+        let changed = |v: &Value| v["checkpoints"].as_array().unwrap().iter().filter(|c| c["state"] == "done").count();
+        let list = || undo(&env, &["checkpoints", "--json"]).run().expect_code(0).json();
+        if changed(&list()) == 0 {
+            return;
+        }
+        for ms in kills {
+            kill_after(undo(&env, &["undo", "--all"]).spawn(), ms);
+            for (name, what) in &tree(&env) {
+                // A folder is open while something in it is put back.
+                let known = what.0 == 'd' || before.get(name) == Some(what) || after.get(name) == Some(what) || name.contains(".pup-");
+                assert!(known, "{name} is neither old nor new: {what:?}");
+            }
+        }
+        if changed(&list()) > 0 {
+            undo(&env, &["undo", "--all"]).run().expect_code(0);
+        }
+        assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+    });
+}
+
+fn kill_after(running: Running, ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+    running.signal(Signal::KILL);
+    running.wait();
+}
