@@ -72,7 +72,8 @@ impl SseDecoder {
         }
         while let Some(at) = bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
             let (line, rest) = bytes.split_at(at);
-            if self.partial.is_empty() {
+            // The cap is a line's, whether it came whole or in pieces.
+            if self.partial.is_empty() && line.len() <= self.cap {
                 self.line(line, on_frame);
             } else {
                 self.keep(line);

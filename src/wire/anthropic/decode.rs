@@ -93,12 +93,12 @@ impl ReplyDecoder {
             let from = documents.byte_offset();
             match documents.next() {
                 None => break,
+                Some(_) if self.over => break,
                 // The rest was cut or is no JSON; whether that matters, `finish` finds out.
                 Some(Err(_)) => {
                     unknown(body.get(from..).unwrap_or_default(), out);
                     break;
                 }
-                Some(Ok(_)) if self.over => break,
                 Some(Ok(raw)) => match serde_json::from_str::<Event<'_>>(raw.get()) {
                     Ok(event) => self.event(b"", &event, raw.get().as_bytes(), out),
                     Err(_) => unknown(raw.get().as_bytes(), out),

@@ -114,10 +114,11 @@ fn shown(facts: &Facts) -> String {
         let to = facts::first_header(&facts.headers, &["location"]).unwrap_or_else(|| "elsewhere".to_owned());
         return format!("the server redirects to {}; is the base URL right?", text::one_line(&text::strip_controls(&to), 120));
     }
-    if message.is_empty() {
+    if message.trim().is_empty() {
         let said = facts::first_header(&facts.headers, &["x-openai-authorization-error"]);
+        let said = said.map(|said| text::one_line(&text::strip_controls(&said), 200)).filter(|said| !said.is_empty());
         return match (said, facts.status) {
-            (Some(said), _) => text::one_line(&text::strip_controls(&said), 200),
+            (Some(said), _) => said,
             (None, 0 | 200..=299) if facts.shape == Shape::Empty => "an empty answer".to_owned(),
             (None, 0 | 200..=299) if facts.withheld => "the content was withheld by a filter".to_owned(),
             (None, 0 | 200..=299) => "an error without a message".to_owned(),

@@ -117,6 +117,7 @@ impl ReplyDecoder {
             let from = documents.byte_offset();
             match documents.next() {
                 None => break,
+                Some(_) if self.over => break,
                 // The rest was cut or is no JSON; whether that matters, `finish` finds out.
                 Some(Err(_)) => {
                     unknown(body.get(from..).unwrap_or_default(), out);
