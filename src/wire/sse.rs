@@ -20,7 +20,7 @@ pub enum Frame<'a> {
 }
 
 /// The decoder's state between reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SseDecoder {
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
