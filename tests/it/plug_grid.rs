@@ -84,7 +84,9 @@ fn pieces(wire: Wire, pieces: &[&[u8]]) -> (Reply, Vec<StreamEvent>) {
 
 fn gathered(events: Vec<StreamEvent>) -> (Reply, Vec<StreamEvent>) {
     let mut all = Accumulator::default();
-    events.iter().for_each(|event| all.push(event));
+    for event in &events {
+        all.push(event);
+    }
     (all.finish(), events)
 }
 
@@ -178,7 +180,9 @@ fn split(wire: Wire, found: &mut Vec<String>) {
             let behind = stream.events.get(n + 1).map_or(event.end, |e| e.end.min(event.end + 16));
             let read = |pieces: &[&[u8]]| {
                 let (mut decoder, mut said) = (decoder.clone(), Vec::new());
-                pieces.iter().for_each(|piece| decoder.feed(piece, &mut said));
+                for piece in pieces {
+                    decoder.feed(piece, &mut said);
+                }
                 decoder.finish(&mut said);
                 said
             };

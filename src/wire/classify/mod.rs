@@ -107,6 +107,8 @@ fn shown(facts: &Facts) -> String {
         Some(up) => format!("{}: {}", facts.message, text::one_line(up, 200)),
         None => facts.message.clone(),
     };
+    // A JSON string can hold what drives a terminal as well as a plain body can.
+    let message = text::strip_controls(&message);
     if facts.shape == Shape::Html {
         return format!("a web page instead of an answer ({}); is the base URL right?", text::one_line(&message, 120));
     }
