@@ -42,6 +42,9 @@ pub trait Encode: Debug + Send {
 
 /// Decodes one reply. After a terminal event, or an error, it says nothing more.
 pub trait Decode: Debug + Send {
+    /// Another decoder that has read the same, for [`super::Decoder`]'s `Clone`.
+    fn copy(&self) -> Box<dyn Decode>;
+
     /// The tools of the request.
     fn expect_tools(&mut self, tools: &[ToolSpec]);
 

@@ -4,7 +4,7 @@
 //! apart; an array that holds anything else is handed out at the end, as it stands.
 
 /// An array so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Elements {
     /// What has come of the current element; or of everything, where the array is not one of objects.
     pending: Vec<u8>,

@@ -209,6 +209,13 @@ pub struct Decoder {
     codec: Box<dyn Decode>,
 }
 
+/// What a reply would be that ended here can be asked of a copy.
+impl Clone for Decoder {
+    fn clone(&self) -> Self {
+        Self { body: self.body.clone(), codec: self.codec.copy() }
+    }
+}
+
 impl Decoder {
     /// `dialect` is that of the request.
     pub fn new(wire: Wire, dialect: &Dialect) -> Self {

@@ -35,13 +35,13 @@ pub enum Piece<'a> {
 }
 
 /// The body so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Body {
     head: Vec<u8>,
     shape: Shape,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 enum Shape {
     /// Only white space (and perhaps a byte-order mark) so far.
     #[default]

@@ -20,7 +20,7 @@ pub enum Frame<'a> {
 }
 
 /// The decoder's state between reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SseDecoder {
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
@@ -72,7 +72,8 @@ impl SseDecoder {
         }
         while let Some(at) = bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
             let (line, rest) = bytes.split_at(at);
-            if self.partial.is_empty() {
+            // The cap is a line's, whether it came whole or in pieces.
+            if self.partial.is_empty() && line.len() <= self.cap {
                 self.line(line, on_frame);
             } else {
                 self.keep(line);

@@ -62,6 +62,16 @@ fn too_long_a_frame_is_reported_once_and_the_next_is_read() {
             assert_eq!(got, [("too long".into(), String::new()), (String::new(), "ok".into())], "step {step}");
         }
     }
+    // A line is measured with its field's name, and however it arrives.
+    let name = format!("data: {}\n\ndata: ok\n\n", "x".repeat(60));
+    let comment = format!(": {}\ndata: x\n\ndata: ok\n\n", "x".repeat(70));
+    for stream in [name, comment] {
+        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        for pieces in [&[stream.as_bytes()][..], &bytes] {
+            let got = decode_with(SseDecoder::with_cap(64), pieces);
+            assert_eq!(got, [("too long".into(), String::new()), (String::new(), "ok".into())], "{stream}");
+        }
+    }
     let endless = vec![b'x'; 1000];
     assert_eq!(decode_with(SseDecoder::with_cap(64), &[&endless]).len(), 1);
 }

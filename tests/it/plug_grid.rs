@@ -11,9 +11,12 @@ use code_pup::wire::{Decoder, Dialect, Wire};
 use serde_json::Value;
 use std::ops::Range;
 
-/// How many bytes are decoded for one recording and one kind of fault, before places are drawn from those that are left.
-/// `PUP_GRID=all` tries every place.
+/// How many bytes are decoded of one recording with broken events, before some events stand for the others.
+/// `PUP_GRID=all` breaks each.
 const BUDGET: usize = 1_500_000;
+
+/// How long an event is that is not cut at each byte of its middle.
+const LONG: usize = 3000;
 
 /// A recorded stream.
 struct Stream {
@@ -76,6 +79,10 @@ fn pieces(wire: Wire, pieces: &[&[u8]]) -> (Reply, Vec<StreamEvent>) {
         decoder.feed(piece, &mut events);
     }
     decoder.finish(&mut events);
+    gathered(events)
+}
+
+fn gathered(events: Vec<StreamEvent>) -> (Reply, Vec<StreamEvent>) {
     let mut all = Accumulator::default();
     for event in &events {
         all.push(event);
@@ -83,10 +90,13 @@ fn pieces(wire: Wire, pieces: &[&[u8]]) -> (Reply, Vec<StreamEvent>) {
     (all.finish(), events)
 }
 
+fn terminal(event: &StreamEvent) -> bool {
+    matches!(event, StreamEvent::End { .. } | StreamEvent::Error { .. })
+}
+
 /// One terminal at most, nothing behind it, and an end of some kind in any case.
 fn orderly(events: &[StreamEvent]) -> Result<(), String> {
-    let ends = |e: &StreamEvent| matches!(e, StreamEvent::End { .. } | StreamEvent::Error { .. });
-    match events.iter().position(ends) {
+    match events.iter().position(terminal) {
         Some(at) if at + 1 == events.len() => Ok(()),
         Some(at) => Err(format!("says {:?} behind its end", &events[at + 1..])),
         None => Err("never ends".to_owned()),
@@ -111,57 +121,80 @@ fn no_wrong_success(stream: &Stream, (reply, events): &(Reply, Vec<StreamEvent>)
     Ok(())
 }
 
-/// The places to try: all of them, or the borders of events and as many others as the budget allows.
-fn places(stream: &Stream) -> Vec<usize> {
-    let len = stream.body.len();
-    if len * len / 2 <= BUDGET || std::env::var_os("PUP_GRID").is_some_and(|v| v == "all") {
-        return (0..=len).collect();
-    }
-    let mut places: Vec<usize> = stream.events.iter().flat_map(|e| [e.end.saturating_sub(1), e.end, e.end + 1]).collect();
-    let borders = BUDGET / len;
-    if places.len() > borders {
-        let step = places.len().div_ceil(borders);
-        places = places.into_iter().step_by(step).collect();
-    }
-    let mut seed = len as u64;
-    for _ in places.len()..2 * BUDGET / len {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        places.push((seed >> 33) as usize % len);
-    }
-    places.retain(|at| *at <= len);
-    places.sort_unstable();
-    places.dedup();
-    places
+/// The places within an event to try: every byte. Only in the middle of a very long one (an encrypted item, a page that a
+/// search brought) they are some of many, unless `PUP_GRID=all` asks for each.
+fn places(event: &Range<usize>) -> impl Iterator<Item = usize> {
+    let all = event.len() <= LONG || std::env::var_os("PUP_GRID").is_some_and(|v| v == "all");
+    let Range { start, end } = *event;
+    (start..end).filter(move |at| all || at - start < LONG / 2 || end - at < LONG / 2 || (at - start) % 509 == 0)
 }
 
 /// Two replies behind one another, as its client's library stored them: the first one's end is one.
 const TWO_REPLIES: &str = "gemini/stream-function-call-gemini-2_5-flash-2";
 
+/// At every byte the stream may have ended: a copy of the decoder that came so far says what the reply is then.
 fn cut(wire: Wire, found: &mut Vec<String>) {
     for stream in streams(wire).into_iter().filter(|s| s.name != TWO_REPLIES) {
-        for at in places(&stream) {
-            let got = reply(wire, &stream.body[..at]);
-            if let Err(e) = no_wrong_success(&stream, &got) {
-                found.push(format!("{} cut at {at}: {e}", stream.name));
+        let mut decoder = Decoder::new(wire, &Dialect::default());
+        let mut before = Vec::new();
+        for event in &stream.events {
+            let mut within = decoder.clone();
+            let mut from = event.start;
+            for at in places(event) {
+                within.feed(&stream.body[from..at], &mut before);
+                from = at;
+                let mut rest = Vec::new();
+                within.clone().finish(&mut rest);
+                // What cannot be a success need not be compared with one.
+                let failed = matches!(rest.last(), Some(StreamEvent::Error { .. })) && orderly(&rest).is_ok();
+                if failed && !before.iter().any(terminal) {
+                    continue;
+                }
+                let got = gathered([before.clone(), rest].concat());
+                if let Err(e) = no_wrong_success(&stream, &got) {
+                    found.push(format!("{} cut at {at}: {e}", stream.name));
+                }
             }
+            decoder.feed(&stream.body[event.clone()], &mut Vec::new());
+            within.feed(&stream.body[from..event.end], &mut before);
+        }
+        decoder.finish(&mut before);
+        if before != stream.happened {
+            found.push(format!("{} read piece by piece: {before:?}, not {:?}", stream.name, stream.happened));
         }
     }
 }
 
+/// At every byte the stream may come in two pieces: the event around it and the one behind say the same, and then the end.
 fn split(wire: Wire, found: &mut Vec<String>) {
     for stream in streams(wire) {
-        let mut say = |at: &dyn std::fmt::Display, events: Vec<StreamEvent>| {
-            if events != stream.happened {
-                found.push(format!("{} split at {at}: the events are others", stream.name));
+        let mut say = |at: &dyn std::fmt::Display| found.push(format!("{} split at {at}: the events are others", stream.name));
+        for size in [1, 3] {
+            let small: Vec<&[u8]> = stream.body.chunks(size).collect();
+            if pieces(wire, &small).1 != stream.happened {
+                say(&format!("each {size} bytes"));
             }
-        };
-        let bytes: Vec<&[u8]> = stream.body.chunks(1).collect();
-        say(&"each byte", pieces(wire, &bytes).1);
-        let threes: Vec<&[u8]> = stream.body.chunks(3).collect();
-        say(&"each third byte", pieces(wire, &threes).1);
-        for at in places(&stream) {
-            let (a, b) = stream.body.split_at(at);
-            say(&at, pieces(wire, &[a, b]).1);
+        }
+        let mut decoder = Decoder::new(wire, &Dialect::default());
+        for (n, event) in stream.events.iter().enumerate() {
+            let behind = stream.events.get(n + 1).map_or(event.end, |e| e.end.min(event.end + 16));
+            let read = |pieces: &[&[u8]]| {
+                let (mut decoder, mut said) = (decoder.clone(), Vec::new());
+                for piece in pieces {
+                    decoder.feed(piece, &mut said);
+                }
+                decoder.finish(&mut said);
+                said
+            };
+            let whole = read(&[&stream.body[event.start..behind]]);
+            // A long stream's events are many of a kind.
+            let step = if stream.body.len() > 20_000 && std::env::var_os("PUP_GRID").is_none() { 7 } else { 1 };
+            for at in places(event).filter(|at| at % step == 0 || event.end - at < 8 || at - event.start < 8) {
+                if read(&[&stream.body[event.start..at], &stream.body[at..behind]]) != whole {
+                    say(&at);
+                }
+            }
+            decoder.feed(&stream.body[event.clone()], &mut Vec::new());
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::wire::names::ToolNames;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Blocks {
     open: Vec<Open>,
     /// The server's numbers of blocks that have stopped.
@@ -30,7 +30,7 @@ pub struct Blocks {
     pub runnable: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     index: Option<u64>,
     ix: usize,
@@ -41,7 +41,7 @@ struct Open {
     body: Body,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Body {
     Text,
     Thinking,

@@ -18,7 +18,7 @@ use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
 
 /// The state of one reply.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ReplyDecoder {
     id: Option<String>,
     model: Option<String>,
@@ -43,6 +43,10 @@ enum End<'a> {
 }
 
 impl Decode for ReplyDecoder {
+    fn copy(&self) -> Box<dyn Decode> {
+        Box::new(self.clone())
+    }
+
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.blocks.names = ToolNames::of(tools);
     }
@@ -93,12 +97,12 @@ impl ReplyDecoder {
             let from = documents.byte_offset();
             match documents.next() {
                 None => break,
+                Some(_) if self.over => break,
                 // The rest was cut or is no JSON; whether that matters, `finish` finds out.
                 Some(Err(_)) => {
                     unknown(body.get(from..).unwrap_or_default(), out);
                     break;
                 }
-                Some(Ok(_)) if self.over => break,
                 Some(Ok(raw)) => match serde_json::from_str::<Event<'_>>(raw.get()) {
                     Ok(event) => self.event(b"", &event, raw.get().as_bytes(), out),
                     Err(_) => unknown(raw.get().as_bytes(), out),

@@ -324,6 +324,9 @@ fn nothing_follows_an_end() {
     let all = events(&[(one.clone() + &one).as_bytes()]);
     assert!(matches!(all.last(), Some(StreamEvent::End { .. })));
     assert_eq!(gather(&all).message.joined_text(), "hello");
+    let whole = r#"{"id":"m","type":"message","role":"assistant","content":"a","stop_reason":"end_turn"}}"#;
+    let all = events(&[whole.as_bytes()]);
+    assert!(matches!(all.last(), Some(StreamEvent::End { .. })), "not even word of a brace too many: {all:?}");
 }
 
 #[test]

@@ -107,6 +107,8 @@ fn shown(facts: &Facts) -> String {
         Some(up) => format!("{}: {}", facts.message, text::one_line(up, 200)),
         None => facts.message.clone(),
     };
+    // A JSON string can hold what drives a terminal as well as a plain body can.
+    let message = text::strip_controls(&message);
     if facts.shape == Shape::Html {
         return format!("a web page instead of an answer ({}); is the base URL right?", text::one_line(&message, 120));
     }
@@ -114,10 +116,11 @@ fn shown(facts: &Facts) -> String {
         let to = facts::first_header(&facts.headers, &["location"]).unwrap_or_else(|| "elsewhere".to_owned());
         return format!("the server redirects to {}; is the base URL right?", text::one_line(&text::strip_controls(&to), 120));
     }
-    if message.is_empty() {
+    if message.trim().is_empty() {
         let said = facts::first_header(&facts.headers, &["x-openai-authorization-error"]);
+        let said = said.map(|said| text::one_line(&text::strip_controls(&said), 200)).filter(|said| !said.is_empty());
         return match (said, facts.status) {
-            (Some(said), _) => text::one_line(&text::strip_controls(&said), 200),
+            (Some(said), _) => said,
             (None, 0 | 200..=299) if facts.shape == Shape::Empty => "an empty answer".to_owned(),
             (None, 0 | 200..=299) if facts.withheld => "the content was withheld by a filter".to_owned(),
             (None, 0 | 200..=299) => "an error without a message".to_owned(),

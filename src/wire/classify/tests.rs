@@ -195,6 +195,9 @@ fn a_message_is_short_and_says_what_the_upstream_said_and_what_to_do() {
     assert_eq!(shown(500, "upstream connect error"), "upstream connect error");
     assert_eq!(shown(500, ""), "HTTP 500 without a message");
     assert_eq!(shown(200, ""), "an empty answer");
+    // Control characters and white space are no words.
+    assert_eq!(shown(400, "\u{1} \u{b}"), "HTTP 400 without a message");
+    assert_eq!(shown(400, r#"{"error":{"message":" \u0000 "}}"#), "HTTP 400 without a message");
     assert_eq!(
         shown(
             429,
@@ -208,7 +211,9 @@ fn a_message_is_short_and_says_what_the_upstream_said_and_what_to_do() {
     assert_eq!(moved.message, "the server redirects to https://login.example/a; is the base URL right?");
     assert!(shown(502, "<html><title>502 Bad Gateway</title>").contains("502 Bad Gateway"));
     assert!(shown(400, &"x".repeat(9000)).len() < 500);
-    assert!(!shown(500, "\u{1b}[31mred").contains('\u{1b}'));
+    for red in ["\u{1b}[31mred", r#"{"error":{"message":"\u001b[31mred"}}"#] {
+        assert_eq!(shown(500, red), "red");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 const MAX_INDEX: usize = 4_096;
 const MAX_DEPTH: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PartialArgs {
     root: Map<String, Value>,
     /// The path whose string goes on.

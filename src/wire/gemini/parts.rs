@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Parts {
     next_ix: usize,
     /// The text or thinking that may go on.
@@ -47,7 +47,7 @@ pub enum Maker {
 }
 
 /// A call as it was handed on, to know one that comes twice.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     id: String,
     name: String,

@@ -21,7 +21,7 @@ use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
 
 /// The state of one reply.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ReplyDecoder {
     id: Option<String>,
     model: Option<String>,
@@ -58,6 +58,10 @@ enum Prose {
 }
 
 impl Decode for ReplyDecoder {
+    fn copy(&self) -> Box<dyn Decode> {
+        Box::new(self.clone())
+    }
+
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.calls.names = ToolNames::of(tools);
     }
@@ -117,6 +121,7 @@ impl ReplyDecoder {
             let from = documents.byte_offset();
             match documents.next() {
                 None => break,
+                Some(_) if self.over => break,
                 // The rest was cut or is no JSON; whether that matters, `finish` finds out.
                 Some(Err(_)) => {
                     unknown(body.get(from..).unwrap_or_default(), out);

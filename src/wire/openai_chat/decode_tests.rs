@@ -335,6 +335,8 @@ fn nothing_follows_a_terminal_event() {
     let all = events(&[body.as_bytes()]);
     assert!(matches!(all.last(), Some(StreamEvent::End { .. })));
     assert_eq!(reply(&body).message.joined_text(), "a");
+    let all = events(&[br#"{"error":{"message":"boom"}}}"#]);
+    assert!(matches!(all.last(), Some(StreamEvent::Error { .. })), "not even word of a brace too many: {all:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Details {
     items: Vec<Map<String, Value>>,
     extra_content: Option<String>,

@@ -10,13 +10,13 @@ use crate::wire::names::ToolNames;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct OpenCalls {
     calls: Vec<Call>,
     pub names: ToolNames,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Call {
     /// The server's number for it.
     index: Option<u64>,

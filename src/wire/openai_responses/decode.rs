@@ -19,7 +19,7 @@ use crate::wire::sniff::{Nature, Piece};
 use serde_json::value::RawValue;
 
 /// The state of one reply.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ReplyDecoder {
     id: Option<String>,
     model: Option<String>,
@@ -37,6 +37,10 @@ pub struct ReplyDecoder {
 }
 
 impl Decode for ReplyDecoder {
+    fn copy(&self) -> Box<dyn Decode> {
+        Box::new(self.clone())
+    }
+
     fn expect_tools(&mut self, tools: &[ToolSpec]) {
         self.items.names = ToolNames::of(tools);
     }

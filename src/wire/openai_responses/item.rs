@@ -60,7 +60,7 @@ pub enum Agrees {
 }
 
 /// Numbers blocks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Blocks(usize);
 
 impl Blocks {
@@ -77,7 +77,7 @@ fn delta(ix: usize, delta: Delta, out: &mut Vec<StreamEvent>) {
 }
 
 /// A message or reasoning: a block for each part.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Prose {
     parts: Vec<Part>,
     /// The block of what must come back with a message, and what it says.
@@ -86,7 +86,7 @@ pub struct Prose {
     held: Option<Vec<(Slot, String)>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Part {
     slot: Slot,
     ix: usize,
@@ -271,7 +271,7 @@ pub fn parts(item: &Shape<'_>, kind: Kind) -> Vec<(Slot, String)> {
 }
 
 /// A call: a block as soon as it has a name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Call {
     pub ix: Option<usize>,
     /// Arguments that stood in the call's beginning; pieces replace them.

@@ -12,7 +12,7 @@ use crate::model::{BlockKind, Delta, StreamEvent};
 use crate::wire::names::ToolNames;
 use serde_json::value::RawValue;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Items {
     items: Vec<Item>,
     blocks: Blocks,
@@ -35,7 +35,7 @@ pub struct Items {
     pub call_broken: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Item {
     kind: Kind,
     index: Option<u64>,
@@ -46,7 +46,7 @@ struct Item {
     body: Body,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Body {
     Prose(Prose),
     Call(Call),

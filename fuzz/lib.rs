@@ -1,0 +1,78 @@
+//! What must hold for any bytes, for the fuzz targets. A broken promise panics; so does a crash.
+
+use code_pup::model::history::{check, repair};
+use code_pup::model::{Accumulator, Request, StreamEvent};
+use code_pup::wire::sse::SseDecoder;
+use code_pup::wire::{Decoder, Dialect, Wire, classify, encode};
+
+fn events(wire: Wire, pieces: &[&[u8]]) -> Vec<StreamEvent> {
+    let mut decoder = Decoder::new(wire, &Dialect::default());
+    let mut out = Vec::new();
+    for piece in pieces {
+        decoder.feed(piece, &mut out);
+    }
+    decoder.finish(&mut out);
+    out
+}
+
+/// A reply ends once, with a success or an error, and says the same however it was cut into pieces.
+pub fn reply(wire: Wire, body: &[u8]) {
+    let whole = events(wire, &[body]);
+    let ends = |e: &StreamEvent| matches!(e, StreamEvent::End { .. } | StreamEvent::Error { .. });
+    let first = whole.iter().position(ends).expect("a reply ends");
+    assert_eq!(first + 1, whole.len(), "nothing follows the end: {:?}", &whole[first..]);
+    // Somewhere that the fuzzer can move.
+    let at = body.iter().fold(0usize, |sum, b| sum.wrapping_mul(31).wrapping_add(usize::from(*b))) % (body.len() + 1);
+    let (a, b) = body.split_at(at);
+    assert_eq!(events(wire, &[a, b]), whole, "split at {at}");
+    let bytes: Vec<&[u8]> = body.chunks(1).collect();
+    assert_eq!(events(wire, &bytes), whole, "byte for byte");
+    let mut all = Accumulator::default();
+    whole.iter().for_each(|event| all.push(event));
+    let reply = all.finish();
+    assert_ne!(reply.complete, reply.error.is_some(), "a success or an error");
+}
+
+/// The same frames, however the bytes arrive.
+pub fn framing(body: &[u8]) {
+    let frames = |pieces: &[&[u8]]| {
+        // A small cap, so that frames beyond it are met too.
+        let mut decoder = SseDecoder::with_cap(256);
+        let mut out = Vec::new();
+        for piece in pieces {
+            decoder.feed(piece, &mut |frame| out.push(format!("{frame:?}")));
+        }
+        decoder.finish(&mut |frame| out.push(format!("{frame:?}")));
+        out
+    };
+    let whole = frames(&[body]);
+    let (a, b) = body.split_at(body.len() / 2);
+    assert_eq!(frames(&[a, b]), whole, "split in the middle");
+    let bytes: Vec<&[u8]> = body.chunks(1).collect();
+    assert_eq!(frames(&bytes), whole, "byte for byte");
+}
+
+/// Any refusal has a meaning. Two bytes choose the status, the rest is the body.
+pub fn refusal(data: &[u8]) {
+    let [a, b, body @ ..] = data else { return };
+    let status = 200 + u16::from_le_bytes([*a, *b]) % 400;
+    for wire in Wire::ALL {
+        let error = classify(wire, status, &[("retry-after".to_owned(), String::from_utf8_lossy(body).chars().take(40).collect())], body);
+        assert!(!error.message.trim().is_empty(), "{error:?}");
+    }
+}
+
+/// Any request, once its history is mended, is valid JSON on every wire, and the same bytes the second time.
+pub fn history(json: &[u8]) {
+    let Ok(mut request) = serde_json::from_slice::<Request>(json) else { return };
+    let (mended, _) = repair(request.messages.iter().map(|m| (**m).clone()));
+    request.messages = mended.into_iter().collect();
+    let found = check(&request.messages);
+    assert!(found.is_empty(), "repaired, and still {found:?}");
+    for wire in Wire::ALL {
+        let (body, _) = encode(wire, &Dialect::default(), &request);
+        let read = serde_json::from_slice::<serde_json::Value>(&body);
+        assert!(read.is_ok(), "{wire}: {read:?} in {}", String::from_utf8_lossy(&body));
+        assert_eq!(encode(wire, &Dialect::default(), &request).0, body, "{wire}");
+    }
+}
