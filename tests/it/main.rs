@@ -10,6 +10,7 @@
 mod agents;
 mod anthropic;
 mod architecture;
+mod budget;
 mod calls;
 mod chat;
 mod chat_screen;
