@@ -66,6 +66,18 @@ pub const KEYS: &[Key] = &[
         default: Some("sticky"),
         doc: "Which of several keys of a provider is used. `sticky`: the last one, until it fails; `round_robin`: the next one with every call.",
     },
+    Key {
+        name: "cli.claude",
+        kind: Kind::Path,
+        default: None,
+        doc: "Anthropic's `claude` program, for the provider `claude_cli`. Unset: the first one on the search path.",
+    },
+    Key {
+        name: "cli.codex",
+        kind: Kind::Path,
+        default: None,
+        doc: "OpenAI's `codex` program, for the provider `codex_cli`. Unset: the first one on the search path.",
+    },
     Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
     Key {
         name: "http.first_byte_timeout",
