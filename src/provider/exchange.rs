@@ -117,7 +117,8 @@ impl Source {
             if let StreamEvent::Error { error } = event
                 && error.class == Class::Network
             {
-                error.message = format!("{words} ({})", error.message);
+                let message = format!("{words} ({})", error.message);
+                *error = error.clone().told(message);
             }
         }
     }

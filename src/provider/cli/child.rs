@@ -13,6 +13,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const CHUNK: usize = 64 * 1024;
@@ -48,6 +49,8 @@ pub struct Child {
     out: ChildStdout,
     buffer: Vec<u8>,
     complaints: Tail,
+    /// Hears its complaints.
+    listener: JoinHandle<()>,
     /// That it has ended while its output is still open.
     status: Option<io::Result<ExitStatus>>,
     /// How it ended, for a person, once it has.
@@ -79,8 +82,8 @@ impl Child {
             tokio::spawn(write(pipe, text));
         }
         let complaints = Tail::default();
-        tokio::spawn(listen(err, Arc::clone(&complaints)));
-        Ok(Self { name: start.name, child, call, out, buffer: vec![0; CHUNK], complaints, status: None, ended: None, file: None })
+        let listener = tokio::spawn(listen(err, Arc::clone(&complaints)));
+        Ok(Self { listener, name: start.name, child, call, out, buffer: vec![0; CHUNK], complaints, status: None, ended: None, file: None })
     }
 
     /// With a file that lives as long as the program.
@@ -124,6 +127,8 @@ impl Child {
             None => timeout(LINGER, self.child.wait()).await,
         };
         tree::end_all(&self.call, &mut self.child).await;
+        // What could not be ended may hold that channel open too.
+        let _ = timeout(DRAIN, &mut self.listener).await;
         self.ended = Some(match status {
             Ok(Ok(status)) if status.success() => format!("{} ended", self.name),
             Ok(Ok(status)) => format!("{} ended with {status}", self.name),
@@ -147,6 +152,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        self.listener.abort();
         if self.ended.is_none() {
             tree::kill_now(&self.call, &mut self.child);
         }

@@ -56,10 +56,11 @@ impl Software {
         }
     }
 
-    /// The first version that was seen to understand [`Software::args`].
+    /// A version that was seen to understand [`Software::args`]. Earlier ones of `claude` ask models of their own choice to
+    /// get warm with each start.
     const fn least(self) -> [u64; 3] {
         match self {
-            Self::Claude => [2, 1, 0],
+            Self::Claude => [2, 1, 20],
             Self::Codex => [0, 100, 0],
         }
     }
@@ -109,12 +110,17 @@ impl Software {
         args
     }
 
-    /// Nobody watches it; and it does not look for updates of itself.
+    /// Nobody watches it; and it does not look for updates of itself. One retry is for a login that has to be renewed: what
+    /// else fails is for pup to try again.
     pub(super) const fn set(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Claude => {
-                &[("NO_COLOR", "1"), ("TERM", "dumb"), ("DISABLE_AUTOUPDATER", "1"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")]
-            }
+            Self::Claude => &[
+                ("NO_COLOR", "1"),
+                ("TERM", "dumb"),
+                ("DISABLE_AUTOUPDATER", "1"),
+                ("CLAUDE_CODE_MAX_RETRIES", "1"),
+                ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+            ],
             Self::Codex => &[("NO_COLOR", "1"), ("TERM", "dumb")],
         }
     }
@@ -174,12 +180,12 @@ mod tests {
     fn versions_are_read_and_judged() {
         let judge = |software: Software, said: &str| software.judge(Path::new("/bin/it"), said, None);
         for (software, said) in
-            [(Software::Claude, "2.1.0 (Claude Code)\n"), (Software::Claude, "10.0.0"), (Software::Codex, "codex-cli 0.169.0-alpha.1")]
+            [(Software::Claude, "2.1.20 (Claude Code)\n"), (Software::Claude, "10.0.0"), (Software::Codex, "codex-cli 0.169.0-alpha.1")]
         {
             assert_eq!(judge(software, said), Ok(()), "{said}");
         }
         let old = judge(Software::Claude, "1.0.128 (Claude Code)").unwrap_err();
-        assert!(old.contains("claude 1.0.128") && old.contains("2.1.0 or later: npm install -g"), "{old}");
+        assert!(old.contains("claude 1.0.128") && old.contains("2.1.20 or later: npm install -g"), "{old}");
         for said in ["", "usage: codex FILE", "v12", "1.2"] {
             let error = judge(Software::Codex, said).unwrap_err();
             assert!(error.contains("tells no version") && error.contains("cli.codex"), "{error}");

@@ -1,8 +1,9 @@
 //! `claude -p --output-format stream-json --include-partial-messages`: a line is the program's own news or, in
 //! `stream_event`, one event of the Messages stream.
 //!
-//! The last line (`result`) decides what came of it. The program tries a failed request up to ten times, over minutes;
-//! its first word of that (`api_retry`) ends the attempt here, since whoever asked has other ways.
+//! The last line (`result`) decides what came of it. The program tries a failed request again by itself; its word of that
+//! (`api_retry`) ends the attempt here, since whoever asked has other ways. Only where its login was refused it may go on:
+//! it renews that first.
 
 use super::refusal;
 use crate::model::{BlockKind, Delta, ProviderError, Stop, StreamEvent, ToolSpec, Usage};
@@ -121,6 +122,7 @@ impl ReplyDecoder {
                 let own = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
                 out.push(StreamEvent::Start { id: own(&line.session_id), model: own(&line.model) });
             }
+            ("system", Some("api_retry")) if line.error_status == Some(401) => {}
             ("system", Some("api_retry")) => {
                 let word = line.error.as_deref().unwrap_or("unknown");
                 let status = line.error_status.or(status_of(word));
@@ -209,7 +211,7 @@ impl ReplyDecoder {
         if line.terminal_reason.as_deref() == Some("prompt_too_long") {
             return refusal::of_words(&format!("prompt is too long: {said}"));
         }
-        match line.api_error_status.or(word.and_then(status_of)) {
+        match line.api_error_status.or(word.and_then(status_of)).or(status_in(&said)) {
             Some(status) => refusal::with_status(self.sender, status, line.api_error_type.as_deref().or(word), &said, None),
             None => by_words,
         }
@@ -219,6 +221,12 @@ impl ReplyDecoder {
         self.over = true;
         out.push(StreamEvent::Error { error: refusal::advise(error, HOW) });
     }
+}
+
+/// The status in `API Error: 401 ...`, as older versions say it.
+fn status_in(said: &str) -> Option<u16> {
+    let (_, behind) = said.split_once("API Error: ")?;
+    behind.get(..3)?.parse().ok()
 }
 
 /// The status behind the program's word for an error.

@@ -38,9 +38,10 @@ pub fn of_words(message: &str) -> ProviderError {
 }
 
 /// With what the user can do about it, where it is the login.
-pub fn advise(mut error: ProviderError, how: &str) -> ProviderError {
-    if error.class == Class::Auth {
-        error.message = format!("{} ({how})", error.message.trim_end_matches('.'));
+pub fn advise(error: ProviderError, how: &str) -> ProviderError {
+    if error.class != Class::Auth {
+        return error;
     }
-    error
+    let message = format!("{} ({how})", error.message.trim_end_matches('.'));
+    error.told(message)
 }

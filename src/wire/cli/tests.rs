@@ -88,13 +88,30 @@ fn complaints_have_the_class_of_what_they_say() {
         // After its own attempts, with no time named, it is the plan's allowance.
         (failed("\"rate_limit\"", "slow down", ",\"api_error_status\":429"), Quota),
         (failed("\"overloaded\"", "Overloaded", ",\"api_error_status\":529"), Overloaded),
-        (failed("\"invalid_request\"", "Prompt is too long", ",\"api_error_status\":400,\"terminal_reason\":\"prompt_too_long\""), ContextTooLong),
+        (
+            failed("\"invalid_request\"", "Prompt is too long", ",\"api_error_status\":400,\"terminal_reason\":\"prompt_too_long\""),
+            ContextTooLong,
+        ),
         (failed("\"model_not_found\"", "There's an issue with the selected model", ",\"api_error_status\":404"), NotFound),
         (failed("\"new_word\"", "Something new", ""), Server),
         (r#"{"type":"result","subtype":"error_during_execution","is_error":false}"#.to_owned(), Server),
-        (r#"{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":533.5,"error_status":401,"error":"authentication_failed"}"#.to_owned(), Auth),
-        (r#"{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":7000,"error_status":429,"error":"rate_limit"}"#.to_owned(), RateLimit),
-        (r#"{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":7000,"error_status":null,"error":"unknown"}"#.to_owned(), Network),
+        (
+            format!(
+                "{}\n{}",
+                r#"{"type":"system","subtype":"api_retry","retry_delay_ms":533.5,"error_status":401,"error":"authentication_failed"}"#,
+                failed("\"unknown\"", "API Error: 401 {} · Please run /login", "")
+            ),
+            Auth,
+        ),
+        (
+            r#"{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":7000,"error_status":429,"error":"rate_limit"}"#
+                .to_owned(),
+            RateLimit,
+        ),
+        (
+            r#"{"type":"system","subtype":"api_retry","attempt":1,"retry_delay_ms":7000,"error_status":null,"error":"unknown"}"#.to_owned(),
+            Network,
+        ),
         (STREAM.to_owned(), Network),
         (String::new(), Network),
     ];
