@@ -63,7 +63,9 @@ mod tests {
                 Line::TooLong => None,
             });
         };
-        pieces.iter().for_each(|p| lines.feed(p, &mut keep));
+        for piece in pieces {
+            lines.feed(piece, &mut keep);
+        }
         lines.finish(&mut keep);
         out
     }

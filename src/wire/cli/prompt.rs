@@ -123,7 +123,7 @@ fn conversation(turns: &[(Role, String)]) -> String {
 /// A word for the marks that stands in no turn.
 fn mark(turns: &[(Role, String)]) -> String {
     let taken = |word: &str| turns.iter().any(|(_, text)| text.contains(word));
-    let numbered = (2u32..).map(|n| format!("turn{n}")).find(|word| !taken(word));
+    let numbered = (2..=u32::MAX).map(|n| format!("turn{n}")).find(|word| !taken(word));
     if taken("turn>") || taken("<turn ") { numbered.unwrap_or_default() } else { "turn".to_owned() }
 }
 

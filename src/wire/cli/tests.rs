@@ -33,14 +33,18 @@ const CODEX_TURN: &str = r#"{"type":"thread.started","thread_id":"t-1"}
 fn events(wire: Wire, pieces: &[&[u8]]) -> Vec<StreamEvent> {
     let mut decoder = Decoder::new(wire, &Dialect::default());
     let mut out = Vec::new();
-    pieces.iter().for_each(|p| decoder.feed(p, &mut out));
+    for piece in pieces {
+        decoder.feed(piece, &mut out);
+    }
     decoder.finish(&mut out);
     out
 }
 
 fn reply(wire: Wire, text: &str) -> Reply {
     let mut all = Accumulator::default();
-    events(wire, &[text.as_bytes()]).iter().for_each(|e| all.push(e));
+    for event in events(wire, &[text.as_bytes()]) {
+        all.push(&event);
+    }
     all.finish()
 }
 
