@@ -321,10 +321,14 @@ fn assert_worked(env: &TestEnv, launch: Launch, server: &WireServer, path: &str)
 #[test]
 fn the_real_claude_does_a_task_with_pups_tools() {
     let Some(modules) = need::node_package("@anthropic-ai/claude-code") else { return };
-    let server = WireServer::asked(|request| match request.path.contains("/messages") {
-        true if request.path.contains("count_tokens") => Answer::json(200, r#"{"input_tokens": 1}"#),
-        true => Answer::stream(anthropic::encode_events(anthropic::Head::default(), &spoken(request)).0),
-        false => Answer::json(404, "{}"),
+    let server = WireServer::asked(|request| {
+        if request.path.contains("count_tokens") {
+            Answer::json(200, r#"{"input_tokens": 1}"#)
+        } else if request.path.contains("/messages") {
+            Answer::stream(anthropic::encode_events(anthropic::Head::default(), &spoken(request)).0)
+        } else {
+            Answer::json(404, "{}")
+        }
     });
     let env = TestEnv::new();
     let launch = run(&env, &modules.join(".bin/claude"), &["make a.txt"]);
@@ -346,9 +350,12 @@ fn the_real_claude_does_a_task_with_pups_tools() {
 #[test]
 fn the_real_codex_does_a_task_with_pups_tools() {
     let Some(modules) = need::node_package("@openai/codex") else { return };
-    let server = WireServer::asked(|request| match request.path.contains("/responses") {
-        true => Answer::stream(openai_responses::encode_events(openai_responses::Head::default(), &spoken(request)).0),
-        false => Answer::json(404, "{}"),
+    let server = WireServer::asked(|request| {
+        if request.path.contains("/responses") {
+            Answer::stream(openai_responses::encode_events(openai_responses::Head::default(), &spoken(request)).0)
+        } else {
+            Answer::json(404, "{}")
+        }
     });
     let configured = |env: &TestEnv, url: String| {
         let folder = env.home().join(".codex");
