@@ -1,9 +1,11 @@
 //! The vendors' own programs as providers: scripted ones for what can go wrong, and the real ones against a server on loopback.
 
+use crate::support::generate::write;
 use crate::support::http::RawRequest;
+use crate::support::rules;
 use crate::support::{Answer, Launch, TestEnv, WireServer, need};
-use code_pup::model::{BlockKind, Delta, Stop, StreamEvent, Usage};
-use code_pup::wire::{anthropic, openai_responses};
+use code_pup::model::{Block, BlockKind, Delta, Stop, StreamEvent, ToolCall, Usage};
+use code_pup::wire::{Wire, anthropic, openai_responses};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -65,7 +67,7 @@ fn what_a_program_does_wrong_is_said_with_its_reason() {
         ("claude", "head -n 4 $D/good; kill -9 $$", 5, "network", "signal: 9"),
         ("claude", "sleep 600 & exit 1", 5, "network", "exit status: 1"),
         ("claude", "exit 0", 5, "network", "claude ended"),
-        ("claude", "cat $D/out; exit 1", 4, "auth", "type /login"),
+        ("claude", "cat $D/out; exit 1", 4, "auth", "type /login", 1),
         ("claude", "cat $D/limit; sleep 600", 5, "rate_limit", "would try again"),
         ("codex", "cat > /dev/null; cat $D/turn", 0, "", "Good day"),
         ("codex", "cat $D/denied; exit 1", 4, "auth", "codex login"),
@@ -278,6 +280,78 @@ fn each_door_to_a_model_serves_it_in_its_place() {
     // A key comes before a program.
     let both = chain("orchestrator", &[("ANTHROPIC_API_KEY", "k"), ("PUP_CLI_CLAUDE", claude.to_str().unwrap())]);
     assert_eq!(both[0]["served_by"]["provider"], json!("anthropic"));
+}
+
+#[test]
+fn a_program_that_cannot_serve_gives_way_to_the_next_link() {
+    let out = |text: &str| format!("{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":\"{text}\"}}\n");
+    for (says, class, words, often) in [
+        (out("Not logged in · Please run /login"), "auth", "type /login", 1),
+        (out("You've hit your limit · resets 3pm"), "quota", "hit your limit", 1),
+        (out("This credential is only authorized for use elsewhere"), "permission", "only authorized for use", 1),
+        (answer("never whole").rsplit_once('\n').unwrap().0.to_owned() + "\n", "network", "the output of claude", 2),
+    ] {
+        let env = TestEnv::new();
+        let path = program(&env, "claude", "cat > /dev/null; echo >> $D/asked; cat $D/out");
+        said(&env, "out", &says);
+        env.write_config("models.json", r#"{"chains": {"coding": ["claude-code-claude-opus-4-5-20251101", "chatgpt-gpt-5.2-codex"], "orchestrator": ["claude-code-claude-opus-4-5-20251101", "chatgpt-gpt-5.2-codex"]}}"#);
+        let server = WireServer::asked(|_| {
+            let text = vec![Block::Text { text: "From the API.".into() }];
+            Answer::stream(write(Wire::OpenaiResponses, &text))
+        });
+        let launch = env.pup().args(["run", "--output", "json", "hi"]).env("PUP_CLI_CLAUDE", &path);
+        let out = launch.env_remove("PUP_MODEL").env("OPENAI_API_KEY", "k").env("OPENAI_BASE_URL", server.url()).run().expect_code(0);
+        let result = out.json();
+        assert_eq!((&result["text"], &result["provider"]), (&json!("From the API."), &json!("openai")), "{}", out.report());
+        let first = &result["attempts"][0];
+        assert_eq!((&first["provider"], &first["outcome"]), (&json!("claude_cli"), &json!(class)), "{}", out.report());
+        assert!(out.stdout.contains(words), "{}", out.report());
+        assert_eq!(std::fs::read_to_string(env.home().join("bin/asked")).unwrap().len(), often, "{}", out.report());
+    }
+}
+
+#[test]
+fn a_session_goes_through_a_program_and_back() {
+    let env = TestEnv::new();
+    let path = program(&env, "claude", "cat > $D/in; cat $D/good");
+    said(&env, "good", &(answer(r#"{"answer": "said by the program"}"#) + "\n"));
+    let proof = "ErOwnProofAEw==";
+    let mut asked = 0;
+    let server = WireServer::asked(move |_| {
+        asked += 1;
+        let call = ToolCall { id: "toolu_1".into(), name: "list_files".into(), args_raw: r#"{"path":"."}"#.into(), signature: None };
+        let blocks = match asked {
+            1 => vec![Block::Thinking { text: "a thought".into(), signature: Some(proof.into()), redacted: false }, Block::ToolCall(call)],
+            2 => vec![Block::Text { text: "said by the API".into() }],
+            _ => vec![Block::Text { text: "said at the end".into() }],
+        };
+        Answer::stream(write(Wire::Anthropic, &blocks))
+    });
+    env.write("there.txt", "here\n");
+    let go = |model: &str, more: &[&str], prompt: &str| {
+        let launch = env.pup().args(["run", "--yolo", "--output", "json", "--model", model]).args(more).arg(prompt);
+        let launch = launch.env("PUP_CLI_CLAUDE", &path).env("ANTHROPIC_BASE_URL", server.url());
+        launch.env("ANTHROPIC_API_KEY", "test-key-not-a-secret").run().expect_code(0).json()
+    };
+    let api = "anthropic/claude-opus-4-6";
+    assert_eq!(go(api, &[], "question 0")["text"], json!("said by the API"));
+    assert_eq!(go("claude_cli/m", &["--resume", "last"], "question 1")["text"], json!("said by the program"));
+    let read = std::fs::read_to_string(env.home().join("bin/in")).unwrap();
+    for (text, is_in) in
+        [("question 0", true), ("there.txt", true), ("said by the API", true), ("question 1", true), (proof, false), ("a thought", false)]
+    {
+        assert_eq!(read.contains(text), is_in, "{text}: {read}");
+    }
+    assert_eq!(go(api, &["--resume", "last"], "question 2")["text"], json!("said at the end"));
+    let requests = server.requests();
+    for request in &requests {
+        let reading = rules::read(rules::Api::Anthropic, "claude-opus-4-6", &request.body);
+        assert!(reading.violations.is_empty(), "{:?}", reading.violations);
+    }
+    let last = String::from_utf8_lossy(&requests.last().unwrap().body).into_owned();
+    for text in ["question 0", "question 1", "said by the program", "question 2", proof] {
+        assert!(last.contains(text), "{text}: {last}");
+    }
 }
 
 /// What the model of a real program says: a call of pup's, then the last word.

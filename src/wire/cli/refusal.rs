@@ -12,13 +12,15 @@ pub fn with_status(sender: Sender, status: u16, kind: Option<&str>, message: &st
 }
 
 /// Phrases of complaints that come without a status, in lower case.
-const PHRASES: [(&str, Class, Scope); 14] = [
+const PHRASES: [(&str, Class, Scope); 16] = [
     ("not logged in", Class::Auth, Scope::Key),
     ("please run /login", Class::Auth, Scope::Key),
     ("codex login", Class::Auth, Scope::Key),
     ("invalid api key", Class::Auth, Scope::Key),
     ("token has expired", Class::Auth, Scope::Key),
     ("could not be refreshed", Class::Auth, Scope::Key),
+    ("only authorized for", Class::Permission, Scope::Key),
+    ("organization has disabled", Class::Permission, Scope::Key),
     ("usage limit", Class::Quota, Scope::Key),
     ("hit your limit", Class::Quota, Scope::Key),
     ("quota exceeded", Class::Quota, Scope::Key),
