@@ -285,11 +285,11 @@ fn each_door_to_a_model_serves_it_in_its_place() {
 #[test]
 fn a_program_that_cannot_serve_gives_way_to_the_next_link() {
     let out = |text: &str| format!("{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":\"{text}\"}}\n");
-    for (says, class, words, often) in [
-        (out("Not logged in · Please run /login"), "auth", "type /login", 1),
-        (out("You've hit your limit · resets 3pm"), "quota", "hit your limit", 1),
-        (out("This credential is only authorized for use elsewhere"), "permission", "only authorized for use", 1),
-        (answer("never whole").rsplit_once('\n').unwrap().0.to_owned() + "\n", "network", "the output of claude", 2),
+    for (says, class, often) in [
+        (out("Not logged in · Please run /login"), "auth", 1),
+        (out("You've hit your limit · resets 3pm"), "quota", 1),
+        (out("This credential is only authorized for use elsewhere"), "permission", 1),
+        (answer("never whole").rsplit_once('\n').unwrap().0.to_owned() + "\n", "network", 2),
     ] {
         let env = TestEnv::new();
         let path = program(&env, "claude", "cat > /dev/null; echo >> $D/asked; cat $D/out");
@@ -305,9 +305,6 @@ fn a_program_that_cannot_serve_gives_way_to_the_next_link() {
         assert_eq!((&result["text"], &result["provider"]), (&json!("From the API."), &json!("openai")), "{}", out.report());
         let first = &result["attempts"][0];
         assert_eq!((&first["provider"], &first["outcome"]), (&json!("claude_cli"), &json!(class)), "{}", out.report());
-        let session = env.pup_home().join("state/sessions").join(result["session"].as_str().unwrap());
-        let journal = std::fs::read_to_string(session.join("journal.jsonl")).unwrap();
-        assert!(journal.contains(words), "{words}: {journal}");
         assert_eq!(std::fs::read_to_string(env.home().join("bin/asked")).unwrap().len(), often, "{}", out.report());
     }
 }
