@@ -113,6 +113,8 @@ fn config_screens() {
     loop_guard               24
     auth.store               auto
     auth.rotation            sticky
+    cli.claude               (not set)
+    cli.codex                (not set)
     http.connect_timeout     10s
     http.first_byte_timeout  2m
     http.idle_timeout        90s
