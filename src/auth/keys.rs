@@ -278,7 +278,7 @@ impl<'e> Keys<'e> {
     fn find(&self, provider: &Provider) -> Vec<Known> {
         let address = match &provider.endpoint {
             Endpoint::Url(url) => url.as_str(),
-            Endpoint::Loopback | Endpoint::Variable(_) => "",
+            Endpoint::Loopback | Endpoint::Program | Endpoint::Variable(_) => "",
         };
         let named = provider.api_key_env.iter().map(|name| self.family(name)).find(|all| !all.is_empty()).unwrap_or_default();
         let mut found: Vec<(Key, Option<Fault>)> = Vec::new();

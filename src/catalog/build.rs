@@ -18,6 +18,8 @@ pub enum Endpoint {
     Url(String),
     /// Whatever server answers on this machine's loopback; only the provider `local`.
     Loopback,
+    /// A vendor's own program, wherever it is installed.
+    Program,
     /// At the user's own place, which this environment variable names and does not yet.
     Variable(String),
 }
@@ -213,6 +215,10 @@ impl Builder<'_> {
         let own_address = self.override_of(&id)?;
         let foreign = own_address.is_none() && self.layers.project_says(&["providers", &id, "base_url"]);
         let endpoint = match (entry.base_url, own_address) {
+            (None, _) if wire.is_program() => Endpoint::Program,
+            (Some(_), _) if wire.is_program() => {
+                return fail("base_url", "has no meaning for a program (`cli.claude` and `cli.codex` of the config say where one is)");
+            }
             (_, Some(url)) => Endpoint::Url(url),
             (Some(variable), None) if variable.starts_with('$') => match variable.strip_prefix('$') {
                 Some(name) if name == override_name(&id) => Endpoint::Variable(name.to_owned()),
@@ -284,6 +290,12 @@ impl Builder<'_> {
             && !prices(price).into_iter().flatten().all(|p| p >= 0.0)
         {
             return Err(self.layers.failure(&["models", &id, "price"], "must not be negative", None));
+        }
+        if let Some(wire) = entry.wire
+            && wire.is_program() != provider.wire.is_program()
+        {
+            let what = format!("cannot be {} at {provider_id}, which speaks {}", wire.as_str(), provider.wire.as_str());
+            return Err(self.layers.failure(&["models", &id, "wire"], &what, None));
         }
         self.check_slimmer(&["models", &id, "slimmer"], entry.slimmer.as_ref())?;
         let name = entry.name.clone().or_else(|| entry.upstream.clone()).unwrap_or_else(|| id.clone());

@@ -137,7 +137,9 @@ fn every_provider_says_how_it_is_reached() {
         "azure",
         "cerebras",
         "chatgpt",
+        "claude_cli",
         "claude_code",
+        "codex_cli",
         "deepseek",
         "gemini",
         "gemini_openai",
@@ -160,7 +162,7 @@ fn every_provider_says_how_it_is_reached() {
     assert_eq!(catalog.providers().iter().map(|p| p.id.as_str()).collect::<BTreeSet<_>>(), wanted.into());
     for p in catalog.providers() {
         let at_home = ["local", "ollama", "llamacpp", "lmstudio", "vllm"].contains(&p.id.as_str());
-        assert_eq!(p.api_key_env.is_empty(), p.login.is_some() || at_home, "{}", p.id);
+        assert_eq!(p.api_key_env.is_empty(), p.login.is_some() || at_home || p.wire.is_program(), "{}", p.id);
         assert_ne!(p.billing, Billing::Unknown, "{}", p.id);
         // What runs at home, and Azure's deployments, have the names that their owner gave them; Google's other flavour is
         // asked for by name.

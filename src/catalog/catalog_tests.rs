@@ -92,15 +92,15 @@ fn a_model_is_found_by_id_or_by_provider_and_any_name() {
     let home = Home::new();
     insta::assert_snapshot!(home.shown(&catalog.resolve("gpt-4o-minni").unwrap_err()), @r#"
     usage: there is no model `gpt-4o-minni`
-    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
+    hint: did you mean `gpt-4o-mini`, `gpt-4.1-mini`, `gpt-5-mini`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_cli, codex_cli, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("grok/llama-3.3-70b-versatile").unwrap_err()), @r#"
     usage: there is no provider `grok`
-    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
+    hint: did you mean `groq/llama-3.3-70b-versatile`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_cli, codex_cli, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
     insta::assert_snapshot!(home.shown(&catalog.resolve("openai/").unwrap_err()), @r#"
     usage: there is no model `openai/`
-    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
+    hint: did you mean `openai/o3`, `openai/gpt-5`, `openai/gpt-4o`? any model can be named as PROVIDER/NAME; providers: anthropic, openai, cerebras, synthetic, openrouter, gemini, groq, together, zai_api, zai_coding, claude_cli, codex_cli, claude_code, antigravity, chatgpt, gemini_openai, deepseek, xai, mistral, azure, ollama_cloud, local, ollama, llamacpp, lmstudio, vllm
     "#);
 }
 
@@ -140,6 +140,8 @@ fn addresses_of_the_environment_win() {
     assert_eq!(own.provider("ollama").unwrap().endpoint, Endpoint::Url("http://10.0.0.9:11434/v1".into()));
     let other = r#"{"providers": {"acme": {"wire": "openai-chat", "base_url": "$HOME", "api_key_env": ["K"]}}}"#;
     assert!(Home::new().user(other).refused().contains("providers.acme.base_url can name only the variable $ACME_BASE_URL"));
+    let program = r#"{"providers": {"acme": {"wire": "codex-cli", "base_url": "https://acme.dev", "api_key_env": []}}}"#;
+    assert!(Home::new().user(program).refused().contains("providers.acme.base_url has no meaning for a program"));
     insta::assert_snapshot!(Home::new().var("ZAI_API_BASE_URL", "api.z.ai").refused(), @r#"
     config: ZAI_API_BASE_URL is not an http or https address: "api.z.ai"
     hint: e.g. ZAI_API_BASE_URL=http://127.0.0.1:8080/v1

@@ -42,6 +42,8 @@ pub enum Usable {
     NoClient,
     /// It is a server on this machine, and does not answer.
     NoServer,
+    /// It is a program, and is not installed.
+    NoProgram,
 }
 
 /// What becomes of models that cost money.
@@ -115,6 +117,7 @@ pub enum Why {
     NoAddress,
     KeysDisabled,
     NoServer,
+    NoProgram,
 }
 
 impl Why {
@@ -132,6 +135,7 @@ impl Why {
             Self::NoAddress => "no_address",
             Self::KeysDisabled => "keys_disabled",
             Self::NoServer => "no_server",
+            Self::NoProgram => "no_program",
         }
     }
 }
@@ -156,10 +160,11 @@ impl fmt::Display for Closed {
             },
             Why::NoAddress => match &provider.endpoint {
                 Endpoint::Variable(name) => write!(f, "{name} is not set"),
-                Endpoint::Url(_) | Endpoint::Loopback => f.write_str("it has no address"),
+                Endpoint::Url(_) | Endpoint::Loopback | Endpoint::Program => f.write_str("it has no address"),
             },
             Why::KeysDisabled => write!(f, "it refused every key that there is (pup auth status {})", provider.id),
             Why::NoServer => f.write_str("no model server answers on this machine"),
+            Why::NoProgram => write!(f, "the program {} is not installed", provider.wire.as_str().trim_end_matches("-cli")),
         }
     }
 }
@@ -219,6 +224,8 @@ impl Catalog {
                     _ => State::Out(vec![Closed { way: self.on(provider, ""), why: Why::NoServer }]),
                 });
             } else if usable == Usable::Yes
+                // Installed says nothing of logged in: a program serves where a chain has it.
+                && provider.endpoint != Endpoint::Program
                 && let Some(link) = self.for_the_tail(provider, terms)
                 && !chain.iter().any(|l| l.state.speaks_of(&link.0))
             {
@@ -279,6 +286,7 @@ impl Link {
             Usable::NoKey => Some(Why::NoKey),
             Usable::KeysDisabled => Some(Why::KeysDisabled),
             Usable::NoServer => Some(Why::NoServer),
+            Usable::NoProgram => Some(Why::NoProgram),
             Usable::Yes if matches!(self.provider.endpoint, Endpoint::Variable(_)) => Some(Why::NoAddress),
             Usable::Yes if self.provider.opt_in == Some(OptIn::Required) => Some(Why::OptInMissing),
             Usable::Yes if paid && terms.paid == Paid::Skipped => Some(Why::PaidSkipped),

@@ -32,16 +32,17 @@ impl User {
         Catalog::load(&Places { config: d.into(), state: d.into(), cache: d.into() }, None, &|_| None).unwrap()
     }
 
-    /// A build that speaks the protocols of the vendors' APIs and makes no logins.
+    /// A build that speaks the protocols of the vendors' APIs and programs, without that of Antigravity, and makes no logins.
     fn ask<T>(&self, question: impl FnOnce(&Catalog, &Terms<'_>) -> T) -> T {
         let usable = |p: &Provider| match p.login {
             _ if self.providers.contains(&p.id.as_str()) => Usable::Yes,
             Some(_) => Usable::NoLogin,
+            None if p.endpoint == Endpoint::Program => Usable::NoProgram,
             None if p.is_local() => Usable::NoServer,
             None if p.api_key_env.is_empty() => Usable::Yes,
             None => Usable::NoKey,
         };
-        let speaks = |w: WireId| matches!(w, WireId::OpenaiChat | WireId::OpenaiResponses | WireId::Anthropic | WireId::Gemini);
+        let speaks = |w: WireId| w != WireId::Antigravity;
         question(&self.catalog(), &Terms { usable: &usable, speaks: &speaks, paid: self.paid })
     }
 
@@ -81,11 +82,19 @@ fn with_nothing_every_link_is_out_and_says_why() {
     assert_eq!(user.said(Workload::Coding, "synthetic-GLM-4.7"), ["synthetic: none of SYN_API_KEY, SYNTHETIC_API_KEY is set"]);
     assert_eq!(
         user.said(Workload::Coding, "claude-code-claude-haiku-4-5-20251001"),
-        ["claude_code: not logged in: pup auth login claude_code", "anthropic: ANTHROPIC_API_KEY is not set"]
+        [
+            "claude_code: not logged in: pup auth login claude_code",
+            "anthropic: ANTHROPIC_API_KEY is not set",
+            "claude_cli: the program claude is not installed"
+        ]
     );
     assert_eq!(
         user.said(Workload::Coding, "chatgpt-gpt-5.2-codex"),
-        ["chatgpt: not logged in: pup auth login chatgpt", "openai: OPENAI_API_KEY is not set"]
+        [
+            "chatgpt: not logged in: pup auth login chatgpt",
+            "openai: OPENAI_API_KEY is not set",
+            "codex_cli: the program codex is not installed"
+        ]
     );
     assert_eq!(user.said(Workload::Coding, "local"), ["local: no model server answers on this machine"]);
 }
@@ -181,8 +190,8 @@ fn a_model_that_calls_no_tools_is_out_and_a_better_one_stands_in_for_a_default()
     let user = User::with(&[]).overlay(overlay);
     assert_eq!(user.open(Workload::Coding), ["best <- acme/best"]);
     assert_eq!(user.said(Workload::Coding, "talker"), ["acme: talker does not call tools"]);
-    let only = r#"{"providers": {"acme": {"wire": "codex-cli", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
-    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol codex-cli is not built yet"]);
+    let only = r#"{"providers": {"acme": {"wire": "antigravity", "base_url": "https://acme.dev", "api_key_env": []}}, "models": {"m": {"provider": "acme"}}}"#;
+    assert_eq!(User::with(&[]).overlay(only).said(Workload::Coding, "m"), ["acme: its protocol antigravity is not built yet"]);
 }
 
 #[test]

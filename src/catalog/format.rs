@@ -155,6 +155,14 @@ pub enum WireId {
 }
 
 impl WireId {
+    /// Whether a program on this machine speaks it, not a server.
+    pub const fn is_program(self) -> bool {
+        match self {
+            Self::ClaudeCli | Self::CodexCli => true,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Anthropic | Self::Gemini | Self::Antigravity => false,
+        }
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai-chat",

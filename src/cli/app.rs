@@ -1,7 +1,7 @@
 //! What every command stands on: places, settings, catalogue, agents, redaction. Built once, handed down in parts.
 
 use crate::auth::terms::Agreements;
-use crate::auth::{Keys, Standings};
+use crate::auth::{self, Keys, Standings};
 use crate::base::Failure;
 use crate::base::net::Pool;
 use crate::base::places::Places;
@@ -73,6 +73,12 @@ impl App {
         let places = self.places.clone();
         let desk = Desk::open(Some(self.places.clone()), move |store| route::from_journals(store, &places));
         Purse::new(Arc::new(desk), caps, ceiling)
+    }
+
+    /// The environment variables that hold secrets of providers, or could: programs that pup starts do not get them.
+    pub fn secret_variables(&self) -> Vec<String> {
+        let keys = self.catalog.providers().iter().flat_map(|p| auth::variables(p, &env));
+        keys.chain(self.manifests.variables().map(str::to_owned)).collect()
     }
 
     /// Which of several keys a call uses, with the memory of how they fared.

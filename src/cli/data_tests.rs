@@ -123,6 +123,8 @@ fn config_screens() {
     budget.session           (not set)
     budget.providers         (not set)
     budget.ceiling           (not set)
+    cli.claude               (not set)
+    cli.codex                (not set)
     http.connect_timeout     10s
     http.first_byte_timeout  2m
     http.idle_timeout        90s

@@ -6,7 +6,10 @@ use crate::auth::{Access, Keys, Standing};
 use crate::base::clock::rfc3339;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
-use crate::catalog::{Provider, Usable};
+use crate::catalog::{Endpoint, Provider, Usable};
+use crate::provider::cli::{self, Software};
+use crate::wire::Wire;
+use std::path::{Path, PathBuf};
 
 /// Keys and logins. Which provider takes which is in the catalogue.
 #[derive(Debug)]
@@ -14,13 +17,22 @@ pub struct Doors {
     keys: Keys<'static>,
     logins: Logins<'static>,
     transport: Transport,
+    /// Where the vendors' programs are, as far as they are installed.
+    programs: Vec<(Software, PathBuf)>,
 }
 
 impl Doors {
     /// `redactor` learns every secret that comes up, also later.
     pub fn load(app: &App, redactor: &Redactor) -> Result<Self, Failure> {
         let logins = Logins::load(&app.places, &app.manifests, app.settings.auth.store, &app::env)?;
-        Ok(Self { keys: app.keys(redactor)?, logins, transport: Transport { redactor: redactor.clone(), pool: app.pool.clone() } })
+        let programs =
+            Software::ALL.into_iter().filter_map(|s| Some((s, cli::find(s, own_path(app, s), app::env("PATH").as_deref())?))).collect();
+        Ok(Self {
+            keys: app.keys(redactor)?,
+            programs,
+            logins,
+            transport: Transport { redactor: redactor.clone(), pool: app.pool.clone() },
+        })
     }
 
     pub fn keys(&self) -> &Keys<'static> {
@@ -61,12 +73,34 @@ impl Doors {
         notes
     }
 
+    /// The program that this provider is, where it is installed.
+    pub fn program(&self, provider: &Provider) -> Option<(Software, &Path)> {
+        let software = software(provider)?;
+        self.programs.iter().find(|(s, _)| *s == software).map(|(s, path)| (*s, path.as_path()))
+    }
+
     /// Whether it can be entered, as far as that can be told without asking anybody.
     pub fn usable(&self, provider: &Provider) -> Usable {
+        if provider.endpoint == Endpoint::Program && self.program(provider).is_none() {
+            return Usable::NoProgram;
+        }
         match self.keys.usable(provider) {
             Usable::Yes => Usable::Yes,
             _ if provider.login.is_some() => self.login(provider),
             other => other,
         }
+    }
+}
+
+/// The program that this provider is, if it is one.
+pub fn software(provider: &Provider) -> Option<Software> {
+    provider.wire.as_str().parse::<Wire>().ok().and_then(Software::of)
+}
+
+/// Where the user says that it is.
+pub fn own_path(app: &App, software: Software) -> Option<&Path> {
+    match software {
+        Software::Claude => app.settings.cli.claude.as_deref(),
+        Software::Codex => app.settings.cli.codex.as_deref(),
     }
 }

@@ -1,7 +1,7 @@
 //! `pup run`: one task, then exit.
 
 use super::agents;
-use super::app::{self, App};
+use super::app::App;
 use super::ask::can_ask;
 use super::engine::Parts;
 use super::log;
@@ -10,7 +10,6 @@ use super::resume::Taken;
 use super::select::{self, Behind, Chosen, Wanted};
 use super::work::{self, Job, Task};
 use crate::agent::{Approve, Limits, prompt};
-use crate::auth;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
@@ -169,13 +168,7 @@ pub fn parts(
         rotation: app.rotation(&redactor),
         failover: failover(settings, &agent),
         purse: Some(app.purse(run_cap)),
-        hidden: app
-            .catalog
-            .providers()
-            .iter()
-            .flat_map(|p| auth::variables(p, &app::env))
-            .chain(app.manifests.variables().map(str::to_owned))
-            .collect(),
+        hidden: app.secret_variables(),
         tool_limits: tool::Limits {
             shell_timeout: settings.shell.timeout,
             output_bytes: settings.shell.max_output,

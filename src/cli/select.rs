@@ -1,15 +1,16 @@
 //! Which models a run talks to: the one that was named, or the workload's chain as far as this user can reach it.
 
 use super::app::App;
-use super::doors::Doors;
+use super::doors::{self, Doors};
 use super::means::Means;
 use crate::auth::Access;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::{self, Capability, Closed, State, Usable, Why, WireId, Workload};
 use crate::model::aside::Kind;
+use crate::provider::cli::Setup;
 use crate::provider::local::{self, Server, Software};
-use crate::provider::{Endpoint, HttpProvider, Provider, Timeouts};
+use crate::provider::{CliProvider, Endpoint, HttpProvider, Provider, Timeouts};
 use crate::route::{Link, Quota, Terms, limiter};
 use crate::wire::quirk::Calls;
 use crate::wire::{Dialect, Wire};
@@ -130,6 +131,7 @@ fn found_locally(app: &App) -> Result<Option<Link>, Failure> {
         catalog::Endpoint::Url(url) => on_this_machine(local::probe(&app.pool, url, Software::Unknown))?,
         catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?.into_iter().next(),
         catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
+        catalog::Endpoint::Program => None,
     };
     let Some((server, model)) = found.and_then(|s| s.models.first().cloned().map(|m| (s, m))) else { return Ok(None) };
     local_link(app, &app.catalog.on(provider, &model), &server).map(Some)
@@ -145,6 +147,8 @@ pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
     match &provider.endpoint {
         catalog::Endpoint::Url(url) => Ok(url),
         catalog::Endpoint::Variable(name) => Err(no_address(&provider.id, name)),
+        catalog::Endpoint::Program => Err(Failure::usage(format!("{} is a program on this machine and has no address", provider.id))
+            .hint(format!("ask it for an answer: pup models test {}/NAME", provider.id))),
         catalog::Endpoint::Loopback => {
             Err(Failure::config(format!("{} has no address", provider.id)).hint("give it a `base_url` in models.json"))
         }
@@ -153,6 +157,9 @@ pub fn address(provider: &catalog::Provider) -> Result<&str, Failure> {
 
 /// Makes a link usable: address, key, dialect; once for each key. `id` is our name of the model, whoever serves it.
 fn build(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<Vec<Link>, Failure> {
+    if chosen.provider.endpoint == catalog::Endpoint::Program {
+        return program(app, doors, chosen, id).map(|link| vec![link]);
+    }
     let access = doors.access(&chosen.provider)?;
     let endpoint = endpoint(app, chosen, address(&chosen.provider)?, dialect(chosen, &[])?)?;
     let first = HttpProvider::new(endpoint, app.pool.clone());
@@ -169,6 +176,7 @@ fn named_locally(app: &App, chosen: &catalog::Link) -> Result<Link, Failure> {
         }
         catalog::Endpoint::Loopback => on_this_machine(local::find(&app.pool))?,
         catalog::Endpoint::Variable(name) => return Err(no_address(LOCAL, name)),
+        catalog::Endpoint::Program => Vec::new(),
     };
     let known = servers.iter().find(|s| wanted.is_empty() && !s.models.is_empty() || s.models.iter().any(|m| m == wanted));
     if let Some(server) = known {
@@ -221,7 +229,6 @@ fn no_address(provider: &str, variable: &str) -> Failure {
 /// Everything about reaching it but the key.
 fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> Result<Endpoint, Failure> {
     let provider = &chosen.provider;
-    let (http, own) = (&app.settings.http, provider.timeouts);
     Ok(Endpoint {
         provider: provider.id.clone(),
         wire: wire(chosen)?,
@@ -229,12 +236,44 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> R
         headers: provider.headers.clone(),
         access: Access::Open,
         dialect,
-        timeouts: Timeouts {
-            connect: own.connect.unwrap_or(http.connect_timeout),
-            first_byte: own.first_byte.unwrap_or(http.first_byte_timeout),
-            idle: own.idle.unwrap_or(http.idle_timeout),
-        },
+        timeouts: timeouts(app, provider),
     })
+}
+
+fn timeouts(app: &App, provider: &catalog::Provider) -> Timeouts {
+    let (http, own) = (&app.settings.http, provider.timeouts);
+    Timeouts {
+        connect: own.connect.unwrap_or(http.connect_timeout),
+        first_byte: own.first_byte.unwrap_or(http.first_byte_timeout),
+        idle: own.idle.unwrap_or(http.idle_timeout),
+    }
+}
+
+/// A link to a vendor's program.
+fn program(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result<Link, Failure> {
+    let provider = &chosen.provider;
+    let Some((software, path)) = doors.program(provider) else { return Err(not_installed(app, provider)) };
+    let setup = Setup {
+        provider: provider.id.clone(),
+        software,
+        path: path.to_owned(),
+        cwd: app.places.cache.join("cli"),
+        hidden: app.secret_variables(),
+        dialect: dialect(chosen, &[])?,
+        timeouts: timeouts(app, provider),
+    };
+    let provider = Provider::Cli(CliProvider::new(setup));
+    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), provider, None).lacking(lacks(chosen)).under(terms(app, chosen)))
+}
+
+fn not_installed(app: &App, provider: &catalog::Provider) -> Failure {
+    let Some(software) = doors::software(provider) else { return Failure::internal(format!("{} is no program", provider.id)) };
+    let own = doors::own_path(app, software).map(|path| format!("{} is no program that can be run", path.display()));
+    Failure::new(Cause::Auth, own.unwrap_or_else(|| format!("{software} is not installed"))).hint(format!(
+        "{}; or say where it is: pup config set {} PATH",
+        software.install(),
+        software.setting()
+    ))
 }
 
 fn link(app: &App, chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {

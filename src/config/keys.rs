@@ -121,6 +121,18 @@ pub const KEYS: &[Key] = &[
         default: None,
         doc: "Prices to reckon with where none is known, in US dollars per million tokens: `input=10, output=50`.",
     },
+    Key {
+        name: "cli.claude",
+        kind: Kind::Path,
+        default: None,
+        doc: "Anthropic's `claude` program, for the provider `claude_cli`. Unset: the first one on the search path.",
+    },
+    Key {
+        name: "cli.codex",
+        kind: Kind::Path,
+        default: None,
+        doc: "OpenAI's `codex` program, for the provider `codex_cli`. Unset: the first one on the search path.",
+    },
     Key { name: "http.connect_timeout", kind: Kind::Duration, default: Some("10s"), doc: "Wait for a connection to a provider." },
     Key {
         name: "http.first_byte_timeout",

@@ -141,6 +141,7 @@ pub struct Settings {
     pub failovers: Vec<(&'static str, Failover)>,
     pub budget: Budget,
     pub auth: Auth,
+    pub cli: Cli,
     pub http: Http,
     pub shell: Shell,
 }
@@ -149,6 +150,13 @@ pub struct Settings {
 pub struct Auth {
     pub store: Backend,
     pub rotation: Rotation,
+}
+
+/// Where programs are that are not to be searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cli {
+    pub claude: Option<PathBuf>,
+    pub codex: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +206,7 @@ impl Config {
                 store: self.text("auth.store").as_deref().and_then(Backend::from_word).unwrap_or_default(),
                 rotation: self.text("auth.rotation").as_deref().and_then(Rotation::from_word).unwrap_or_default(),
             },
+            cli: Cli { claude: self.text("cli.claude").map(PathBuf::from), codex: self.text("cli.codex").map(PathBuf::from) },
             http: Http {
                 connect_timeout: self.duration("http.connect_timeout").unwrap_or(Duration::MAX),
                 first_byte_timeout: self.duration("http.first_byte_timeout").unwrap_or(Duration::MAX),

@@ -96,6 +96,8 @@ const SETUP: &str = "pup_setup";
 const LACKING: &str = "pup_lacking";
 /// The code of what [`ProviderError::over_budget`] makes.
 const BUDGET: &str = "pup_budget";
+/// The code of what [`ProviderError::told`] makes.
+const TOLD: &str = "pup_told";
 
 /// A provider's failure with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,9 +174,20 @@ impl ProviderError {
         Self::new(Class::NotFound, Scope::Request, format!("{who} has no {what}")).with_code(Some(LACKING.to_owned()))
     }
 
-    /// Whether it comes from this side and says all that there is to say.
+    /// With a message that says what to do as well.
+    #[must_use]
+    pub fn told(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }.with_code(Some(TOLD.to_owned()))
+    }
+
+    /// Whether it is one that [`Self::setup`] makes.
+    pub fn is_setup(&self) -> bool {
+        self.code.as_deref() == Some(SETUP)
+    }
+
+    /// Whether it says all that there is to say, as what comes from this side does.
     pub fn is_own(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| [SETUP, LACKING, BUDGET].contains(&code))
+        self.code.as_deref().is_some_and(|code| [SETUP, LACKING, BUDGET, TOLD].contains(&code))
     }
 
     /// Whether the same request to the same place may well succeed later without anybody doing anything.

@@ -1,8 +1,9 @@
 //! One reply on its way in: bytes, timers and the decoder, until the stream ends or fails.
 
+use super::cli::Child;
 use super::http::Timeouts;
 use crate::base::net;
-use crate::model::{ProviderError, StreamEvent};
+use crate::model::{Class, ProviderError, StreamEvent};
 use crate::wire::Decoder;
 use crate::wire::limits::Limits;
 use bytes::Bytes;
@@ -33,6 +34,7 @@ pub(super) enum Source {
     Http(reqwest::Response),
     /// A body that was read already.
     Whole(Option<Bytes>),
+    Program(Box<Child>),
     Script(VecDeque<super::scripted::Piece>),
 }
 
@@ -68,6 +70,7 @@ impl Exchange {
                 Ok(None) => {
                     self.closed = true;
                     self.decoder.finish(&mut out);
+                    self.source.explain(&mut out);
                 }
                 Err(error) => {
                     self.closed = true;
@@ -106,10 +109,25 @@ impl Exchange {
 }
 
 impl Source {
+    /// A program that ended without an answer has told why on another channel.
+    fn explain(&self, out: &mut [StreamEvent]) {
+        let Self::Program(child) = self else { return };
+        let Some(words) = child.last_words() else { return };
+        for event in out {
+            if let StreamEvent::Error { error } = event
+                && error.class == Class::Network
+            {
+                let message = format!("{words} ({})", error.message);
+                *error = error.clone().told(message);
+            }
+        }
+    }
+
     async fn chunk(&mut self) -> Result<Option<Bytes>, ProviderError> {
         match self {
             Self::Http(response) => Ok(net::chunk(response).await?),
             Self::Whole(body) => Ok(body.take()),
+            Self::Program(child) => child.chunk().await.map_err(|e| ProviderError::network(format!("its output cannot be read: {e}"))),
             Self::Script(pieces) => super::scripted::next(pieces).await,
         }
     }

@@ -1,14 +1,16 @@
-//! Row 3: talks to providers. HTTP driven by the catalogue's data, and the built-in scripted provider.
+//! Row 3: talks to providers. HTTP driven by the catalogue's data, vendors' own programs, and the built-in scripted provider.
 //!
 //! A provider is data (an [`Endpoint`]), a codec (`wire`) and a way to move bytes. Nothing here retries or decides:
 //! one call is one attempt, and its outcome goes up as it is.
 
 mod body;
+pub mod cli;
 mod exchange;
 mod http;
 pub mod local;
 pub mod scripted;
 
+pub use cli::CliProvider;
 pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
 pub use scripted::Scripted;
@@ -23,6 +25,7 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub enum Provider {
     Http(HttpProvider),
+    Cli(CliProvider),
     Scripted(Scripted),
 }
 
@@ -31,6 +34,7 @@ impl Provider {
     pub fn id(&self) -> &str {
         match self {
             Self::Http(p) => &p.endpoint().provider,
+            Self::Cli(p) => &p.setup().provider,
             Self::Scripted(p) => p.id(),
         }
     }
@@ -38,6 +42,7 @@ impl Provider {
     pub fn wire(&self) -> Wire {
         match self {
             Self::Http(p) => p.endpoint().wire,
+            Self::Cli(p) => p.wire(),
             Self::Scripted(_) => Wire::OpenaiChat,
         }
     }
@@ -46,13 +51,15 @@ impl Provider {
     pub fn access(&self) -> &Access {
         match self {
             Self::Http(p) => &p.endpoint().access,
-            Self::Scripted(_) => &Access::Open,
+            // A program knows its user by itself.
+            Self::Cli(_) | Self::Scripted(_) => &Access::Open,
         }
     }
 
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Http(p) => p.endpoint().dialect.clone(),
+            Self::Cli(p) => p.setup().dialect.clone(),
             Self::Scripted(_) => Dialect::default(),
         }
     }
@@ -62,6 +69,7 @@ impl Provider {
     pub async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
         match self {
             Self::Http(p) => p.send(encoded, tools).await,
+            Self::Cli(p) => p.send(encoded).await,
             Self::Scripted(p) => p.send(encoded, tools),
         }
     }
@@ -70,6 +78,7 @@ impl Provider {
     pub async fn call(&self, call: &Call) -> Result<Bytes, ProviderError> {
         match self {
             Self::Http(p) => p.call(call).await,
+            Self::Cli(p) => Err(ProviderError::lacking(&p.setup().provider, "anything but answers")),
             Self::Scripted(p) => Err(ProviderError::lacking(p.id(), "anything but answers")),
         }
     }

@@ -96,7 +96,7 @@ impl Cooldowns {
     /// Takes in a failure that ends a link's turn. A failure of the request itself cools nothing.
     pub fn note(&mut self, who: &Identity, error: &ProviderError, now: Moment) {
         // What is wrong on this machine may be mended the next moment, and is found again at once if not.
-        let Some(target) = target(who, error).filter(|_| !error.is_own()) else { return };
+        let Some(target) = target(who, error).filter(|_| !error.is_setup()) else { return };
         let last = self.all.get(&target);
         // Failures that arrive while the target is cooling are the same event: they count once.
         let cooling = last.is_some_and(|c| c.until.is_none_or(|u| now < u));

@@ -27,6 +27,7 @@ pub mod antigravity;
 mod arbitrary;
 mod arguments;
 pub mod classify;
+pub mod cli;
 mod codec;
 mod definitions;
 mod elements;
@@ -37,6 +38,7 @@ mod in_order;
 mod json_out;
 mod lenient;
 pub mod limits;
+mod lines;
 mod marks;
 pub mod names;
 pub mod openai_chat;
@@ -84,6 +86,12 @@ pub enum Wire {
     /// The same in the envelope of Google's internal door, which also serves Claude.
     #[serde(rename = "antigravity")]
     Antigravity,
+    /// Anthropic's own program on this machine.
+    #[serde(rename = "claude-cli")]
+    ClaudeCli,
+    /// OpenAI's.
+    #[serde(rename = "codex-cli")]
+    CodexCli,
 }
 
 /// How a key is shown to a server.
@@ -101,7 +109,8 @@ pub enum KeyStyle {
 
 impl Wire {
     /// Every wire that is built.
-    pub const ALL: [Self; 5] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Antigravity];
+    pub const ALL: [Self; 7] =
+        [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Antigravity, Self::ClaudeCli, Self::CodexCli];
 
     /// The name in catalogues, on the command line and in [`crate::model::Block::Opaque`].
     pub const fn as_str(self) -> &'static str {
@@ -111,12 +120,15 @@ impl Wire {
             Self::Anthropic => anthropic::NAME,
             Self::Gemini => gemini::NAME,
             Self::Antigravity => antigravity::NAME,
+            Self::ClaudeCli => cli::CLAUDE,
+            Self::CodexCli => cli::CODEX,
         }
     }
 
+    /// Programs know their user by themselves and are shown no key.
     pub const fn key_style(self) -> KeyStyle {
         match self {
-            Self::OpenaiChat | Self::OpenaiResponses | Self::Antigravity => KeyStyle::Bearer,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Antigravity | Self::ClaudeCli | Self::CodexCli => KeyStyle::Bearer,
             Self::Anthropic => KeyStyle::XApiKey,
             Self::Gemini => KeyStyle::XGoogApiKey,
         }
@@ -125,7 +137,7 @@ impl Wire {
     /// Headers that every request of this wire has, unless a provider's own ones say otherwise.
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini | Self::Antigravity => &[],
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini | Self::Antigravity | Self::ClaudeCli | Self::CodexCli => &[],
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
@@ -137,6 +149,7 @@ impl Wire {
             Self::Anthropic => Box::new(anthropic::Encoder::new(dialect)),
             Self::Gemini => Box::new(gemini::Encoder::new(dialect)),
             Self::Antigravity => Box::new(antigravity::Encoder::new(dialect)),
+            Self::ClaudeCli | Self::CodexCli => Box::new(cli::Encoder::new(dialect)),
         }
     }
 
@@ -147,6 +160,16 @@ impl Wire {
             Self::OpenaiResponses => Box::new(openai_responses::ReplyDecoder::default()),
             Self::Anthropic => Box::new(anthropic::ReplyDecoder::default()),
             Self::Gemini | Self::Antigravity => Box::new(gemini::ReplyDecoder::default()),
+            Self::ClaudeCli => Box::new(cli::ClaudeDecoder::default()),
+            Self::CodexCli => Box::new(cli::CodexDecoder::default()),
+        }
+    }
+
+    /// How replies come: a program writes a document a line, a server whatever it likes.
+    fn body(self) -> sniff::Body {
+        match self {
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Anthropic | Self::Gemini | Self::Antigravity => sniff::Body::default(),
+            Self::ClaudeCli | Self::CodexCli => sniff::Body::lines(),
         }
     }
 }
@@ -219,7 +242,7 @@ impl Clone for Decoder {
 impl Decoder {
     /// `dialect` is that of the request.
     pub fn new(wire: Wire, dialect: &Dialect) -> Self {
-        Self { body: sniff::Body::default(), codec: wire.decoder(dialect) }.sent_by(Sender::from(wire))
+        Self { body: wire.body(), codec: wire.decoder(dialect) }.sent_by(Sender::from(wire))
     }
 
     /// Tells whose reply this is, for the errors in it.
@@ -266,7 +289,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&wire).unwrap(), format!("\"{wire}\""));
         }
         let error = "openai-chta".parse::<Wire>().unwrap_err();
-        let known = "openai-chat, openai-responses, anthropic, gemini, antigravity";
+        let known = Wire::ALL.map(Wire::as_str).join(", ");
         assert_eq!(error.to_string(), format!("unknown wire `openai-chta`; known: {known} (did you mean `openai-chat`?)"));
     }
 }

@@ -71,7 +71,8 @@ impl Wire {
             | (Self::Antigravity, Op::CountTokens) => true,
             (Self::OpenaiChat | Self::OpenaiResponses, Op::CountTokens)
             | (Self::Anthropic, Op::Embed)
-            | (Self::Antigravity, Op::Embed | Op::ListModels) => false,
+            | (Self::Antigravity, Op::Embed | Op::ListModels)
+            | (Self::ClaudeCli | Self::CodexCli, Op::Embed | Op::CountTokens | Op::ListModels) => false,
         }
     }
 
@@ -79,7 +80,7 @@ impl Wire {
     /// and Google's.
     const fn embed_inputs(self) -> usize {
         match self {
-            Self::OpenaiChat | Self::OpenaiResponses | Self::Anthropic => 2_048,
+            Self::OpenaiChat | Self::OpenaiResponses | Self::Anthropic | Self::ClaudeCli | Self::CodexCli => 2_048,
             Self::Gemini | Self::Antigravity => 100,
         }
     }
@@ -111,7 +112,7 @@ pub fn embed(wire: Wire, dialect: &Dialect, request: &EmbedRequest) -> Option<Ca
     match wire {
         Wire::OpenaiChat | Wire::OpenaiResponses => Some(openai_embeddings::encode(dialect, request).into()),
         Wire::Gemini => Some(gemini::encode_embed(dialect, request).into()),
-        Wire::Anthropic | Wire::Antigravity => None,
+        Wire::Anthropic | Wire::Antigravity | Wire::ClaudeCli | Wire::CodexCli => None,
     }
 }
 
@@ -120,14 +121,14 @@ pub fn embeddings(wire: Wire, body: &[u8], inputs: usize) -> Result<Embeddings, 
     match wire {
         Wire::OpenaiChat | Wire::OpenaiResponses => openai_embeddings::decode(inputs, body),
         Wire::Gemini => gemini::decode_embed(inputs, body),
-        Wire::Anthropic | Wire::Antigravity => Err(lacking(wire, Op::Embed)),
+        Wire::Anthropic | Wire::Antigravity | Wire::ClaudeCli | Wire::CodexCli => Err(lacking(wire, Op::Embed)),
     }
 }
 
 /// Asks how many tokens a request has. None where the wire cannot tell.
 pub fn count(wire: Wire, dialect: &Dialect, request: &Request) -> Option<Call> {
     match wire {
-        Wire::OpenaiChat | Wire::OpenaiResponses => None,
+        Wire::OpenaiChat | Wire::OpenaiResponses | Wire::ClaudeCli | Wire::CodexCli => None,
         Wire::Anthropic => Some(anthropic::encode_count(dialect, request).into()),
         Wire::Gemini => Some(gemini::encode_count(dialect, request).into()),
         Wire::Antigravity => Some(antigravity::encode_count(dialect, request).into()),
@@ -137,7 +138,7 @@ pub fn count(wire: Wire, dialect: &Dialect, request: &Request) -> Option<Call> {
 /// The tokens that a good reply tells.
 pub fn counted(wire: Wire, body: &[u8]) -> Result<u64, ProviderError> {
     match wire {
-        Wire::OpenaiChat | Wire::OpenaiResponses => Err(lacking(wire, Op::CountTokens)),
+        Wire::OpenaiChat | Wire::OpenaiResponses | Wire::ClaudeCli | Wire::CodexCli => Err(lacking(wire, Op::CountTokens)),
         Wire::Anthropic => anthropic::decode_count(body),
         Wire::Gemini | Wire::Antigravity => gemini::decode_count(body),
     }
@@ -150,7 +151,7 @@ pub fn models(wire: Wire, next: Option<&str>) -> Option<Call> {
         Wire::OpenaiChat | Wire::OpenaiResponses => Some(Call::read(openai_models::PATH)),
         Wire::Anthropic => Some(Call::read(anthropic::models_path(next))),
         Wire::Gemini => Some(Call::read(gemini::models_path(next))),
-        Wire::Antigravity => None,
+        Wire::Antigravity | Wire::ClaudeCli | Wire::CodexCli => None,
     }
 }
 
@@ -160,7 +161,7 @@ pub fn page(wire: Wire, body: &[u8]) -> Result<Page, ProviderError> {
         Wire::OpenaiChat | Wire::OpenaiResponses => (openai_models::decode(body)?, None),
         Wire::Anthropic => anthropic::decode_models(body)?,
         Wire::Gemini => gemini::decode_models(body)?,
-        Wire::Antigravity => return Err(lacking(wire, Op::ListModels)),
+        Wire::Antigravity | Wire::ClaudeCli | Wire::CodexCli => return Err(lacking(wire, Op::ListModels)),
     };
     Ok(Page { models, next })
 }

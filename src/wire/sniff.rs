@@ -1,6 +1,7 @@
 //! Tells what a reply's body is from its first significant byte, and cuts it into pieces that a codec reads.
 
 use super::elements::Elements;
+use super::lines::{Line, Lines};
 use super::sse::{Frame, SseDecoder};
 
 /// The most that is buffered of a body that cannot be read piece by piece.
@@ -30,7 +31,8 @@ pub enum Nature<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
     Frame(Frame<'a>),
-    /// A whole JSON body, or several behind one another, at the end; or an element of an array as soon as it is there.
+    /// A whole JSON body, or several behind one another, at the end; or an element of an array or a line as soon as it is
+    /// there.
     Json(&'a [u8]),
 }
 
@@ -50,10 +52,17 @@ enum Shape {
     Json(Vec<u8>),
     /// JSON that begins with an array.
     Array(Elements),
+    /// A document a line, as was known before.
+    Lines(Lines),
     Html,
 }
 
 impl Body {
+    /// The output of a program: a JSON document a line.
+    pub fn lines() -> Self {
+        Self { head: Vec::new(), shape: Shape::Lines(Lines::default()) }
+    }
+
     pub fn feed(&mut self, bytes: &[u8], on_piece: &mut impl FnMut(Piece<'_>)) {
         let mut bytes = bytes;
         if matches!(self.shape, Shape::Unknown) {
@@ -76,6 +85,7 @@ impl Body {
             Shape::Array(elements) if elements.pending() + bytes.len() <= MAX_BODY => {
                 elements.feed(bytes, &mut |element| on_piece(Piece::Json(element)));
             }
+            Shape::Lines(lines) => lines.feed(bytes, &mut |line| on_piece(line_of(line))),
             // Too big to be a reply: what is kept is cut, so it will be reported as such.
             Shape::Json(_) | Shape::Array(_) | Shape::Html | Shape::Unknown => {}
         }
@@ -86,6 +96,7 @@ impl Body {
             Shape::Sse(sse) => sse.finish(&mut |frame| on_piece(Piece::Frame(frame))),
             Shape::Json(whole) => on_piece(Piece::Json(&std::mem::take(whole))),
             Shape::Array(elements) => on_piece(Piece::Json(&elements.finish())),
+            Shape::Lines(lines) => lines.finish(&mut |line| on_piece(line_of(line))),
             Shape::Html | Shape::Unknown => {}
         }
     }
@@ -93,9 +104,17 @@ impl Body {
     pub fn nature(&self) -> Nature<'_> {
         match self.shape {
             Shape::Unknown => Nature::Empty,
-            Shape::Sse(_) => Nature::Stream { head: &self.head },
+            Shape::Lines(_) if self.head.is_empty() => Nature::Empty,
+            Shape::Sse(_) | Shape::Lines(_) => Nature::Stream { head: &self.head },
             Shape::Json(_) | Shape::Array(_) => Nature::Json { head: &self.head },
             Shape::Html => Nature::Html { head: &self.head },
         }
+    }
+}
+
+fn line_of(line: Line<'_>) -> Piece<'_> {
+    match line {
+        Line::Whole(line) => Piece::Json(line),
+        Line::TooLong => Piece::Frame(Frame::TooLong),
     }
 }

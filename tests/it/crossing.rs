@@ -1,7 +1,7 @@
 //! One session over several providers with the real binary, and what one wire cannot write as it is: whatever crosses over
 //! is valid there, nobody's own things leave it, and what came back is what was meant.
 
-use crate::support::generate::write;
+use crate::support::generate::{SERVED, write};
 use crate::support::rules::{self, Api};
 use crate::support::{Answer, TestEnv, WireServer};
 use code_pup::auth::Access;
@@ -69,7 +69,7 @@ impl Stage {
                 let opaque = Block::Opaque { wire: Wire::OpenaiChat.as_str().to_owned(), raw: details.to_string() };
                 vec![thinking(None), opaque, call(0, None), call(1, None)]
             }
-            Wire::Antigravity => unreachable!("no stage of this session"),
+            Wire::Antigravity | Wire::ClaudeCli | Wire::CodexCli => unreachable!("no stage of this session"),
         }
     }
 }
@@ -141,13 +141,14 @@ fn names_that_a_wire_cannot_write_come_back_as_they_are() {
             parameters: json!({"type": "object", "properties": {"path": {"type": "string"}}}),
         })
         .into();
-    for wire in Wire::ALL {
+    for wire in SERVED {
         let (api, model) = match wire {
             Wire::OpenaiChat => (Api::Chat, "m"),
             Wire::OpenaiResponses => (Api::Responses, "gpt-5"),
             Wire::Anthropic => (Api::Anthropic, "claude-sonnet-4-5"),
             Wire::Gemini => (Api::Gemini, "gemini-3-pro-preview"),
             Wire::Antigravity => (Api::Antigravity, "gemini-3-pro-high"),
+            Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
         };
         // It calls every tool by the name that it was offered under.
         let server = WireServer::asked(move |request| {

@@ -15,6 +15,7 @@ mod calls;
 mod chat;
 mod chat_screen;
 mod classify;
+mod cli_links;
 mod cli_smoke;
 mod crossing;
 mod cuts;

@@ -5,7 +5,7 @@
 //! missing or comes twice leaves no trace.
 
 use super::recordings::{Exchange, exchanges};
-use crate::support::generate::reply;
+use crate::support::generate::{SERVED, reply};
 use code_pup::model::{Accumulator, Block, Reply, Stop, StreamEvent};
 use code_pup::wire::{Decoder, Dialect, Wire};
 use serde_json::Value;
@@ -35,6 +35,7 @@ fn streams(wire: Wire) -> Vec<Stream> {
         Wire::Anthropic => &["messages"],
         Wire::Gemini => &["gemini_stream"],
         Wire::Antigravity => &["cloudcode"],
+        Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
     };
     let found = apis.iter().filter_map(|api| exchanges(api)).flatten().filter(|x| x.status == 200 && is_stream(x));
     found
@@ -222,6 +223,7 @@ fn unnoticed(wire: Wire, event: &Value) -> bool {
         Wire::Anthropic => event["type"] == "content_block_delta",
         Wire::Gemini => event["candidates"][0]["content"]["parts"].is_array(),
         Wire::Antigravity => event["response"]["candidates"][0]["content"]["parts"].is_array(),
+        Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
     }
 }
 
@@ -296,7 +298,7 @@ fn none(found: &[String]) {
 
 fn every(run: impl Fn(Wire, &mut Vec<String>)) {
     let mut found = Vec::new();
-    for wire in Wire::ALL {
+    for wire in SERVED {
         run(wire, &mut found);
     }
     none(&found);

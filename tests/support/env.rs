@@ -80,6 +80,9 @@ impl TestEnv {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home())
             .env("PUP_HOME", self.pup_home())
+            // Nobody's own programs take part.
+            .env("PUP_CLI_CLAUDE", "/nonexistent/claude")
+            .env("PUP_CLI_CODEX", "/nonexistent/codex")
             .env("TMPDIR", self.root.join("tmp"))
             .env("LANG", "C.UTF-8")
             .env("GIT_CONFIG_NOSYSTEM", "1")

@@ -89,7 +89,7 @@ fn look(command: &Look, out: &mut dyn Write) -> Result<(), Failure> {
 fn local_answers(app: &App) -> Result<bool, Failure> {
     let endpoint = app.catalog.providers().iter().find(|p| p.is_local()).map(|p| &p.endpoint);
     match endpoint {
-        None | Some(Endpoint::Variable(_)) => Ok(false),
+        None | Some(Endpoint::Variable(_) | Endpoint::Program) => Ok(false),
         Some(Endpoint::Url(url)) => select::on_this_machine(local::probe(&app.pool, url, Software::Unknown)).map(|found| found.is_some()),
         Some(Endpoint::Loopback) => select::on_this_machine(local::find(&app.pool)).map(|found| !found.is_empty()),
     }

@@ -76,8 +76,8 @@ impl Vendor {
     const fn of_wire(wire: Wire) -> Self {
         match wire {
             Wire::OpenaiChat => Self::Unknown,
-            Wire::OpenaiResponses => Self::OpenAi,
-            Wire::Anthropic => Self::Anthropic,
+            Wire::OpenaiResponses | Wire::CodexCli => Self::OpenAi,
+            Wire::Anthropic | Wire::ClaudeCli => Self::Anthropic,
             Wire::Gemini => Self::Google,
             Wire::Antigravity => Self::Antigravity,
         }

@@ -15,6 +15,7 @@ pub fn stream(wire: Wire, blocks: &[Block], marks: &mut Marks) -> Vec<u8> {
         Wire::Anthropic => anthropic(blocks, marks),
         Wire::Gemini => gemini(blocks, marks, |chunk| chunk),
         Wire::Antigravity => gemini(blocks, marks, |chunk| format!(r#"{{"response":{chunk},"traceId":"t"}}"#)),
+        Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
     }
 }
 

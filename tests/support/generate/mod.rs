@@ -25,6 +25,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use words::{ArgsForm, Marks};
 
+/// The wires that servers speak. A program on this machine takes a conversation as text and says text, so that nothing of
+/// the rest has a shape there; `tests/it/cli_links.rs` is about those.
+pub const SERVED: [Wire; 5] = [Wire::OpenaiChat, Wire::OpenaiResponses, Wire::Anthropic, Wire::Gemini, Wire::Antigravity];
+
 /// A conversation and how it is asked to go on.
 #[derive(Debug, Clone)]
 pub struct Story {
@@ -210,10 +214,10 @@ impl Teller<'_> {
     fn step(&mut self, step: &StepPlan) -> Result<(), String> {
         // Each wire as often as any other, however many parties are on it.
         let member = |ix: &Index| {
-            let n = ix.index(Wire::ALL.len() * 12);
-            let wire = Wire::ALL[n % Wire::ALL.len()];
+            let n = ix.index(SERVED.len() * 12);
+            let wire = SERVED[n % SERVED.len()];
             let there: Vec<&Party> = self.parties.iter().filter(|p| p.wire == wire).collect();
-            there[n / Wire::ALL.len() % there.len()]
+            there[n / SERVED.len() % there.len()]
         };
         let cast: Vec<&Party> = self.plan.cast.iter().map(member).collect();
         let party = cast[step.party.index(cast.len())];
@@ -226,7 +230,7 @@ impl Teller<'_> {
             }
             // A reply that thinks begins with that.
             Wire::Anthropic => blocks.sort_by_key(|b| !matches!(b, Block::Thinking { .. })),
-            Wire::OpenaiResponses | Wire::Gemini | Wire::Antigravity => {}
+            Wire::OpenaiResponses | Wire::Gemini | Wire::Antigravity | Wire::ClaudeCli | Wire::CodexCli => {}
         }
         let calls: Vec<Block> =
             step.calls.iter().enumerate().map(|(n, call)| Block::ToolCall(self.call(call, n, step.how, party.wire))).collect();
@@ -316,6 +320,7 @@ impl Teller<'_> {
                 json!({"executableCode": {"language": "PYTHON", "code": mark()}}),
                 json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": mark()}}),
             ],
+            Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
         };
         // What Antigravity wraps is Gemini's.
         let of = if wire == Wire::Antigravity { Wire::Gemini } else { wire };
@@ -427,6 +432,7 @@ pub fn write(wire: Wire, blocks: &[Block]) -> Vec<u8> {
         Wire::Anthropic => anthropic::encode_events(anthropic::Head::default(), &events).0,
         Wire::Gemini => gemini::encode_events(gemini::Head::default(), &events).0,
         Wire::Antigravity => antigravity::encode_events(gemini::Head::default(), &events).0,
+        Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who takes part in generated conversations: providers with their accounts and models, each on its wire.
 
+use super::SERVED;
 use crate::support::rules::Api;
 use code_pup::model::Origin;
 use code_pup::wire::{Dialect, Wire};
@@ -13,9 +14,9 @@ pub struct Party {
     pub dialect: Dialect,
 }
 
-/// All parties; every wire that is built has at least two, so that one may be foreign to the other.
+/// All parties; every wire that a server speaks has at least two, so that one may be foreign to the other.
 pub fn all() -> Vec<Party> {
-    Wire::ALL.into_iter().flat_map(of).collect()
+    SERVED.into_iter().flat_map(of).collect()
 }
 
 fn of(wire: Wire) -> Vec<Party> {
@@ -56,5 +57,6 @@ fn of(wire: Wire) -> Vec<Party> {
             party(Api::Antigravity, "antigravity", Some("me"), "gemini-3-pro-high", project()),
             party(Api::Antigravity, "antigravity", Some("me"), "claude-sonnet-4-5", project()),
         ],
+        Wire::ClaudeCli | Wire::CodexCli => unreachable!("no server speaks it"),
     }
 }
