@@ -8,6 +8,7 @@ pub mod policy;
 pub mod prompt;
 pub mod resume;
 pub mod scribe;
+pub mod slim;
 pub mod turn;
 
 pub use crate::config::Approve;
