@@ -4,6 +4,7 @@
 use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::policy::{self, Decision, Kind};
+use super::slim::Slimmer;
 use super::scribe::Scribe;
 use super::turn::{Outcome, Ran, Step, Turn};
 use crate::base::{Cause, Failure};
@@ -20,7 +21,8 @@ use tokio::sync::mpsc;
 pub struct Driver<'a> {
     pub router: &'a Router,
     pub registry: &'a Registry,
-    pub tools: Arc<[ToolSpec]>,
+    /// The tools once something was taken out of the conversation; none where it cannot be found again.
+    pub recalling: Option<&'a Registry>,
     pub context: &'a Context,
     /// Live output of commands, from the context's call events.
     pub output: &'a mut mpsc::UnboundedReceiver<(String, String)>,
@@ -33,10 +35,30 @@ pub struct Driver<'a> {
     pub until: Option<(Instant, Duration)>,
     pub temperature: Option<f64>,
     pub checker: &'a mut Checker,
+    pub slimmer: &'a mut Slimmer,
+    pub compacting: Compacting,
+    /// How often the call that is being made was begun anew because the conversation was too long.
+    pub shortened: u32,
     pub attempts: Vec<Attempt>,
 }
 
-impl Driver<'_> {
+/// Whether a conversation that is too long is made smaller by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compacting {
+    On,
+    Off,
+}
+
+impl<'a> Driver<'a> {
+    /// The tools that the model has now.
+    pub(super) fn registry(&self) -> &'a Registry {
+        self.recalling.filter(|_| self.slimmer.has_gaps()).unwrap_or(self.registry)
+    }
+
+    pub(super) fn tools(&self) -> Arc<[ToolSpec]> {
+        self.registry().specs()
+    }
+
     /// Runs the turn to its end. An `Err` is a failure of pup's own surroundings (journal, bug), not of the turn.
     pub async fn run(&mut self, turn: &mut Turn) -> Result<Outcome, Failure> {
         loop {
@@ -47,10 +69,15 @@ impl Driver<'_> {
             match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
+                    self.slim(turn).await?;
                     self.check(turn)?;
                     self.sink.emit(AgentEvent::TurnStart { turn: turn.turns() });
                     match self.call_model(turn).await? {
-                        Called::Replied(reply) => turn.replied(*reply),
+                        Called::Replied(reply) => {
+                            self.shortened = 0;
+                            turn.replied(*reply);
+                        }
+                        Called::TooLong => self.shortened += 1,
                         Called::GaveUp(report) => self.gave_up(turn, &report),
                         Called::Stopped => {}
                     }
@@ -83,7 +110,7 @@ impl Driver<'_> {
     async fn call_model(&mut self, turn: &mut Turn) -> Result<Called, Failure> {
         let request = Request {
             messages: turn.history().clone(),
-            tools: Arc::clone(&self.tools),
+            tools: self.tools(),
             temperature: self.temperature,
             stream: true,
             ..Request::default()
@@ -115,7 +142,11 @@ impl Driver<'_> {
                         self.scribe.discarded(&attempt, discarded_chars, error.class.as_str())?;
                     }
                     self.sink.emit(AgentEvent::AttemptFailed { attempt: &attempt, error: &error, discarded_chars });
+                    let too_long = self.too_long(turn, &attempt.model, &error);
                     self.attempts.push(attempt);
+                    if too_long {
+                        return Ok(Called::TooLong);
+                    }
                 }
                 // Only an operation that is no answer has one.
                 Some(LiveEvent::Result(_)) => {}
@@ -141,6 +172,7 @@ impl Driver<'_> {
         if let Some((Attempt { model, provider, .. }, origin)) = answered {
             let cost = self.router.links().iter().find(|l| l.id == model).and_then(|l| l.cost_usd(&reply.usage));
             self.scribe.usage(&model, &provider, &reply.usage, cost)?;
+            self.slimmer.reported(turn.history(), &self.tools(), &reply.usage);
             reply.message.origin = Some(origin);
             self.sink.emit(AgentEvent::Usage { usage: &reply.usage, model: &model });
         }
@@ -189,7 +221,7 @@ impl Driver<'_> {
 
     /// A call whose effect cannot be told (unknown tool, wrong arguments) has none: running it only says so.
     fn kind(&self, call: &ToolCall) -> Option<Kind> {
-        let (tool, args) = (self.registry.get(&call.name)?, call.args().ok()?);
+        let (tool, args) = (self.registry().get(&call.name)?, call.args().ok()?);
         tool.effect(&args, self.context).ok().and_then(|e| Kind::of(&e))
     }
 
@@ -198,7 +230,7 @@ impl Driver<'_> {
         for call in calls {
             self.announce(call);
         }
-        let (registry, context, token) = (self.registry, self.context, self.stopper.token());
+        let (registry, context, token) = (self.registry(), self.context, self.stopper.token());
         let running = calls.iter().map(|call| run_one(registry, context, token, call));
         let results = futures_util::future::join_all(running).await;
         for (call, result) in calls.iter().zip(results) {
@@ -216,9 +248,9 @@ impl Driver<'_> {
             return Ok(());
         }
         let args = call.args().unwrap_or_default();
-        let changes = self.registry.get(&call.name).and_then(|t| t.plan(&args, self.context).ok()).unwrap_or_default();
+        let changes = self.registry().get(&call.name).and_then(|t| t.plan(&args, self.context).ok()).unwrap_or_default();
         self.scribe.intent(call, kind, &changes)?;
-        let (registry, token) = (self.registry, self.stopper.token().clone());
+        let (registry, token) = (self.registry(), self.stopper.token().clone());
         let context = self.context;
         let mut running = std::pin::pin!(run_one(registry, context, &token, call));
         let done = loop {
@@ -242,7 +274,7 @@ impl Driver<'_> {
             Decision::Deny => false,
             Decision::Ask => {
                 let args = call.args().unwrap_or_default();
-                let tool = self.registry.get(&call.name)?;
+                let tool = self.registry().get(&call.name)?;
                 let question =
                     super::event::Question { tool: &call.name, line: &tool.describe(&args), preview: tool.preview(&args, self.context) };
                 let token = self.stopper.token().clone();
@@ -267,7 +299,7 @@ impl Driver<'_> {
 
     fn announce(&mut self, call: &ToolCall) {
         let args = call.args().unwrap_or_default();
-        let line = self.registry.get(&call.name).map_or_else(|| call.name.clone(), |t| t.describe(&args));
+        let line = self.registry().get(&call.name).map_or_else(|| call.name.clone(), |t| t.describe(&args));
         self.sink.emit(AgentEvent::ToolCall { id: &call.id, name: &call.name, args: &serde_json::Value::Object(args), line: &line });
     }
 
@@ -288,6 +320,8 @@ impl Driver<'_> {
 enum Called {
     Replied(Box<Reply>),
     GaveUp(Exhausted),
+    /// The conversation has to be made smaller first.
+    TooLong,
     Stopped,
 }
 

@@ -94,6 +94,7 @@ pub struct Settings {
     pub agent: String,
     pub approve: Option<Approve>,
     pub max_turns: u32,
+    pub compact: bool,
     pub timeout: Option<Duration>,
     pub loop_guard: u32,
     pub auth: Auth,
@@ -134,6 +135,7 @@ impl Config {
             agent: self.text("agent").unwrap_or_default(),
             approve: self.text("approve").as_deref().and_then(Approve::from_word),
             max_turns: self.count("max_turns").unwrap_or(u32::MAX),
+            compact: !matches!(self.get("compact"), Some(Value::Flag(false))),
             timeout: self.duration("timeout"),
             loop_guard: self.count("loop_guard").unwrap_or(u32::MAX),
             auth: Auth {

@@ -55,6 +55,7 @@ impl EventSink for Metered<'_> {
             | AgentEvent::ToolCall { .. }
             | AgentEvent::ToolOutput { .. }
             | AgentEvent::Waiting { .. }
+            | AgentEvent::Compacted { .. }
             | AgentEvent::Warning { .. } => {}
         }
         self.face.emit(event);

@@ -5,7 +5,7 @@ use super::cost::cost_usd;
 use super::gate::Described;
 use super::rotation::Candidate;
 use crate::auth::KeyId;
-use crate::catalog::Price;
+use crate::catalog::{Price, Slimmer};
 use crate::model::aside::Kind;
 use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, Usage};
 use crate::provider::Provider;
@@ -27,6 +27,8 @@ pub struct Link {
     price: Option<Price>,
     /// What this model cannot take.
     pub(super) lacks: Vec<Kind>,
+    /// When a conversation is made smaller for it.
+    pub slimmer: Option<Slimmer>,
     speech: Mutex<Speech>,
 }
 
@@ -47,13 +49,26 @@ impl Link {
         let dialect = provider.dialect().to_target(origin.clone());
         let encoder = Encoder::new(provider.wire(), dialect.clone());
         let speech = Mutex::new(Speech { dialect, encoder, described: Described::default(), accepted: 0 });
-        Self { id, provider, origin, price, lacks: Vec::new(), speech }
+        Self { id, provider, origin, price, lacks: Vec::new(), slimmer: None, speech }
     }
 
     /// A model that cannot take pieces of these kinds.
     #[must_use]
     pub fn lacking(self, lacks: Vec<Kind>) -> Self {
         Self { lacks, ..self }
+    }
+
+    #[must_use]
+    pub fn slimmed_by(self, slimmer: Option<Slimmer>) -> Self {
+        Self { slimmer, ..self }
+    }
+
+    /// The conversation was made smaller, and all but its last `fresh` messages are of what was known before.
+    pub(super) fn shortened(&self, messages: usize, fresh: usize) {
+        let mut speech = self.speech();
+        if speech.accepted > 0 {
+            speech.accepted = messages.saturating_sub(fresh);
+        }
     }
 
     fn speech(&self) -> MutexGuard<'_, Speech> {

@@ -55,6 +55,8 @@ pub struct Slimmer {
     refused: BTreeMap<String, u64>,
     /// Where the last compaction could not get below the trigger: only a good deal above this is another one tried.
     settled: u64,
+    /// Something was taken out that the model may want back.
+    gaps: bool,
 }
 
 /// What is to be done.
@@ -102,6 +104,17 @@ pub struct Slimmed {
 }
 
 impl Slimmer {
+    /// For a conversation that is taken up, with what is known of its links.
+    pub fn begin_anew(&mut self, history: &History) {
+        let Self { vocabulary, refused, .. } = std::mem::take(self);
+        *self = Self { vocabulary, refused, gaps: has_gaps(history), ..Self::default() };
+    }
+
+    /// Whether something was taken out of the conversation that the model may want back.
+    pub fn has_gaps(&self) -> bool {
+        self.gaps
+    }
+
     /// The tokens of a request with this history and these tools.
     pub fn count(&self, history: &History, tools: &[ToolSpec]) -> Count {
         self.gauge.count(history, tools, &self.vocabulary)
@@ -177,6 +190,7 @@ impl Slimmer {
         let after = slimmed.compaction.after;
         self.gauge.reported(&slimmed.history, tools, &Usage { input: Some(after), ..Usage::default() });
         self.settled = if after > limits.trigger { after } else { 0 };
+        self.gaps |= has_gaps(&slimmed.history);
     }
 
     /// Nothing could be taken out: that is not tried again with every call.

@@ -21,6 +21,12 @@ impl std::fmt::Debug for Vocabulary {
 }
 
 impl Vocabulary {
+    /// One that is never loaded: what it counts does not depend on how fast a thread is.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self { asked: Arc::new(OnceLock::from(())), ..Self::default() }
+    }
+
     /// Begins to load it, once.
     pub fn want(&self) {
         if self.asked.set(()).is_ok() {

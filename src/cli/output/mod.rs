@@ -28,11 +28,20 @@ pub enum Format {
 #[derive(Debug, Default)]
 pub struct Notes(pub Vec<String>);
 
+impl Notes {
+    /// Keeps what a person should know.
+    fn note(&mut self, event: &AgentEvent<'_>) {
+        match event {
+            AgentEvent::Warning { text } => self.0.push((*text).to_owned()),
+            AgentEvent::Compacted { slimmed } => self.0.push(slimmed.words()),
+            _ => {}
+        }
+    }
+}
+
 impl EventSink for Notes {
     fn emit(&mut self, event: AgentEvent<'_>) {
-        if let AgentEvent::Warning { text } = event {
-            self.0.push(text.to_owned());
-        }
+        self.note(&event);
     }
 }
 

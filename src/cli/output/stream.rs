@@ -19,9 +19,7 @@ impl StreamFace {
 
 impl EventSink for StreamFace {
     fn emit(&mut self, event: AgentEvent<'_>) {
-        if let AgentEvent::Warning { text } = event {
-            self.notes.0.push(text.to_owned());
-        }
+        self.notes.note(&event);
         let line = match event {
             AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
             AgentEvent::Text { text } => json!({"type": "text", "text": text}),
@@ -38,6 +36,9 @@ impl EventSink for StreamFace {
             }),
             AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
             AgentEvent::Usage { usage, model } => json!({"type": "usage", "model": model, "usage": usage}),
+            AgentEvent::Compacted { slimmed } => json!({
+                "type": "compacted", "before": slimmed.compaction.before, "after": slimmed.compaction.after, "what": slimmed.compaction.what,
+            }),
             AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
         };
         json_line(&line);
