@@ -15,6 +15,8 @@ mod chat;
 mod chat_screen;
 mod classify;
 mod cli_smoke;
+mod compact;
+mod compact_facts;
 mod crossing;
 mod cuts;
 mod demo;
