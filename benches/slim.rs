@@ -15,7 +15,11 @@ fn main() {
 fn history(rounds: usize) -> History {
     let mut history: History = [Message::system("You are an agent."), Message::user("Do the task.")].into_iter().collect();
     for n in 0..rounds {
-        let (name, args) = if n % 2 == 0 { ("read_file", format!(r#"{{"path":"src/f{}.rs"}}"#, n % 40)) } else { ("shell", format!(r#"{{"command":"test {n}"}}"#)) };
+        let (name, args) = if n % 2 == 0 {
+            ("read_file", format!(r#"{{"path":"src/f{}.rs"}}"#, n % 40))
+        } else {
+            ("shell", format!(r#"{{"command":"test {n}"}}"#))
+        };
         let call = ToolCall { id: format!("c{n}"), name: name.into(), args_raw: args, signature: None };
         let text = "Let me look at this part. The value is 42, as `f` says.".to_owned();
         history.push(Message::new(Role::Assistant, vec![Block::Text { text }, Block::ToolCall(call)]));

@@ -4,8 +4,8 @@
 use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::policy::{self, Decision, Kind};
-use super::slim::Slimmer;
 use super::scribe::Scribe;
+use super::slim::Slimmer;
 use super::turn::{Outcome, Ran, Step, Turn};
 use crate::base::{Cause, Failure};
 use crate::config::Approve;

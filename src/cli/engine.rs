@@ -1,11 +1,11 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
 use super::resume::Taken;
+use crate::agent::compact::limits_of;
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
-use crate::agent::turn::Outcome;
-use crate::agent::compact::limits_of;
 use crate::agent::slim::{self, Slimmed, Slimmer};
+use crate::agent::turn::Outcome;
 use crate::agent::{Approve, Approver, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;

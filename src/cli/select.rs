@@ -240,7 +240,9 @@ fn endpoint(app: &App, chosen: &catalog::Link, url: &str, dialect: Dialect) -> R
 fn link(chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let price = chosen.model.as_ref().and_then(|m| m.price);
     let account = provider.endpoint().access.label().map(str::to_owned);
-    Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price).lacking(lacks(chosen)).slimmed_by(chosen.slimmer().cloned())
+    Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account, price)
+        .lacking(lacks(chosen))
+        .slimmed_by(chosen.slimmer().cloned())
 }
 
 /// What the catalogue says that a model cannot take. Of a model that it does not list nothing is known, and it is tried.

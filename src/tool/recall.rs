@@ -54,7 +54,12 @@ impl Recall {
             let whole = if one.text.len() <= room {
                 one.text.clone()
             } else {
-                format!("{}\n[... {} bytes in all ...]\n{}", text::prefix(&one.text, room * 2 / 3), one.text.len(), text::suffix(&one.text, room / 4))
+                format!(
+                    "{}\n[... {} bytes in all ...]\n{}",
+                    text::prefix(&one.text, room * 2 / 3),
+                    one.text.len(),
+                    text::suffix(&one.text, room / 4)
+                )
             };
             return Ok(Output { text: format!("[{}]\n{whole}", one.who), summary: format!("the output of {query}"), ..Output::default() });
         }
@@ -62,7 +67,7 @@ impl Recall {
         if words.is_empty() {
             return Err(ToolError::model("the query has no words to look for"));
         }
-        let found = best(&all, &words);
+        let found = best(&all, query, &words);
         if found.is_empty() {
             return Err(ToolError::model(format!("nothing of this session has any of: {}", words.join(", "))));
         }
@@ -132,16 +137,17 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// The passages that fit best, each from another text. A word that stands in few texts tells more than one of many.
-fn best<'s>(all: &'s [Said], words: &[String]) -> Vec<(&'s Said, String)> {
+fn best<'s>(all: &'s [Said], query: &str, words: &[String]) -> Vec<(&'s Said, String)> {
     let lower: Vec<String> = all.iter().map(|s| s.text.to_lowercase()).collect();
     let weights: Vec<f64> = words
         .iter()
         .map(|w| {
-            let texts = lower.iter().filter(|t| t.contains(w.as_str())).count();
+            let texts = lower.iter().filter(|t| has(t, w)).count();
             (1.0 + all.len() as f64 / (texts as f64 + 0.5)).ln()
         })
         .collect();
-    let score = |text: &str| -> f64 { words.iter().zip(&weights).filter(|(w, _)| text.contains(w.as_str())).map(|(_, weight)| weight).sum() };
+    let score = |text: &str| -> f64 { words.iter().zip(&weights).filter(|(w, _)| has(text, w)).map(|(_, weight)| weight).sum() };
+    let phrase = query.to_lowercase();
     let mut found: Vec<(f64, &Said, String)> = Vec::new();
     for (said, lower) in all.iter().zip(&lower) {
         let lines: Vec<&str> = said.text.lines().collect();
@@ -149,7 +155,8 @@ fn best<'s>(all: &'s [Said], words: &[String]) -> Vec<(&'s Said, String)> {
         let Some((at, line)) = scored.max_by(|(a, x), (b, y)| x.total_cmp(y).then(b.cmp(a))).filter(|(_, s)| *s > 0.0) else { continue };
         let near = lines.get(at.saturating_sub(AROUND)..(at + AROUND + 1).min(lines.len())).unwrap_or_default().join("\n");
         // The line counts most, what stands around it a little.
-        let all_of_it = line + score(&near.to_lowercase()) / 4.0 + score(lower) / 8.0;
+        let literal = if lower.lines().nth(at).is_some_and(|l| has(l, &phrase)) { 2.0 * line } else { 0.0 };
+        let all_of_it = literal + line + score(&near.to_lowercase()) / 4.0 + score(lower) / 8.0;
         let passage = if near.len() <= PASSAGE { near } else { around(lines.get(at).copied().unwrap_or_default(), words) };
         found.push((all_of_it, said, passage));
     }
@@ -161,6 +168,18 @@ fn best<'s>(all: &'s [Said], words: &[String]) -> Vec<(&'s Said, String)> {
         }
     }
     passages
+}
+
+/// Whether the text has the word. Short ones, and those that are numbers, stand alone: `7` is not in `77`.
+fn has(text: &str, word: &str) -> bool {
+    let loose = word.len() > 3 && !word.ends_with(|c: char| c.is_ascii_digit());
+    text.match_indices(word).any(|(at, _)| {
+        let alone = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        loose
+            || !word.is_ascii()
+            || (alone(text.get(..at).and_then(|t| t.chars().next_back()))
+                && alone(text.get(at + word.len()..).and_then(|t| t.chars().next())))
+    })
 }
 
 /// The part of a long line where a word stands.
@@ -205,7 +224,10 @@ mod tests {
 
     fn conversation() -> Vec<Message> {
         let call = |id: &str, name: &str, args: &str| {
-            Message::new(Role::Assistant, vec![Block::ToolCall(ToolCall { id: id.into(), name: name.into(), args_raw: args.into(), signature: None })])
+            Message::new(
+                Role::Assistant,
+                vec![Block::ToolCall(ToolCall { id: id.into(), name: name.into(), args_raw: args.into(), signature: None })],
+            )
         };
         let long = format!("{}the needle is here{}", "hay ".repeat(900), " hay".repeat(900));
         vec![
@@ -223,7 +245,7 @@ mod tests {
 
     fn top(query: &str) -> Vec<(usize, String)> {
         let (all, messages) = (words(query), conversation());
-        best(&said(messages.iter()), &all).into_iter().map(|(s, p)| (s.at, p)).collect()
+        best(&said(messages.iter()), query, &all).into_iter().map(|(s, p)| (s.at, p)).collect()
     }
 
     #[test]

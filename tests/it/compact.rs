@@ -17,8 +17,8 @@ fn env() -> TestEnv {
     let limits = json!({"models": {"gpt-4o-mini": {"context": 16_000, "max_output": 1_000, "slimmer": {"compact_at": 0.5, "max_input": 12_000, "diet": "balanced"}}}});
     env.write_config("models.json", limits.to_string());
     for n in 0..FILES {
-        let body: String = (0..180).map(|line| format!("line {line} of part {n} has the value {}\n", line * 37 + n)).collect();
-        env.write(format!("part{n}.txt"), body);
+        let lines: Vec<String> = (0..180).map(|line| format!("line {line} of part {n} has the value {}\n", line * 37 + n)).collect();
+        env.write(format!("part{n}.txt"), lines.concat());
     }
     env
 }
@@ -96,10 +96,7 @@ fn a_resumed_session_sends_the_smaller_conversation_byte_for_byte_and_finds_the_
     let before = server.finish();
     let last = before.into_iter().rfind(|r| !is_summary(r)).unwrap();
 
-    let again = Server::script([
-        Reply::tool_call("recall", json!({"query": "line 77 of part 0"})),
-        Reply::text("It has 2849."),
-    ]);
+    let again = Server::script([Reply::tool_call("recall", json!({"query": "line 77 of part 0"})), Reply::text("It has 2849.")]);
     let out = run(&env, &again, &["--resume", "last", "--output", "json", "What has line 77 of part 0?"]).run().expect_code(0);
     assert_eq!(out.json()["cause"], "done");
     let requests = again.finish();
@@ -117,7 +114,8 @@ fn a_summary_that_fails_costs_nothing_but_the_summary() {
         }
         asked += 1;
         if asked <= FILES {
-            return Reply::tool_call("read_file", json!({"path": format!("part{}.txt", asked - 1)})).usage(request.raw.len() as u64 / 3, 20);
+            return Reply::tool_call("read_file", json!({"path": format!("part{}.txt", asked - 1)}))
+                .usage(request.raw.len() as u64 / 3, 20);
         }
         Reply::text("Read.")
     });
@@ -129,8 +127,8 @@ fn a_summary_that_fails_costs_nothing_but_the_summary() {
 #[test]
 fn a_provider_s_refusal_for_length_makes_the_conversation_smaller_and_it_goes_on() {
     let env = TestEnv::new();
-    let body: String = (0..400).map(|n| format!("row {n}: {}\n", n * 7919)).collect();
-    (0..4).for_each(|n| drop(env.write(format!("part{n}.txt"), &body)));
+    let rows: Vec<String> = (0..400).map(|n| format!("row {n}: {}\n", n * 7919)).collect();
+    (0..4).for_each(|n| drop(env.write(format!("part{n}.txt"), rows.concat())));
     let mut asked = 0;
     let respond = move |request: &Request| {
         if request.raw.len() > 30_000 {
@@ -143,7 +141,7 @@ fn a_provider_s_refusal_for_length_makes_the_conversation_smaller_and_it_goes_on
         asked += 1;
         if asked <= 4 { Reply::tool_call("read_file", json!({"path": format!("part{}.txt", asked - 1)})) } else { Reply::text("Read.") }
     };
-    let server = Server::respond(respond.clone());
+    let server = Server::respond(respond);
     let out = run(&env, &server, &["--output", "json", "Read every part."]).run().expect_code(0);
     assert!(out.json()["notes"].to_string().contains("compacted: "), "{}", out.stdout);
     drop(server.finish());

@@ -120,11 +120,16 @@ fn planted(diet: Diet) {
     let texts: Vec<String> = told
         .history
         .iter()
-        .flat_map(|m| m.blocks.iter().map(|b| match b {
-            Block::Text { text } => text.clone(),
-            Block::ToolResult(r) => r.joined(),
-            _ => String::new(),
-        }).collect::<Vec<_>>())
+        .flat_map(|m| {
+            m.blocks
+                .iter()
+                .map(|b| match b {
+                    Block::Text { text } => text.clone(),
+                    Block::ToolResult(r) => r.joined(),
+                    _ => String::new(),
+                })
+                .collect::<Vec<_>>()
+        })
         .collect();
     let whole = texts.join("\u{0}");
     for n in 0..FACTS {

@@ -42,8 +42,12 @@ pub fn fold(view: &mut View, start: usize, summary: Option<&str>, recall: bool) 
     }
     let old = |ix: usize| ix < start;
     let (kept, changed) = trim::pinned(view, &old);
-    kept.into_iter().for_each(|(call, result)| note.keep(&call, result));
-    changed.into_iter().for_each(|path| note.touch(path));
+    for (call, result) in kept {
+        note.keep(&call, result);
+    }
+    for path in &changed {
+        note.touch(path);
+    }
     let went = view.items.iter().take(start).filter(|i| i.message.role == Role::Assistant).count();
     note.rounds += went;
     if let Some(summary) = summary {
@@ -114,7 +118,9 @@ fn transcript<'m>(messages: impl Iterator<Item = &'m Message>, each: usize) -> S
             let _ = match block {
                 Block::Text { text } => writeln!(out, "{who}: {}", cut(text)),
                 Block::ToolCall(call) => writeln!(out, "CALL {} {}", call.name, cut(&call.args_raw)),
-                Block::ToolResult(result) => writeln!(out, "{}: {}", if result.is_error { "ERROR" } else { "RESULT" }, cut(&result.joined())),
+                Block::ToolResult(result) => {
+                    writeln!(out, "{}: {}", if result.is_error { "ERROR" } else { "RESULT" }, cut(&result.joined()))
+                }
                 Block::Image { .. } | Block::Document { .. } => writeln!(out, "{who}: ({})", block.kind()),
                 Block::Thinking { .. } | Block::Opaque { .. } => Ok(()),
             };

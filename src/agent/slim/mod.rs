@@ -238,7 +238,10 @@ impl Did {
             (self.summarised, format!("{} summed up", replies(self.summarised))),
             (self.dropped + self.squeezed.replies, format!("{} left out", replies(self.dropped + self.squeezed.replies))),
             (self.squeezed.texts, format!("{} cut", text::counted(self.squeezed.texts as u64, "long text"))),
-            (self.squeezed.pinned, format!("{} of yours or of other agents cut: they alone were too long", text::counted(self.squeezed.pinned as u64, "text"))),
+            (
+                self.squeezed.pinned,
+                format!("{} of yours or of other agents cut: they alone were too long", text::counted(self.squeezed.pinned as u64, "text")),
+            ),
         ];
         rows.into_iter().filter(|(n, _)| *n > 0).map(|(_, words)| words).collect::<Vec<_>>().join(", ")
     }

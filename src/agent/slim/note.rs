@@ -96,14 +96,16 @@ impl Note {
     pub fn absorb(&mut self, earlier: Self) {
         self.rounds += earlier.rounds;
         self.summary = earlier.summary.or(self.summary.take());
-        earlier.changed.into_iter().for_each(|path| self.touch(path));
+        for path in &earlier.changed {
+            self.touch(path);
+        }
         for (what, kept) in earlier.kept {
             self.keep_as(what, kept);
         }
     }
 
     /// A file was changed.
-    pub fn touch(&mut self, path: String) {
+    pub fn touch(&mut self, path: &str) {
         // A name with a comma could not be read back.
         let path = path.replace(", ", ",");
         self.changed.retain(|p| *p != path);
@@ -141,9 +143,9 @@ mod tests {
     #[test]
     fn a_note_is_read_back_as_it_was_written() {
         let mut note = Note { rounds: 12, summary: Some("Goal: x\n[y]".into()), ..Note::default() };
-        note.touch("src/a, b.rs".into());
-        note.touch("c".into());
-        note.touch("src/a, b.rs".into());
+        note.touch("src/a, b.rs");
+        note.touch("c");
+        note.touch("src/a, b.rs");
         note.keep(&call("invoke_agent", r#"{"agent":"x","list":[1]}"#), "found ]\n it\n".into());
         note.keep(&call("todo", "1"), "old".into());
         note.keep(&call("todo", "2"), "new".into());

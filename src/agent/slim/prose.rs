@@ -88,8 +88,8 @@ fn sentences(line: &str) -> String {
 
 fn only_announces(sentence: &str) -> bool {
     let bare = sentence.trim();
-    let plain = bare.len() < 160
-        && bare.chars().skip(1).all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | ',' | '\'' | '.' | '!' | ':' | 'I'));
+    let plain =
+        bare.len() < 160 && bare.chars().skip(1).all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | ',' | '\'' | '.' | '!' | ':' | 'I'));
     // A name, a path, a number or a quotation tells something that may be needed.
     plain && OPENERS.iter().any(|o| bare.to_ascii_lowercase().starts_with(o))
 }

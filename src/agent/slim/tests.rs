@@ -7,6 +7,7 @@ use crate::catalog::Diet;
 use crate::model::history::{self, Checker};
 use crate::model::{Block, ImageSource, Role, ToolCall, ToolResult};
 use proptest::prelude::*;
+use std::fmt::Write;
 use std::sync::Arc;
 
 const TOOLS: [&str; 8] = ["read_file", "list_files", "grep", "shell", "create_file", "todo", "invoke_agent", "ask_user_question"];
@@ -23,7 +24,12 @@ enum Happens {
 
 fn happens() -> impl Strategy<Value = Happens> {
     let words = || proptest::collection::vec("[a-z]{1,9}|猫|é|`x = 1`|\\n|let me see\\.", 1..60).prop_map(|w| format!("w {}", w.join(" ")));
-    let call = (0..TOOLS.len(), 0usize..4, prop_oneof![3 => 0usize..200, 2 => 200usize..6_000, 1 => 6_000usize..40_000], prop::bool::weighted(0.1));
+    let call = (
+        0..TOOLS.len(),
+        0usize..4,
+        prop_oneof![3 => 0usize..200, 2 => 200usize..6_000, 1 => 6_000usize..40_000],
+        prop::bool::weighted(0.1),
+    );
     prop_oneof![
         2 => words().prop_map(Happens::Says),
         6 => proptest::collection::vec(call, 1..4).prop_map(Happens::Calls),
@@ -35,13 +41,15 @@ fn happens() -> impl Strategy<Value = Happens> {
 fn output(n: usize, len: usize, seed: usize) -> String {
     let mut out = format!("output {n}\n");
     while out.len() < len {
-        out.push_str(&format!("line {} of {n}: value {}\n", out.len(), out.len() * (seed + 7) % 9973));
+        let at = out.len();
+        let _ = writeln!(out, "line {at} of {n}: value {}", at * (seed + 7) % 9973);
     }
     out
 }
 
 fn told(all: &[Happens]) -> History {
-    let mut history: History = [Message::system("You are an agent."), Message::user("The task: keep the port at 8417.")].into_iter().collect();
+    let mut history: History =
+        [Message::system("You are an agent."), Message::user("The task: keep the port at 8417.")].into_iter().collect();
     for (n, one) in all.iter().enumerate() {
         match one {
             Happens::Says(text) => history.push(Message::user(format!("decision {n}: {text}"))),
@@ -170,7 +178,7 @@ proptest! {
         let limits = Limits { trigger: 9_000, most: 14_000, diet };
         let (mut slimmer, mut history, mut compactions) = (slimmer(), History::default(), 0);
         let mut checker = Checker::default();
-        for message in told(&all).iter() {
+        for message in &told(&all) {
             history.push(Message::clone(message));
             checker.push(message);
             if message.role == Role::Assistant {
@@ -194,7 +202,10 @@ proptest! {
 }
 
 fn call(id: &str, name: &str, args: &str) -> Message {
-    Message::new(Role::Assistant, vec![Block::ToolCall(ToolCall { id: id.into(), name: name.into(), args_raw: args.into(), signature: None })])
+    Message::new(
+        Role::Assistant,
+        vec![Block::ToolCall(ToolCall { id: id.into(), name: name.into(), args_raw: args.into(), signature: None })],
+    )
 }
 
 fn result(id: &str, text: &str) -> Message {
@@ -250,7 +261,9 @@ fn a_shortened_output_says_how_to_get_it_back() {
     }
     let limits = Limits { trigger: 1_500, ..WIDE };
     let of = |recall| match slimmer().begin(&history, &[], limits, recall, Why::Limit) {
-        Step::Done(done) => done.history.iter().flat_map(|m| m.tool_results()).map(|r| r.joined().lines().next().unwrap().to_owned()).collect(),
+        Step::Done(done) => {
+            done.history.iter().flat_map(|m| m.tool_results()).map(|r| r.joined().lines().next().unwrap().to_owned()).collect()
+        }
         other => panic!("{other:?}"),
     };
     let (with, without): (Vec<String>, Vec<String>) = (of(Recall::Offered), of(Recall::Missing));
@@ -278,7 +291,8 @@ fn a_summary_that_is_empty_or_too_long_leaves_a_window() {
 
 #[test]
 fn even_a_prompt_that_alone_is_too_long_is_brought_to_fit_and_that_is_said() {
-    let history: History = [Message::system("s"), Message::user(format!("sum this up\n{}", "data 123 ".repeat(100_000)))].into_iter().collect();
+    let history: History =
+        [Message::system("s"), Message::user(format!("sum this up\n{}", "data 123 ".repeat(100_000)))].into_iter().collect();
     let limits = Limits { trigger: 5_000, most: 8_000, diet: Diet::Balanced };
     let done = run(&slimmer(), &history, limits, Why::Limit, None).unwrap();
     assert!(done.fits && done.words().contains("they alone were too long"), "{}", done.words());

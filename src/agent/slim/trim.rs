@@ -5,7 +5,7 @@ use super::view::View;
 use crate::base::text;
 use crate::model::{Block, Message, Part, Role, ToolCall, ToolResult};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A saving smaller than this is not worth a broken prefix.
 const WORTH: usize = 80;
@@ -63,8 +63,8 @@ fn wider(call: &ToolCall) -> Option<(&'static str, String)> {
 
 /// Replaces outputs that a later, successful call of the same shows anew. Returns how many.
 pub fn stale(view: &mut View) -> usize {
-    let mut later: HashMap<String, ()> = HashMap::new();
-    let mut whole: HashMap<(&'static str, String), ()> = HashMap::new();
+    let mut later: HashSet<String> = HashSet::new();
+    let mut whole: HashSet<(&'static str, String)> = HashSet::new();
     let mut done = 0;
     for (ix, n, call) in calls(view).into_iter().rev() {
         let Some(result) = result(view, ix, n) else { continue };
@@ -74,8 +74,8 @@ pub fn stale(view: &mut View) -> usize {
         let covered = ["read_file", "list_files"]
             .into_iter()
             .find(|t| *t == name)
-            .is_some_and(|t| whole.contains_key(&(t, path.clone().unwrap_or_else(|| ".".to_owned()))));
-        if (later.contains_key(&subject) || covered) && !result.is_error {
+            .is_some_and(|t| whole.contains(&(t, path.clone().unwrap_or_else(|| ".".to_owned()))));
+        if (later.contains(&subject) || covered) && !result.is_error {
             let with = if covered && name == "read_file" { "the file was read again later" } else { "the same call was made again later" };
             done += usize::from(set(view, ix, n, format!("{SUPERSEDED}{with}; see there.]")));
             continue;
@@ -83,9 +83,9 @@ pub fn stale(view: &mut View) -> usize {
         if !result.is_error {
             // A part of a long file is no whole one, whatever was asked for.
             if let Some(key) = wider(&call).filter(|_| !result.joined().starts_with("[lines ")) {
-                whole.insert(key, ());
+                whole.insert(key);
             }
-            later.insert(subject, ());
+            later.insert(subject);
         }
     }
     done
