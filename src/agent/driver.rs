@@ -5,6 +5,7 @@ use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::policy::{self, Decision, Kind};
 use super::scribe::Scribe;
+use super::slim::Slimmer;
 use super::steps::Steps;
 use super::turn::{Outcome, Ran, Step, Turn};
 use crate::base::{Cause, Failure};
@@ -22,7 +23,8 @@ use tokio::sync::mpsc;
 pub struct Driver<'a> {
     pub router: &'a Router,
     pub registry: &'a Registry,
-    pub tools: Arc<[ToolSpec]>,
+    /// The tools once something was taken out of the conversation; none where it cannot be found again.
+    pub recalling: Option<&'a Registry>,
     pub context: &'a Context,
     /// Live output of commands, from the context's call events.
     pub output: &'a mut mpsc::UnboundedReceiver<(String, String)>,
@@ -37,12 +39,32 @@ pub struct Driver<'a> {
     pub until: Option<(Instant, Duration)>,
     pub temperature: Option<f64>,
     pub checker: &'a mut Checker,
+    pub slimmer: &'a mut Slimmer,
+    pub compacting: Compacting,
+    /// How often the call that is being made was begun anew because the conversation was too long.
+    pub shortened: u32,
     pub attempts: Vec<Attempt>,
     /// Other models may go on without a question.
     pub switches: bool,
 }
 
-impl Driver<'_> {
+/// Whether a conversation that is too long is made smaller by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compacting {
+    On,
+    Off,
+}
+
+impl<'a> Driver<'a> {
+    /// The tools that the model has now.
+    pub(super) fn registry(&self) -> &'a Registry {
+        self.recalling.filter(|_| self.slimmer.has_gaps()).unwrap_or(self.registry)
+    }
+
+    pub(super) fn tools(&self) -> Arc<[ToolSpec]> {
+        self.registry().specs()
+    }
+
     /// Runs the turn to its end. An `Err` is a failure of pup's own surroundings (journal, bug), not of the turn.
     pub async fn run(&mut self, turn: &mut Turn) -> Result<Outcome, Failure> {
         loop {
@@ -53,10 +75,15 @@ impl Driver<'_> {
             match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
+                    self.slim(turn).await?;
                     self.check(turn)?;
                     self.sink.emit(AgentEvent::TurnStart { turn: turn.turns() });
                     match self.call_model(turn).await? {
-                        Called::Replied(reply) => turn.replied(*reply),
+                        Called::Replied(reply) => {
+                            self.shortened = 0;
+                            turn.replied(*reply);
+                        }
+                        Called::TooLong => self.shortened += 1,
                         Called::GaveUp(report) => self.gave_up(turn, &report),
                         Called::Stopped => {}
                     }
@@ -89,7 +116,7 @@ impl Driver<'_> {
     async fn call_model(&mut self, turn: &mut Turn) -> Result<Called, Failure> {
         let request = Request {
             messages: turn.history().clone(),
-            tools: Arc::clone(&self.tools),
+            tools: self.tools(),
             temperature: self.temperature,
             stream: true,
             ..Request::default()
@@ -121,7 +148,11 @@ impl Driver<'_> {
                         self.scribe.discarded(&attempt, discarded_chars, error.class.as_str())?;
                     }
                     self.sink.emit(AgentEvent::AttemptFailed { attempt: &attempt, error: &error, discarded_chars });
+                    let too_long = self.too_long(turn, &attempt.model, &error);
                     self.attempts.push(attempt);
+                    if too_long {
+                        return Ok(Called::TooLong);
+                    }
                 }
                 // Only an operation that is no answer has one.
                 Some(LiveEvent::Result(_)) => {}
@@ -152,6 +183,7 @@ impl Driver<'_> {
         let mut reply = reply.finish();
         if let Some((Attempt { model, provider, cost_usd, .. }, origin)) = answered {
             self.scribe.usage(&model, &provider, &reply.usage, cost_usd)?;
+            self.slimmer.reported(turn.history(), &self.tools(), &reply.usage);
             reply.message.origin = Some(origin);
             self.sink.emit(AgentEvent::Usage { usage: &reply.usage, model: &model });
         }
@@ -217,7 +249,7 @@ impl Driver<'_> {
 
     /// A call whose effect cannot be told (unknown tool, wrong arguments) has none: running it only says so.
     fn kind(&self, call: &ToolCall) -> Option<Kind> {
-        let (tool, args) = (self.registry.get(&call.name)?, call.args().ok()?);
+        let (tool, args) = (self.registry().get(&call.name)?, call.args().ok()?);
         tool.effect(&args, self.context).ok().and_then(|e| Kind::of(&e))
     }
 
@@ -226,7 +258,7 @@ impl Driver<'_> {
         for call in calls {
             self.announce(call);
         }
-        let (registry, context, token) = (self.registry, self.context, self.stopper.token());
+        let (registry, context, token) = (self.registry(), self.context, self.stopper.token());
         let running = calls.iter().map(|call| run_one(registry, context, token, call));
         let results = futures_util::future::join_all(running).await;
         for (call, result) in calls.iter().zip(results) {
@@ -244,10 +276,10 @@ impl Driver<'_> {
             return Ok(());
         }
         let args = call.args().unwrap_or_default();
-        let changes = self.registry.get(&call.name).and_then(|t| t.plan(&args, self.context).ok()).unwrap_or_default();
+        let changes = self.registry().get(&call.name).and_then(|t| t.plan(&args, self.context).ok()).unwrap_or_default();
         let begun = self.checkpoint(call, &args).await;
         self.scribe.intent(call, kind, &changes, begun.as_ref().map(Open::id))?;
-        let (registry, token) = (self.registry, self.stopper.token().clone());
+        let (registry, token) = (self.registry(), self.stopper.token().clone());
         let context = self.context;
         let mut running = std::pin::pin!(run_one(registry, context, &token, call));
         let done = loop {
@@ -269,7 +301,7 @@ impl Driver<'_> {
 
     /// Keeps what the call may change. Without that it runs all the same, and the user knows.
     async fn checkpoint(&mut self, call: &ToolCall, args: &tool::Args) -> Option<Open> {
-        let tool = self.registry.get(&call.name)?;
+        let tool = self.registry().get(&call.name)?;
         let effect = tool.effect(args, self.context).ok()?;
         let about = About {
             session: self.context.session.as_deref().map(str::to_owned),
@@ -294,7 +326,7 @@ impl Driver<'_> {
                     self.steps.warm();
                 }
                 let args = call.args().unwrap_or_default();
-                let tool = self.registry.get(&call.name)?;
+                let tool = self.registry().get(&call.name)?;
                 let question =
                     super::event::Question { tool: &call.name, line: &tool.describe(&args), preview: tool.preview(&args, self.context) };
                 let token = self.stopper.token().clone();
@@ -319,7 +351,7 @@ impl Driver<'_> {
 
     fn announce(&mut self, call: &ToolCall) {
         let args = call.args().unwrap_or_default();
-        let line = self.registry.get(&call.name).map_or_else(|| call.name.clone(), |t| t.describe(&args));
+        let line = self.registry().get(&call.name).map_or_else(|| call.name.clone(), |t| t.describe(&args));
         self.sink.emit(AgentEvent::ToolCall { id: &call.id, name: &call.name, args: &serde_json::Value::Object(args), line: &line });
     }
 
@@ -340,6 +372,8 @@ impl Driver<'_> {
 enum Called {
     Replied(Box<Reply>),
     GaveUp(Exhausted),
+    /// The conversation has to be made smaller first.
+    TooLong,
     Stopped,
 }
 

@@ -1,5 +1,6 @@
 //! What a running agent tells its face, and what it asks of it. Implemented by the faces, in a higher row.
 
+use super::slim::Slimmed;
 use crate::model::{ProviderError, Usage};
 use crate::route::{Attempt, Notice};
 use std::future::Future;
@@ -51,6 +52,10 @@ pub enum AgentEvent<'a> {
     Usage {
         usage: &'a Usage,
         model: &'a str,
+    },
+    /// The conversation was made smaller.
+    Compacted {
+        slimmed: &'a Slimmed,
     },
     Warning {
         text: &'a str,

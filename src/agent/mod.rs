@@ -1,6 +1,7 @@
 //! Row 6: the turn machine, its driver, and prompts.
 
 pub mod cancel;
+pub mod compact;
 pub mod driver;
 pub mod event;
 pub mod guard;
@@ -8,12 +9,13 @@ pub mod policy;
 pub mod prompt;
 pub mod resume;
 pub mod scribe;
+pub mod slim;
 pub mod steps;
 pub mod turn;
 
 pub use crate::config::Approve;
 pub use cancel::Stopper;
-pub use driver::Driver;
+pub use driver::{Compacting, Driver};
 pub use event::{AgentEvent, Answer, Approver, EventSink, Question};
 pub use policy::{Decision, Kind};
 pub use turn::{Limits, Outcome, Turn};

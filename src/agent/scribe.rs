@@ -5,7 +5,7 @@ use super::policy::Kind;
 use crate::base::{Cause, Failure, digest};
 use crate::model::{History, Message, ToolCall, Usage};
 use crate::route::Attempt;
-use crate::session::{self, Discarded, Effect, End, Entry, Intent, Journal, Quarantine, Receipt, Session, UsageEntry};
+use crate::session::{self, Compaction, Discarded, Effect, End, Entry, Intent, Journal, Quarantine, Receipt, Session, UsageEntry};
 use crate::tool::{CallEvents, FileChange};
 use crate::workspace::process::Spawned;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,6 +82,14 @@ impl Scribe {
     /// On the disk before the history is sent without them: a resumed session has to send the same bytes.
     pub fn quarantine(&self, quarantine: &Quarantine) -> Result<(), Failure> {
         self.write(Durable::Yes, || Entry::Quarantine(quarantine.clone()))
+    }
+
+    /// On the disk before the smaller conversation is sent, for the same reason; it has `messages` now. All of the larger
+    /// one is written.
+    pub fn compaction(&self, compaction: &Compaction, messages: usize) -> Result<(), Failure> {
+        self.write(Durable::Yes, || Entry::Compaction(compaction.clone()))?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).written = messages;
+        Ok(())
     }
 
     pub fn usage(&self, model: &str, provider: &str, usage: &Usage, cost_usd: Option<f64>) -> Result<(), Failure> {

@@ -152,6 +152,16 @@ impl Turn {
         self.history = aside::set_aside(&self.history, &|p| quarantine.pieces.contains(p), &quarantine.why);
     }
 
+    /// The conversation was made smaller. What it ends with is as it was.
+    pub fn slimmed(&mut self, history: History) {
+        self.history = history;
+    }
+
+    /// A call beside the turn's own used this.
+    pub fn spent(&mut self, usage: &Usage) {
+        self.usage.add(usage);
+    }
+
     pub fn into_history(self) -> History {
         self.history
     }

@@ -32,6 +32,9 @@ pub struct ChatArgs {
     /// The same as --approve all
     #[arg(long, conflicts_with = "approve")]
     pub yolo: bool,
+    /// Never make the conversation smaller by itself
+    #[arg(long)]
+    pub no_compact: bool,
     /// Record nothing, neither the session nor what is typed
     #[arg(long)]
     pub no_session: bool,

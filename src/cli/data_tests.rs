@@ -109,6 +109,7 @@ fn config_screens() {
     agent                    helios
     approve                  (not set)
     max_turns                9
+    compact                  true
     timeout                  (not set)
     loop_guard               24
     auth.store               auto

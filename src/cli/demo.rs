@@ -4,7 +4,7 @@
 use super::engine::Parts;
 use super::output::Format;
 use super::work::{self, Job, Task};
-use crate::agent::{Approve, Limits};
+use crate::agent::{Approve, Compacting, Limits};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure, atomic};
@@ -103,6 +103,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         approve: Approve::All,
         limits: Limits { max_turns: 20, loop_guard: 5 },
         tool_limits: tool::Limits::default(),
+        compacting: Compacting::On,
         rules: Rules::default(),
         places: Some(places),
         // The project is a throw-away one that nobody else works on.

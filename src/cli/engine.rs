@@ -1,11 +1,13 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
 use super::resume::Taken;
+use crate::agent::compact::limits_of;
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
+use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
 use crate::agent::turn::Outcome;
-use crate::agent::{AgentEvent, Approve, Approver, Driver, EventSink, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
@@ -14,7 +16,7 @@ use crate::config::Failover;
 use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
-use crate::session::{Journal, Session};
+use crate::session::{self, Journal, Session};
 use crate::tool::{self, Context, Registry};
 use crate::workspace::Workspace;
 use crate::workspace::checkpoint::{self, Keeper, Store};
@@ -36,6 +38,7 @@ pub struct Parts {
     pub approve: Approve,
     pub limits: Limits,
     pub tool_limits: tool::Limits,
+    pub compacting: Compacting,
     /// None records nothing.
     pub places: Option<Places>,
     /// The folder of the locks by which all of the user's pups write a file one after the other.
@@ -61,6 +64,12 @@ pub struct Engine {
     /// The project's own, part of every agent's prompt.
     instructions: Option<String>,
     registry: Registry,
+    /// The same with `recall`, where the session is recorded.
+    recalling: Option<Registry>,
+    /// Bounds of outputs, which the model's diet may narrow.
+    tool_limits: tool::Limits,
+    compacting: Compacting,
+    slimmer: Slimmer,
     context: Context,
     router: Router,
     /// Names this run in the ledger.
@@ -138,6 +147,7 @@ impl Engine {
         let scribe = Scribe::resume(journal, history.len());
         let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
         engine.name(Some(id));
+        engine.slimmer.begin_anew(&engine.history);
         Ok((engine, notes))
     }
 
@@ -159,9 +169,13 @@ impl Engine {
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
+            recalling: parts.places.is_some().then(|| registry.with_recall()),
             places: parts.places,
             instructions,
             registry,
+            tool_limits: parts.tool_limits,
+            compacting: parts.compacting,
+            slimmer: Slimmer::default(),
             context,
             router: Router::new(parts.links, parts.rules, parts.rotation).paying(parts.purse).switching(parts.failover),
             run: id::fresh(12),
@@ -190,6 +204,7 @@ impl Engine {
         self.scribe.restart(None);
         self.history = std::iter::once(self.system(&self.agent)).collect();
         self.checker = Checker::default();
+        self.slimmer.begin_anew(&self.history);
         self.unfinished = None;
         // What the model has read belongs to the conversation that it no longer knows.
         self.context.seen = Arc::default();
@@ -207,6 +222,7 @@ impl Engine {
         if let Some(links) = links {
             self.router.set_links(links);
         }
+        self.recalling = self.places.is_some().then(|| registry.with_recall());
         (self.agent, self.limits, self.registry) = (agent, limits, registry);
         Ok(())
     }
@@ -229,6 +245,8 @@ impl Engine {
     }
 
     fn name(&mut self, session: Option<String>) {
+        let journal = |id: &String| self.places.as_ref().map(|p| Arc::from(session::journal_path(p, id)));
+        self.context.journal = session.as_ref().and_then(journal);
         self.context.session = session.as_deref().map(Arc::from);
         self.session = session;
     }
@@ -287,22 +305,53 @@ impl Engine {
         Some(self.drive(turn, sink, approver, stopper, time).await)
     }
 
-    async fn drive(
+    /// Makes the conversation smaller, because the user wants it. `None`: nothing can be taken out.
+    pub async fn compact(
         &mut self,
-        mut turn: Turn,
         sink: &mut dyn EventSink,
         approver: &mut dyn Approver,
         stopper: Stopper,
-        time: Option<Duration>,
-    ) -> Report {
-        self.says_who();
-        if self.approve == Approve::All {
-            self.steps.warm();
+    ) -> Result<Option<Slimmed>, Failure> {
+        if self.unfinished.is_some() {
+            return Err(Failure::usage("the last turn of this session is not finished")
+                .hint("say something first: the work goes on, and the conversation can be made smaller after it"));
         }
-        let mut driver = Driver {
+        let history = self.history.clone();
+        let done = self.driver(sink, approver, stopper, None).compact_now(&history).await?;
+        if let Some(slimmed) = &done {
+            self.history = slimmed.history.clone();
+        }
+        Ok(done)
+    }
+
+    /// What fills the next request.
+    pub fn filling(&self) -> Filling {
+        let registry = self.recalling.as_ref().filter(|_| self.slimmer.has_gaps()).unwrap_or(&self.registry);
+        let tools = registry.specs();
+        let first = self.router.links().first();
+        Filling {
+            parts: self.slimmer.parts(&self.history, &tools),
+            tokens: self.slimmer.count(&self.history, &tools).tokens,
+            limits: first.map(|l| self.slimmer.limits(&l.id, limits_of(l))),
+            compacting: self.compacting,
+        }
+    }
+
+    /// What carries out one turn.
+    fn driver<'a>(
+        &'a mut self,
+        sink: &'a mut dyn EventSink,
+        approver: &'a mut dyn Approver,
+        stopper: Stopper,
+        time: Option<Duration>,
+    ) -> Driver<'a> {
+        self.says_who();
+        let shown = self.router.links().first().and_then(|l| limits_of(l).regime().shown);
+        self.context.limits = shown.map_or(self.tool_limits, |bytes| self.tool_limits.capped(bytes));
+        Driver {
             router: &self.router,
             registry: &self.registry,
-            tools: self.registry.specs(),
+            recalling: self.recalling.as_ref(),
             context: &self.context,
             output: &mut self.output,
             scribe: &self.scribe,
@@ -315,15 +364,32 @@ impl Engine {
             until: time.and_then(|t| Some((Instant::now().checked_add(t)?, t))),
             temperature: self.agent.temperature,
             checker: &mut self.checker,
+            slimmer: &mut self.slimmer,
+            compacting: self.compacting,
+            shortened: 0,
             attempts: Vec::new(),
             switches: false,
-        };
+        }
+    }
+
+    async fn drive(
+        &mut self,
+        mut turn: Turn,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        time: Option<Duration>,
+    ) -> Report {
+        if self.approve == Approve::All {
+            self.steps.warm();
+        }
+        let mut driver = self.driver(sink, approver, stopper, time);
         let ended = driver.run(&mut turn).await;
         for note in driver.steps.settle().await {
             driver.sink.emit(AgentEvent::Warning { text: &note });
         }
-        self.approve = driver.approve;
-        let attempts = std::mem::take(&mut driver.attempts);
+        let (approve, attempts) = (driver.approve, std::mem::take(&mut driver.attempts));
+        self.approve = approve;
         let outcome = ended.unwrap_or_else(|f| {
             // The calls that it was in the middle of get a result, or no later prompt could be sent.
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
@@ -346,6 +412,17 @@ impl Engine {
         self.scribe.end(report.outcome.cause, &report.answer);
         report
     }
+}
+
+/// What fills the next request, and how much there is room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filling {
+    pub parts: slim::Parts,
+    /// As counted: reported, and estimated since.
+    pub tokens: u64,
+    /// Of the first model that is asked.
+    pub limits: Option<slim::Limits>,
+    pub compacting: Compacting,
 }
 
 /// The agent's tools, as they suit the model.

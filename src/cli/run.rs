@@ -9,7 +9,7 @@ use super::output::Format;
 use super::resume::Taken;
 use super::select::{self, Behind, Chosen, Wanted};
 use super::work::{self, Job, Task};
-use crate::agent::{Approve, Limits, prompt};
+use crate::agent::{Approve, Compacting, Limits, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
@@ -75,6 +75,9 @@ pub struct Args {
     /// Record nothing
     #[arg(long, conflicts_with = "resume")]
     pub no_session: bool,
+    /// Never make the conversation smaller: when it is too long for the model, the run ends
+    #[arg(long)]
+    pub no_compact: bool,
     /// No progress and no notes on stderr
     #[arg(short, long)]
     pub quiet: bool,
@@ -105,6 +108,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
         ("max_turns", args.max_turns.clone()),
         ("timeout", args.timeout.clone()),
+        ("compact", args.no_compact.then(|| "false".to_owned())),
     ];
     let flags: Vec<(String, String)> = flags.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
     let run_cap = args.max_cost.as_deref().map(max_cost).transpose()?;
@@ -169,6 +173,7 @@ pub fn parts(
         failover: failover(settings, &agent),
         purse: Some(app.purse(run_cap)),
         hidden: app.secret_variables(),
+        compacting: if settings.compact { Compacting::On } else { Compacting::Off },
         tool_limits: tool::Limits {
             shell_timeout: settings.shell.timeout,
             output_bytes: settings.shell.max_output,

@@ -263,7 +263,8 @@ fn program(app: &App, doors: &Doors, chosen: &catalog::Link, id: &str) -> Result
         timeouts: timeouts(app, provider),
     };
     let provider = Provider::Cli(CliProvider::new(setup));
-    Ok(Link::new(id.to_owned(), chosen.upstream.clone(), provider, None).lacking(lacks(chosen)).under(terms(app, chosen)))
+    let link = Link::new(id.to_owned(), chosen.upstream.clone(), provider, None);
+    Ok(link.lacking(lacks(chosen)).under(terms(app, chosen)).slimmed_by(chosen.slimmer().cloned()))
 }
 
 fn not_installed(app: &App, provider: &catalog::Provider) -> Failure {
@@ -279,7 +280,7 @@ fn not_installed(app: &App, provider: &catalog::Provider) -> Failure {
 fn link(app: &App, chosen: &catalog::Link, id: &str, provider: HttpProvider) -> Link {
     let account = provider.endpoint().access.label().map(str::to_owned);
     let link = Link::new(id.to_owned(), chosen.upstream.clone(), Provider::Http(provider), account);
-    link.lacking(lacks(chosen)).under(terms(app, chosen))
+    link.lacking(lacks(chosen)).under(terms(app, chosen)).slimmed_by(chosen.slimmer().cloned())
 }
 
 /// How its use counts and is paid, by the catalogue.

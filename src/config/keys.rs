@@ -52,6 +52,12 @@ pub const KEYS: &[Key] = &[
         doc: "What tools may do without a question. Unset: `ask` on a terminal, else `edits`.",
     },
     Key { name: "max_turns", kind: Kind::Count { least: 1 }, default: Some("200"), doc: "Model calls in one run." },
+    Key {
+        name: "compact",
+        kind: Kind::Flag,
+        default: Some("true"),
+        doc: "Whether a conversation is made smaller before it is too long for its model.",
+    },
     Key { name: "timeout", kind: Kind::Duration, default: None, doc: "Longest time of one run. Unset: no limit." },
     Key {
         name: "loop_guard",

@@ -123,6 +123,22 @@ impl Chat {
         leave
     }
 
+    /// `/compact`.
+    pub(super) async fn compact(&mut self) -> Result<Next, Failure> {
+        let stopper = self.watch.begin();
+        let approved = Approved::default();
+        let mut sink = Metered::new(&mut self.face, &mut self.meter, Approved::clone(&approved));
+        let mut asker = Asker { input: &mut self.input, screen: self.screen, approved, stopper: stopper.clone() };
+        let done = self.engine.compact(&mut sink, &mut asker, stopper).await;
+        sink.finish();
+        let leave = self.watch.end();
+        self.meter.price(self.engine.router().links());
+        if done?.is_none() {
+            self.say(Style::Plain, "there is nothing to take out of this conversation");
+        }
+        Ok(leave.into())
+    }
+
     /// What a person should know of a turn's end that is not on the screen yet.
     fn ended(&self, report: &Report, began: Instant) {
         let outcome = &report.outcome;

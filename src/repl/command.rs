@@ -24,6 +24,10 @@ pub enum Command {
     Model(Option<String>),
     Chain,
     Clear,
+    /// Make the conversation smaller.
+    Compact,
+    /// Show what fills the window.
+    Context,
     /// Show the latest sessions, or go on with this one.
     Resume(Option<String>),
     Cost,
@@ -48,11 +52,13 @@ enum Make {
 }
 
 /// Every command, in the order of `/help`.
-pub const COMMANDS: [Spec; 9] = [
+pub const COMMANDS: [Spec; 11] = [
     Spec { name: "help", argument: "", about: "Show this list", make: Make::Plain(Command::Help) },
     Spec { name: "agent", argument: "[NAME]", about: "Show the agents, or go on with another", make: Make::With(Command::Agent) },
     Spec { name: "model", argument: "[ID]", about: "Show the model, or go on with another", make: Make::With(Command::Model) },
     Spec { name: "chain", argument: "", about: "Show the ways to a model, in order", make: Make::Plain(Command::Chain) },
+    Spec { name: "compact", argument: "", about: "Make this conversation smaller now", make: Make::Plain(Command::Compact) },
+    Spec { name: "context", argument: "", about: "Show what fills the model's window", make: Make::Plain(Command::Context) },
     Spec { name: "clear", argument: "", about: "Forget this conversation and begin another", make: Make::Plain(Command::Clear) },
     Spec { name: "resume", argument: "[ID]", about: "Show recent sessions, or go on with one", make: Make::With(Command::Resume) },
     Spec { name: "cost", argument: "", about: "Show tokens and dollars so far", make: Make::Plain(Command::Cost) },

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn commands_and_their_names_complete() {
-        assert_eq!(at_end("/c"), (0, vec!["/chain".into(), "/clear".into(), "/cost".into()]));
+        assert_eq!(at_end("/c"), (0, ["/chain", "/compact", "/context", "/clear", "/cost"].map(Into::into).to_vec()));
         assert_eq!(at_end("/ag"), (0, vec!["/agent ".into()]));
         assert_eq!(at_end("/agent code"), (7, vec!["code-puppy".into(), "code-reviewer".into()]));
         assert_eq!(at_end("/agent  p"), (8, vec!["planning".into()]));

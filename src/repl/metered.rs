@@ -56,6 +56,7 @@ impl EventSink for Metered<'_> {
             | AgentEvent::ToolOutput { .. }
             | AgentEvent::Waiting { .. }
             | AgentEvent::Notice { .. }
+            | AgentEvent::Compacted { .. }
             | AgentEvent::Warning { .. } => {}
         }
         self.face.emit(event);

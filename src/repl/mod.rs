@@ -45,7 +45,7 @@ pub fn run(args: ChatArgs) -> u8 {
 
 fn open(args: ChatArgs) -> Result<u8, Failure> {
     terminals()?;
-    let flags = approval(&args);
+    let flags = flags(&args);
     let app = App::load(&one_run::root(args.cwd.as_deref())?, &flags)?;
     let log = (args.verbose > 0).then(|| log_file(&app)).transpose()?;
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
@@ -111,9 +111,10 @@ fn terminals() -> Result<(), Failure> {
     }
 }
 
-fn approval(args: &ChatArgs) -> Vec<(String, String)> {
+fn flags(args: &ChatArgs) -> Vec<(String, String)> {
     let mode = if args.yolo { Some("all".to_owned()) } else { args.approve.clone() };
-    mode.into_iter().map(|m| ("approve".to_owned(), m)).collect()
+    let compact = args.no_compact.then(|| "false".to_owned());
+    [("approve", mode), ("compact", compact)].into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect()
 }
 
 /// A log on the screen would be in everybody's way.

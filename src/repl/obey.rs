@@ -3,8 +3,10 @@
 use super::chat::{Chat, Next};
 use super::command::{COMMANDS, Command};
 use super::{layout, links_for, terminal};
+use crate::agent::Compacting;
 use crate::base::{Failure, text};
 use crate::catalog::{Agent, Workload};
+use crate::cli::engine::Filling;
 use crate::cli::output::Style;
 use crate::cli::select::Chosen;
 use crate::cli::{agents, run};
@@ -27,6 +29,11 @@ impl Chat {
             Command::Model(Some(id)) => self.switch_model(&id),
             Command::Chain => self.chain(),
             Command::Clear => self.clear(),
+            Command::Compact => match self.compact().await {
+                Ok(next) => return next,
+                Err(failure) => Err(failure),
+            },
+            Command::Context => self.context(),
             Command::Resume(None) => self.recent(),
             Command::Resume(Some(wanted)) => match self.resume(&wanted).await {
                 Ok(next) => return next,
@@ -59,6 +66,23 @@ impl Chat {
     #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn cost(&self) -> Done {
         self.meter.lines().iter().for_each(|l| self.screen.line(Style::Plain, l));
+        Ok(())
+    }
+
+    /// What fills the next request, part by part, in lines of at most 40 characters.
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
+    fn context(&self) -> Done {
+        let Filling { parts, tokens, limits, compacting } = self.engine.filling();
+        let row = |name: &str, n: u64| self.screen.line(Style::Plain, &format!("{name:<28}{:>12}", text::thousands(n)));
+        parts.rows().into_iter().for_each(|(name, n)| row(name, n));
+        row("in all, in tokens, about", tokens);
+        if let Some(limits) = limits {
+            match compacting {
+                Compacting::On => row("made smaller above", limits.trigger),
+                Compacting::Off => self.say(Style::Dim, "it is not made smaller by itself (--no-compact); /compact does it"),
+            }
+            row("the most that is sent", limits.most);
+        }
         Ok(())
     }
 

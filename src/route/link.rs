@@ -8,7 +8,7 @@ use super::health::Quota;
 use super::rotation::Candidate;
 use crate::auth::KeyId;
 use crate::base::clock::Moment;
-use crate::catalog::{Billing, Price};
+use crate::catalog::{Billing, Price, Slimmer};
 use crate::model::aside::Kind;
 use crate::model::history::Mark;
 use crate::model::{Class, EmbedRequest, Origin, ProviderError, Request, ToolSpec, Usage};
@@ -32,6 +32,8 @@ pub struct Link {
     pub(super) terms: Terms,
     /// What this model cannot take.
     pub(super) lacks: Vec<Kind>,
+    /// When a conversation is made smaller for it.
+    pub slimmer: Option<Slimmer>,
     speech: Mutex<Speech>,
 }
 
@@ -96,7 +98,7 @@ impl Link {
         let dialect = provider.dialect().to_target(origin.clone());
         let encoder = Encoder::new(provider.wire(), dialect.clone());
         let speech = Mutex::new(Speech { dialect, encoder, described: Described::default(), accepted: 0, counted: None });
-        Self { id, provider, origin, terms: Terms::default(), lacks: Vec::new(), speech }
+        Self { id, provider, origin, terms: Terms::default(), lacks: Vec::new(), slimmer: None, speech }
     }
 
     /// How its use counts and is paid.
@@ -109,6 +111,19 @@ impl Link {
     #[must_use]
     pub fn lacking(self, lacks: Vec<Kind>) -> Self {
         Self { lacks, ..self }
+    }
+
+    #[must_use]
+    pub fn slimmed_by(self, slimmer: Option<Slimmer>) -> Self {
+        Self { slimmer, ..self }
+    }
+
+    /// The conversation was made smaller, and all but its last `fresh` messages are of what was known before.
+    pub(super) fn shortened(&self, messages: usize, fresh: usize) {
+        let mut speech = self.speech();
+        if speech.accepted > 0 {
+            speech.accepted = messages.saturating_sub(fresh);
+        }
     }
 
     fn speech(&self) -> MutexGuard<'_, Speech> {

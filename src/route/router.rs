@@ -146,6 +146,11 @@ impl Router {
         self.rotation.recall(self.links.iter(), &mut self.health().cooldowns, self.clock.now());
     }
 
+    /// The conversation now has `messages`, of which the last `fresh` have not been answered yet.
+    pub fn shortened(&self, messages: usize, fresh: usize) {
+        self.links.iter().for_each(|l| l.shortened(messages, fresh));
+    }
+
     /// Each link with the time until it may be tried.
     pub fn rests(&self) -> Vec<(&Link, Rest)> {
         let (now, health) = (self.clock.now(), self.health());

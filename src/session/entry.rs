@@ -1,5 +1,6 @@
 //! What a line of the journal says.
 
+use super::compaction::Compaction;
 use crate::base::Cause;
 use crate::model::aside::Piece;
 use crate::model::{Class, Message, Scope, Usage};
@@ -32,6 +33,8 @@ pub enum Entry {
     /// Pieces of the messages before this line were refused by a provider and are no longer sent. The messages stay as they
     /// were written.
     Quarantine(Quarantine),
+    /// The conversation before this line was made smaller: what is sent of it from here on.
+    Compaction(Compaction),
     /// The run ended; a session that goes on afterwards has further lines.
     End(End),
     #[serde(skip)]
@@ -40,8 +43,8 @@ pub enum Entry {
 
 impl Entry {
     /// The kinds that this version reads.
-    pub const KINDS: [&'static str; 10] =
-        ["session", "message", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "quarantine", "end"];
+    pub const KINDS: [&'static str; 11] =
+        ["session", "message", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "quarantine", "compaction", "end"];
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

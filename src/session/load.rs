@@ -135,12 +135,19 @@ impl Loaded {
                     self.dangling.remove(ix);
                 }
             }
-            Entry::Attempt(_) | Entry::Usage(_) | Entry::Discarded(_) | Entry::Quarantine(_) | Entry::End(_) | Entry::Unknown(_) => {}
+            Entry::Attempt(_)
+            | Entry::Usage(_)
+            | Entry::Discarded(_)
+            | Entry::Quarantine(_)
+            | Entry::Compaction(_)
+            | Entry::End(_)
+            | Entry::Unknown(_) => {}
         }
         self.ended = match &line.entry {
             Entry::End(end) => Some(end.clone()),
-            // Nobody has asked for anything yet: another agent or model was chosen, or somebody looked in.
-            Entry::Session(Session { prompt: None, .. }) | Entry::Unknown(_) => self.ended.take(),
+            // Nobody has asked for anything yet: another agent or model was chosen, the conversation was made smaller, or
+            // somebody looked in.
+            Entry::Session(Session { prompt: None, .. }) | Entry::Compaction(_) | Entry::Unknown(_) => self.ended.take(),
             Entry::Message { message } if message.role == Role::System => self.ended.take(),
             _ => None,
         };

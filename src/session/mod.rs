@@ -7,12 +7,14 @@
 //! before it is written.
 
 mod blobs;
+mod compaction;
 mod entry;
 mod journal;
 mod load;
 mod lock;
 mod shelf;
 
+pub use compaction::{Compaction, Shown};
 pub use entry::{Attempt, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Quarantine, Receipt, Session, Spawned, UsageEntry};
 pub use journal::Journal;
 pub use load::{Dangling, Line, Loaded};

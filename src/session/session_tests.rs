@@ -281,6 +281,7 @@ fn every_kind_is_listed() {
         Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage: Usage::default(), cost_usd: None }),
         Entry::Discarded(Discarded { model: "m".into(), provider: "p".into(), chars: 3, reason: "cut".into() }),
         Entry::Quarantine(Quarantine { pieces: Vec::new(), why: "w".into(), provider: "p".into() }),
+        Entry::Compaction(Compaction { of: 0, view: Vec::new(), before: 2, after: 1, what: "w".into() }),
         Entry::End(End { cause: Cause::Limit, text: None }),
     ];
     let kinds: Vec<Value> = samples.iter().map(|e| serde_json::to_value(e).unwrap()["kind"].clone()).collect();

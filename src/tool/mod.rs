@@ -8,6 +8,7 @@ mod delete_file;
 mod grep;
 mod list_files;
 mod read_file;
+mod recall;
 pub mod registry;
 mod replace_in_file;
 mod schema;
@@ -103,6 +104,16 @@ pub struct Limits {
     pub matches: usize,
 }
 
+impl Limits {
+    /// With outputs of at most about `bytes`.
+    #[must_use]
+    pub fn capped(self, bytes: usize) -> Self {
+        let output_bytes = self.output_bytes.min(bytes);
+        let read_bytes = self.read_bytes.min(bytes.saturating_mul(2));
+        Self { output_bytes, read_bytes, matches: self.matches.min(bytes / 100), entries: self.entries.min(bytes / 40), ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -152,6 +163,8 @@ pub struct Context {
     pub session: Option<Arc<str>>,
     /// The folder of the locks by which pups write a file one after the other.
     pub leases: Option<Arc<Path>>,
+    /// The session's journal, if it is recorded.
+    pub journal: Option<Arc<Path>>,
     /// The id of the call, handed to `events`.
     pub call: Arc<str>,
 }
@@ -169,6 +182,7 @@ impl Context {
             hidden: Arc::default(),
             session: None,
             leases: None,
+            journal: None,
             call: Arc::from(""),
         }
     }

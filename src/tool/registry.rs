@@ -7,6 +7,7 @@ use super::delete_file::DeleteFile;
 use super::grep::Grep;
 use super::list_files::ListFiles;
 use super::read_file::ReadFile;
+use super::recall::Recall;
 use super::replace_in_file::ReplaceInFile;
 use super::shell::Shell;
 use crate::base::{Failure, nearest};
@@ -55,6 +56,12 @@ impl Registry {
             return Self::new(self.tools);
         }
         self
+    }
+
+    /// With the tool that finds again what was taken out of the conversation: for sessions that are recorded.
+    #[must_use]
+    pub fn with_recall(&self) -> Self {
+        Self::new(self.tools.iter().cloned().chain([Arc::new(Recall::new()) as Arc<dyn Tool>]).collect())
     }
 
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.

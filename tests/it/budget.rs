@@ -95,7 +95,7 @@ fn eight_processes_at_once_stay_under_one_cap_and_the_ledger_is_the_sum_of_their
     let env = TestEnv::new();
     let server = Server::respond(|_| Reply::text("done").usage(3_000, 500));
     let all: Vec<_> = (0..8).map(|_| run(&env, &server).env("PUP_DAILY_BUDGET", "0.05").spawn()).collect();
-    let ends: Vec<Outcome> = all.into_iter().map(|r| r.wait()).collect();
+    let ends: Vec<Outcome> = all.into_iter().map(crate::support::launch::Running::wait).collect();
     let spent: f64 = ends.iter().filter_map(|o| o.json()["cost_usd"].as_f64()).sum();
     let refused = ends.iter().filter(|o| o.json()["cause"] == "budget").count();
     assert!(spent <= 0.05 && refused >= 1, "{spent} {refused}");

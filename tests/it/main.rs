@@ -17,6 +17,8 @@ mod chat_screen;
 mod classify;
 mod cli_links;
 mod cli_smoke;
+mod compact;
+mod compact_facts;
 mod crossing;
 mod cuts;
 mod demo;

@@ -65,11 +65,12 @@ pub enum Missing {
 
 impl Plan {
     pub fn of(loaded: &Loaded) -> Self {
-        let written = written(&loaded.entries);
+        let (written, misfits) = written(&loaded.entries);
         // A later system message is that of another agent, to which the session went over.
         let system = written.iter().rfind(|m| m.role == Role::System).map(|m| Message::clone(m));
         let said = written.into_iter().filter(|m| m.role != Role::System).map(Arc::unwrap_or_clone);
-        let Mended { messages, notes, open } = history::mend(said);
+        let Mended { messages, mut notes, open } = history::mend(said);
+        notes.extend(misfits);
         let recent = after_the_last_reply(&loaded.entries);
         let calls: Vec<ToolCall> = last_calls(&messages).cloned().collect();
         let mut prompts = lost_calls(recent, &calls).into_iter().collect::<Vec<_>>();
@@ -92,9 +93,11 @@ impl Plan {
     }
 }
 
-/// The messages, without what was set aside of them later.
-fn written(entries: &[Line]) -> Vec<Arc<Message>> {
+/// The messages as they are sent: without what was set aside of them later, and made as small as they were made. A
+/// compaction that does not fit, because the record has lost messages, is left out and named: it can be made again.
+fn written(entries: &[Line]) -> (Vec<Arc<Message>>, Vec<String>) {
     let mut written: Vec<Arc<Message>> = Vec::new();
+    let mut misfits = Vec::new();
     for line in entries {
         match &line.entry {
             Entry::Message { message } => written.push(Arc::new(message.clone())),
@@ -103,10 +106,21 @@ fn written(entries: &[Line]) -> Vec<Arc<Message>> {
                     *message = aside::without(message, &|p| pieces.contains(p), why);
                 }
             }
+            Entry::Compaction(compaction) => {
+                let (system, said): (Vec<_>, Vec<_>) = written.drain(..).partition(|m| m.role == Role::System);
+                // What it is of was the conversation as it was sent, mended.
+                let mended = history::mend(said.iter().map(|m| Message::clone(m)));
+                let said = if mended.notes.is_empty() { said } else { mended.messages.into_iter().map(Arc::new).collect() };
+                let view = compaction.apply(&said).unwrap_or_else(|| {
+                    misfits.push(format!("a compaction of {} messages does not fit the {} that are there", compaction.of, said.len()));
+                    said
+                });
+                written = system.into_iter().chain(view).collect();
+            }
             _ => {}
         }
     }
-    written
+    (written, misfits)
 }
 
 /// What is left of a session to do.

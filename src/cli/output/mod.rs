@@ -28,13 +28,21 @@ pub enum Format {
 #[derive(Debug, Default)]
 pub struct Notes(pub Vec<String>);
 
-impl EventSink for Notes {
-    fn emit(&mut self, event: AgentEvent<'_>) {
+impl Notes {
+    /// Keeps what a person should know.
+    fn note(&mut self, event: &AgentEvent<'_>) {
         match event {
-            AgentEvent::Warning { text } => self.0.push(text.to_owned()),
+            AgentEvent::Warning { text } => self.0.push((*text).to_owned()),
             AgentEvent::Notice { notice } if notice.is_for_people() => self.0.push(notice.to_string()),
+            AgentEvent::Compacted { slimmed } => self.0.push(slimmed.words()),
             _ => {}
         }
+    }
+}
+
+impl EventSink for Notes {
+    fn emit(&mut self, event: AgentEvent<'_>) {
+        self.note(&event);
     }
 }
 

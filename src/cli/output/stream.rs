@@ -20,17 +20,9 @@ impl StreamFace {
 
 impl EventSink for StreamFace {
     fn emit(&mut self, event: AgentEvent<'_>) {
+        self.notes.note(&event);
         let line = match event {
-            AgentEvent::Warning { text } => {
-                self.notes.0.push(text.to_owned());
-                json!({"type": "warning", "message": text})
-            }
-            AgentEvent::Notice { notice } => {
-                if notice.is_for_people() {
-                    self.notes.0.push(notice.to_string());
-                }
-                noticed(notice)
-            }
+            AgentEvent::Notice { notice } => noticed(notice),
             AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
             AgentEvent::Text { text } => json!({"type": "text", "text": text}),
             AgentEvent::Thinking { text } => json!({"type": "thinking", "text": text}),
@@ -46,6 +38,10 @@ impl EventSink for StreamFace {
             }),
             AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
             AgentEvent::Usage { usage, model } => json!({"type": "usage", "model": model, "usage": usage}),
+            AgentEvent::Compacted { slimmed } => json!({
+                "type": "compacted", "before": slimmed.compaction.before, "after": slimmed.compaction.after, "what": slimmed.compaction.what,
+            }),
+            AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
         };
         json_line(&line);
     }

@@ -180,6 +180,12 @@ impl EventSink for TextFace {
                     self.screen.always(Style::Plain, &format!("pup: {link} does not answer; retrying (see --timeout)"));
                 }
             }
+            AgentEvent::Compacted { slimmed } => {
+                self.break_line();
+                if !self.quiet {
+                    self.screen.always(Style::Dim, &format!("pup: {}", slimmed.words()));
+                }
+            }
             AgentEvent::Warning { text } => {
                 self.break_line();
                 if !self.quiet {
