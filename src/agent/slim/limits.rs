@@ -41,10 +41,10 @@ impl Limits {
 
     pub const fn regime(&self) -> Regime {
         match self.diet {
-            Diet::Maintenance => Regime { enough: 85, tail: 45, recent: 12, output: 4_000, shown: None },
-            Diet::Balanced => Regime { enough: 60, tail: 35, recent: 8, output: 2_000, shown: Some(24 * 1024) },
-            Diet::BootCamp => Regime { enough: 50, tail: 25, recent: 3, output: 600, shown: Some(8 * 1024) },
-            Diet::Relaxed => Regime { enough: 95, tail: 60, recent: 20, output: 8_000, shown: None },
+            Diet::Maintenance => Regime { enough: 70, tail: 30, recent: 12, output: 4_000, shown: None },
+            Diet::Balanced => Regime { enough: 60, tail: 20, recent: 8, output: 2_000, shown: Some(24 * 1024) },
+            Diet::BootCamp => Regime { enough: 50, tail: 15, recent: 3, output: 600, shown: Some(8 * 1024) },
+            Diet::Relaxed => Regime { enough: 75, tail: 35, recent: 20, output: 8_000, shown: None },
         }
     }
 
@@ -57,7 +57,8 @@ impl Limits {
 /// What a diet means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Regime {
-    /// Percent of the trigger at which nothing more is taken out.
+    /// Percent of the trigger at which nothing more is taken out. What is left to the trigger is what a prompt cache lives
+    /// for, so it is never little.
     pub enough: u64,
     /// Percent of the trigger that the latest rounds may have when the middle goes.
     pub tail: u64,

@@ -74,6 +74,8 @@ pub enum Step {
 pub struct Job {
     view: View,
     start: usize,
+    /// Tokens that the middle has more than a bare note.
+    saves: u64,
     limits: Limits,
     recall: bool,
     did: Did,
@@ -176,11 +178,17 @@ impl Slimmer {
         if view.tokens() > enough {
             let start = middle::tail(&view, rounds, limits.share(regime.tail));
             if middle::any(&view, start) {
-                return Step::Summarise(Box::new(Job { view, start, limits, recall, did, before }));
+                // Rounds that are pinned as a whole save nothing: the note would be as long.
+                let mut bare = view.clone();
+                middle::fold(&mut bare, start, None, recall);
+                let saves = view.tokens().saturating_sub(bare.tokens());
+                if saves > 0 {
+                    return Step::Summarise(Box::new(Job { view, start, saves, limits, recall, did, before }));
+                }
             }
         }
-        match (Job { view, start: 0, limits, recall, did, before }).close() {
-            slimmed if slimmed.did == Did::default() => Step::Keep,
+        match (Job { view, start: 0, saves: 0, limits, recall, did, before }).close() {
+            slimmed if slimmed.did == Did::default() || slimmed.compaction.after >= before => Step::Keep,
             slimmed => Step::Done(Box::new(slimmed)),
         }
     }
@@ -207,8 +215,9 @@ impl Job {
 
     /// Puts a note in the place of the middle. Without a summary that is shorter than what it sums up, the note has none.
     pub fn finish(mut self, summary: Option<&str>) -> Slimmed {
-        let old = self.view.tokens_from(0).saturating_sub(self.view.tokens_from(self.start));
-        let usable = summary.map(str::trim).filter(|s| !s.is_empty() && self.view.scaled(count::raw_text(s)) < old);
+        // Its heading costs a few tokens, too.
+        let cost = |s: &str| self.view.scaled(count::raw_text(s) + 16);
+        let usable = summary.map(str::trim).filter(|s| !s.is_empty() && cost(s) < self.saves);
         let went = middle::fold(&mut self.view, self.start, usable, self.recall);
         match usable {
             Some(_) => self.did.summarised = went,
