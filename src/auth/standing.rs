@@ -254,6 +254,20 @@ impl Standings {
         self.inner().book.marks(key).cloned().unwrap_or_default()
     }
 
+    /// Everything that is held against keys now: provider, label, model where it is one's alone, how long (none: for good), why.
+    pub fn all(&self, now: u64) -> Vec<(String, String, Option<String>, Option<Duration>, ProviderError)> {
+        let inner = self.inner();
+        let mut all = Vec::new();
+        for (provider, account) in &inner.book.providers {
+            for (label, marks) in &account.keys {
+                let models = marks.models.iter().map(|(model, mark)| (Some(model.clone()), mark));
+                let held = marks.key.iter().map(|mark| (None, mark)).chain(models).filter(|(_, mark)| !mark.is_over(now));
+                all.extend(held.map(|(model, mark)| (provider.clone(), label.clone(), model, mark.left(now), mark.error.clone())));
+            }
+        }
+        all
+    }
+
     /// Label of the provider's key that was used last.
     pub fn last(&self, provider: &str) -> Option<String> {
         self.inner().book.providers.get(provider)?.last.clone()

@@ -59,20 +59,24 @@ impl App {
 
     /// What may be spent, and the ledger. `run`: the most for this run alone.
     pub fn purse(&self, run: Option<Nanos>) -> Purse {
+        let ceiling = self.settings.budget.ceiling.and_then(|(input, output)| Rates::per_million(input, output));
+        let places = self.places.clone();
+        let desk = Desk::open(Some(self.places.clone()), move |store| route::from_journals(store, &places));
+        Purse::new(Arc::new(desk), self.caps(run), ceiling)
+    }
+
+    /// The caps on what is spent. `run`: the most for this run alone.
+    pub fn caps(&self, run: Option<Nanos>) -> Caps {
         let budget = &self.settings.budget;
         let amount = |dollars: f64| Nanos::at_least(dollars);
         let limit = |dollars: Option<f64>, explicit| Some(Limit { amount: amount(dollars?)?, explicit });
-        let caps = Caps {
+        Caps {
             day: limit(budget.daily, budget.daily_is_set),
             month: limit(budget.monthly, budget.monthly_is_set),
             session: budget.session.and_then(amount),
             run,
             providers: budget.providers.iter().filter_map(|(id, most)| Some((id.clone(), amount(*most)?))).collect(),
-        };
-        let ceiling = budget.ceiling.and_then(|(input, output)| Rates::per_million(input, output));
-        let places = self.places.clone();
-        let desk = Desk::open(Some(self.places.clone()), move |store| route::from_journals(store, &places));
-        Purse::new(Arc::new(desk), caps, ceiling)
+        }
     }
 
     /// The environment variables that hold secrets of providers, or could: programs that pup starts do not get them.

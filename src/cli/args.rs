@@ -1,6 +1,6 @@
 //! The command line's shape. What each command does lives in a file of its own.
 
-use super::{agents, auth, config, costs, debug, demo, doctor, models, run, sessions, trust, undo};
+use super::{agents, auth, config, costs, debug, demo, doctor, models, run, sessions, status, trust, undo};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -64,6 +64,10 @@ pub enum Command {
         #[command(subcommand)]
         command: Sessions,
     },
+    /// Show how links stand: what rests and until when, breakers, allowances, budgets
+    Status(status::Args),
+    /// Show what providers say is left of each account's allowances, and when it is full again
+    Quota(status::Args),
     /// Show what was used and spent, by model, provider, agent, session, day or workload
     Costs(costs::Args),
     /// Take back what the last steps changed in this folder, commands included

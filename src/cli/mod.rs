@@ -29,6 +29,7 @@ pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod select;
 mod sessions;
+mod status;
 pub(crate) mod stop;
 mod trust;
 mod undo;
@@ -47,6 +48,7 @@ pub use args::ChatArgs;
 use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
 use output::Format;
+use status::View;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -96,6 +98,12 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out),
+        Command::Status(args) => {
+            app::App::load(std::path::Path::new("."), &[]).and_then(|app| status::run(View::Status, &args, &app, &mut out)).map(|()| 0)
+        }
+        Command::Quota(args) => {
+            app::App::load(std::path::Path::new("."), &[]).and_then(|app| status::run(View::Quota, &args, &app, &mut out)).map(|()| 0)
+        }
         Command::Costs(args) => {
             app::App::load(std::path::Path::new("."), &[]).and_then(|app| costs::run(&args, &app, &mut out)).map(|()| 0)
         }

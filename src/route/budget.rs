@@ -134,6 +134,18 @@ impl Caps {
         explicit(self.day) || explicit(self.month) || self.session.is_some() || self.run.is_some() || !self.providers.is_empty()
     }
 
+    /// The caps that bind whoever spends now, whatever the run and session; of providers each one.
+    pub fn binding_all(&self, unix_ms: u64) -> Vec<Cap> {
+        let lasting = Self { run: None, session: None, ..self.clone() };
+        let of = |provider: &str| lasting.binding(&Spender { session: None, run: "", provider }, unix_ms);
+        let mut all = of("");
+        for (provider, _) in &self.providers {
+            let own = of(provider).into_iter().filter(|cap| cap.scope.starts_with("provider:"));
+            all.extend(own);
+        }
+        all
+    }
+
     /// Whether one of them is to hold over several runs.
     pub fn any_lasting(&self) -> bool {
         Self { run: None, session: None, ..self.clone() }.any_explicit()

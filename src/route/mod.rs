@@ -12,6 +12,7 @@ pub mod limiter;
 mod link;
 mod live;
 mod notice;
+pub mod picture;
 pub mod plan;
 mod purse;
 mod query;

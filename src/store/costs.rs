@@ -136,6 +136,19 @@ const HOUR: u64 = 60 * 60 * 1000;
 const HISTORY: u64 = 7 * 24 * HOUR;
 
 impl Store {
+    /// How many calls and tokens an account used since then (milliseconds since 1970).
+    pub fn rate(&self, provider: &str, account: Option<&str>, since: u64) -> rusqlite::Result<(u64, u64)> {
+        let connection = self.connection();
+        let mut sums = connection.prepare_cached(
+            "SELECT COUNT(*), COALESCE(SUM(COALESCE(input, 0) + COALESCE(cache_read, 0) + COALESCE(cache_write, 0) + COALESCE(output, 0)), 0) \
+             FROM receipts WHERE at >= ?1 AND provider = ?2 AND account IS ?3",
+        )?;
+        sums.query_row(params![i64::try_from(since).unwrap_or(i64::MAX), provider, account], |r| {
+            let n = |ix| r.get::<_, i64>(ix).map(|n| u64::try_from(n).unwrap_or(0));
+            Ok((n(0)?, n(1)?))
+        })
+    }
+
     /// Whether this call, which is not recorded yet, costs ten times what calls to its model do, or makes the last hour cost
     /// five times what hours with work do and more than a dollar. Either needs a history to be compared with.
     pub fn unusual(&self, receipt: &Receipt) -> rusqlite::Result<Option<Unusual>> {

@@ -152,3 +152,46 @@ fn another_model_goes_on_only_where_the_user_wants_it() {
     pup("PUP_FAILOVER_LIBRARIAN", "never").run().expect_code(0);
     assert_eq!(good.requests().len(), 1);
 }
+
+#[test]
+fn status_and_quota_show_what_rests_and_what_is_left() {
+    let env = TestEnv::new();
+    two(&env);
+    let show = |args: &[&str]| env.pup().args(args).run().expect_code(0);
+    let nothing = show(&["status"]).stdout;
+    assert!(nothing.starts_with("health: 100 of 100, good\nresting: nothing rests\nbreakers: all closed\n"), "{nothing}");
+    assert!(nothing.contains("a day (budget.daily)") && nothing.contains("$0.00 of $50.00 spent"), "{nothing}");
+    assert!(show(&["quota"]).stdout.contains("ask one something first"));
+    assert_eq!(show(&["quota", "--json"]).json(), json!([]));
+
+    let broken = Server::respond(|_| Reply::error(500, "server_error", "sorry"));
+    let good = Server::respond(|_| {
+        let low = [("x-ratelimit-limit-tokens", "1000"), ("x-ratelimit-remaining-tokens", "150"), ("x-ratelimit-reset-tokens", "300s")];
+        low.iter().fold(Reply::text("done"), |reply, (name, value)| reply.header(name, value))
+    });
+    let launch = env.pup().args(["run", "--output", "json", "hi"]).model_server(&good).env_remove("PUP_MODEL");
+    let out = launch.env("GROQ_API_KEY", "groq-key-0001").env("GROQ_BASE_URL", broken.base_url()).run().expect_code(0);
+    let notes = out.json()["notes"].to_string();
+    assert!(notes.contains("b: 15 % of its tokens left") && notes.contains("others come first"), "{notes}");
+
+    let status = show(&["status", "--json"]).json();
+    let resting = &status["resting"][0];
+    assert_eq!(
+        (&resting["provider"], &resting["upstream"], &resting["class"]),
+        (&json!("groq"), &json!("a-there"), &json!("server")),
+        "{status}"
+    );
+    assert!(resting["back_s"].as_u64().is_some_and(|s| (200..=300).contains(&s)), "{status}");
+    assert_eq!(status["score"], json!(80), "{status}");
+    let text = show(&["status"]).stdout;
+    assert!(text.contains("groq a-there  back in ") && text.contains("[###.................]  15 %  150 of 1,000"), "{text}");
+    let quota = show(&["quota", "--json"]).json();
+    assert_eq!((&quota[0]["provider"], &quota[0]["remaining"]), (&json!("openai"), &json!(150)), "{quota}");
+
+    // It goes on until it is interrupted, and each look is a line.
+    let mut watch = env.pup().args(["status", "--watch", "--json"]).spawn();
+    watch.wait_until("two looks", |out, _| out.lines().count() >= 2);
+    watch.signal(rustix::process::Signal::INT);
+    let out = watch.wait();
+    assert!(out.json_lines().iter().all(|l| l["score"] == json!(80)), "{}", out.report());
+}
