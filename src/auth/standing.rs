@@ -94,6 +94,18 @@ pub struct Marks {
     pub models: BTreeMap<String, Mark>,
 }
 
+/// Something that is held against a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Against {
+    pub provider: String,
+    pub label: String,
+    /// The provider's name of the one model that it is about, if it is.
+    pub model: Option<String>,
+    /// None: for good.
+    pub lasts: Option<Duration>,
+    pub error: ProviderError,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Account {
     /// Label of the key that was used last.
@@ -254,15 +266,21 @@ impl Standings {
         self.inner().book.marks(key).cloned().unwrap_or_default()
     }
 
-    /// Everything that is held against keys now: provider, label, model where it is one's alone, how long (none: for good), why.
-    pub fn all(&self, now: u64) -> Vec<(String, String, Option<String>, Option<Duration>, ProviderError)> {
+    /// Everything that is held against keys now.
+    pub fn all(&self, now: u64) -> Vec<Against> {
         let inner = self.inner();
         let mut all = Vec::new();
         for (provider, account) in &inner.book.providers {
             for (label, marks) in &account.keys {
                 let models = marks.models.iter().map(|(model, mark)| (Some(model.clone()), mark));
                 let held = marks.key.iter().map(|mark| (None, mark)).chain(models).filter(|(_, mark)| !mark.is_over(now));
-                all.extend(held.map(|(model, mark)| (provider.clone(), label.clone(), model, mark.left(now), mark.error.clone())));
+                all.extend(held.map(|(model, mark)| Against {
+                    provider: provider.clone(),
+                    label: label.clone(),
+                    model,
+                    lasts: mark.left(now),
+                    error: mark.error.clone(),
+                }));
             }
         }
         all

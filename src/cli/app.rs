@@ -11,7 +11,7 @@ use crate::config::{self, Config, Settings, State, Trust, project_root};
 use crate::model::money::Nanos;
 use crate::route::budget::{Caps, Limit, Rates};
 use crate::route::{self, Mode, Purse, Rotation};
-use crate::store::Desk;
+use crate::store::{Desk, Store};
 use crate::tool;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +63,15 @@ impl App {
         let places = self.places.clone();
         let desk = Desk::open(Some(self.places.clone()), move |store| route::from_journals(store, &places));
         Purse::new(Arc::new(desk), self.caps(run), ceiling)
+    }
+
+    /// What processes share, for a look. One that had to be made anew gets its ledger from the journals.
+    pub fn store(&self) -> Result<Store, Failure> {
+        let store = Store::open(&self.places)?;
+        if store.made_anew {
+            route::from_journals(&store, &self.places);
+        }
+        Ok(store)
     }
 
     /// The caps on what is spent. `run`: the most for this run alone.

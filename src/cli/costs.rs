@@ -42,7 +42,7 @@ pub fn run(args: &Args, app: &App, out: &mut dyn Write) -> Result<(), Failure> {
             clock::unix_ms().saturating_sub(clock::millis(back))
         }
     };
-    let store = Store::open(&app.places)?;
+    let store = app.store()?;
     let failed = |e: rusqlite::Error| Failure::config(format!("the costs cannot be read: {e}"));
     let rows = store.costs(by, since).map_err(failed)?;
     let advice = advice(&store, &app.catalog, since).map_err(failed)?;

@@ -5,7 +5,6 @@ use super::print;
 use crate::auth::Standings;
 use crate::base::{Failure, clock, text};
 use crate::route::picture::{Allowance, Picture, Resting};
-use crate::store::Store;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const BAR: usize = 20;
 
 pub fn run(view: View, args: &Args, app: &App, out: &mut dyn Write) -> Result<(), Failure> {
-    let store = Store::open(&app.places)?;
+    let store = app.store()?;
     let standings = Standings::load(&app.places, &app.redactor);
     let clear = args.watch && !args.json && std::io::stdout().is_terminal();
     loop {

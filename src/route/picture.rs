@@ -89,13 +89,13 @@ impl Picture {
         let heard = shared::exchange(store, &Telling::default(), &mut Cursor::default(), &[], unix_ms);
         health.learn(heard.news, wall);
         let mut resting: Vec<Resting> = health.cooldowns.list(wall.now).map(|(target, left, error)| of(target, left, error)).collect();
-        resting.extend(standings.all(unix_ms).into_iter().map(|(provider, label, model, left, error)| Resting {
-            provider,
-            account: Some(label),
-            upstream: model,
-            back_s: left.map(|l| l.as_secs()),
-            class: error.class.as_str(),
-            why: error.message,
+        resting.extend(standings.all(unix_ms).into_iter().map(|against| Resting {
+            provider: against.provider,
+            account: Some(against.label),
+            upstream: against.model,
+            back_s: against.lasts.map(|l| l.as_secs()),
+            class: against.error.class.as_str(),
+            why: against.error.message,
         }));
         let breaking = |(provider, b): (&String, &super::breaker::Breaker)| Breaking {
             provider: provider.clone(),

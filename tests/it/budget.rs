@@ -68,6 +68,10 @@ fn a_day_s_cap_holds_over_processes_and_over_a_damaged_ledger() {
     let out = capped().run().expect_code(6);
     assert!(message(&out).contains("$0.038 are spent"), "made again from the journals: {}", out.report());
     assert_eq!(server.requests().len(), 1);
+    // Whoever opens it first makes it again.
+    std::fs::write(&path, "damaged a second time; ".repeat(50)).unwrap();
+    let rows = costs(&env);
+    assert!(rows["note"].as_str().is_some_and(|n| n.contains("was damaged")) && close(&rows["total_usd"], DEAR), "{rows}");
     let rows = costs(&env);
     assert_eq!((&rows["rows"][0]["name"], &rows["rows"][0]["output"]), (&json!("gpt-4.1"), &json!(4000)), "{rows}");
 }
