@@ -134,6 +134,10 @@ fn a_second_process_leaves_alone_what_the_first_one_found_out() {
     assert_eq!(second.json()["model"], "b", "{}", second.report());
     assert_eq!(broken.requests().len(), asked, "it is known to rest: {}", second.report());
 
+    let text = env.pup().args(["run", "hi"]).model_server(&good).env_remove("PUP_MODEL");
+    let text = text.env("GROQ_API_KEY", "groq-key-0001").env("GROQ_BASE_URL", broken.base_url()).run().expect_code(0);
+    assert!(text.stderr.contains("pup: a -> b: server (HTTP 500): sorry"), "{}", text.report());
+
     // Alone it is asked all the same: it may be well again.
     let alone = pup().args(["--model", "a"]).env("PUP_HTTP_DEADLINE", "2s").run().expect_code(5);
     assert!(broken.requests().len() > asked, "{}", alone.report());

@@ -195,7 +195,10 @@ impl EventSink for TextFace {
             AgentEvent::Notice { notice } if notice.is_for_people() => {
                 self.break_line();
                 let line = text::one_line(&text::strip_controls(&notice.to_string()), 400);
-                self.screen.line(Style::Yellow, &format!("! {line}"));
+                // Which model goes on, and what it costs, concerns whoever reads a log later as well.
+                if !self.quiet {
+                    self.screen.always(Style::Yellow, &format!("pup: {line}"));
+                }
             }
             AgentEvent::Thinking { .. } | AgentEvent::Usage { .. } | AgentEvent::Notice { .. } => {}
         }

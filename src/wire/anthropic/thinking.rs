@@ -208,7 +208,12 @@ fn turn(request: &Request, target: Option<&Origin>) -> Turn {
     if finished || home(first) && begins.is_some_and(signed) {
         return Turn::Open;
     }
-    Turn::Unthought { later: run().any(|m| home(m) && m.blocks.iter().any(signed)) }
+    // Thinking at the end of a message is not sent.
+    let later = |m: &&Message| {
+        let last = m.blocks.iter().rposition(|b| stands(b, home(m)));
+        home(m) && m.blocks.iter().take(last.unwrap_or(0)).any(signed)
+    };
+    Turn::Unthought { later: run().any(|m| later(&m)) }
 }
 
 #[cfg(test)]
