@@ -86,7 +86,9 @@ fn calls_that_cannot_be_run_are_answered_and_run_not_even_in_part() {
         let env = TestEnv::new();
         let server = Server::script([Reply::text("").and_call_raw(tool, args), Reply::text("I see")]);
         let out = env.pup().args(["run", "--yolo", "x"]).args(api.args()).model_server(&server).run().expect_code(0);
-        assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("I see\n", ""), "{tool} {args}");
+        // Nobody knows what a made-up model costs, which is said.
+        let said = out.stderr.lines().filter(|l| !l.contains("`budget.ceiling`")).count();
+        assert_eq!((out.stdout.as_str(), said), ("I see\n", 0), "{tool} {args}: {}", out.report());
         let told = server.finish()[1].results();
         assert!(told.len() == 1 && told[0].starts_with("Error") && told[0].contains(says), "{tool} {args}: {told:?}");
         assert!(!env.exists("ran") && !env.project().with_file_name("ran").exists(), "{tool} {args}");
