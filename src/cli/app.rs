@@ -61,17 +61,13 @@ impl App {
     pub fn purse(&self, run: Option<Nanos>) -> Purse {
         let ceiling = self.settings.budget.ceiling.and_then(|(input, output)| Rates::per_million(input, output));
         let places = self.places.clone();
-        let desk = Desk::open(Some(self.places.clone()), move |store| route::from_journals(store, &places));
+        let desk = Desk::open(move || store(&places));
         Purse::new(Arc::new(desk), self.caps(run), ceiling)
     }
 
-    /// What processes share, for a look. One that had to be made anew gets its ledger from the journals.
+    /// What processes share, for a look.
     pub fn store(&self) -> Result<Store, Failure> {
-        let store = Store::open(&self.places)?;
-        if store.made_anew {
-            route::from_journals(&store, &self.places);
-        }
-        Ok(store)
+        store(&self.places)
     }
 
     /// The caps on what is spent. `run`: the most for this run alone.
@@ -107,6 +103,15 @@ impl App {
         let own = self.catalog.providers().iter().filter_map(|p| Some((p.id.clone(), of(p.rotation?)))).collect();
         Rotation::new(mode, own, Some(Standings::load(&self.places, redactor)))
     }
+}
+
+/// What processes share. One that had to be made anew gets its ledger from the journals.
+fn store(places: &Places) -> Result<Store, Failure> {
+    let store = Store::open(places)?;
+    if store.made_anew {
+        route::from_journals(&store, places);
+    }
+    Ok(store)
 }
 
 /// Opens what the user has agreed to.

@@ -83,6 +83,7 @@ pub fn main(args: Vec<OsString>, chat: Chat) -> ExitCode {
 
 fn dispatch(command: Command) -> u8 {
     let mut out = io::stdout().lock();
+    let here = || app::App::load(std::path::Path::new("."), &[]);
     let done = match command {
         Command::Run(args) => {
             drop(out);
@@ -98,15 +99,9 @@ fn dispatch(command: Command) -> u8 {
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Debug(args) => debug::run(args, &mut out),
         Command::Models { command } => models::run(&command, &mut out),
-        Command::Status(args) => {
-            app::App::load(std::path::Path::new("."), &[]).and_then(|app| status::run(View::Status, &args, &app, &mut out)).map(|()| 0)
-        }
-        Command::Quota(args) => {
-            app::App::load(std::path::Path::new("."), &[]).and_then(|app| status::run(View::Quota, &args, &app, &mut out)).map(|()| 0)
-        }
-        Command::Costs(args) => {
-            app::App::load(std::path::Path::new("."), &[]).and_then(|app| costs::run(&args, &app, &mut out)).map(|()| 0)
-        }
+        Command::Status(args) => here().and_then(|app| status::run(View::Status, &args, &app, &mut out)).map(|()| 0),
+        Command::Quota(args) => here().and_then(|app| status::run(View::Quota, &args, &app, &mut out)).map(|()| 0),
+        Command::Costs(args) => here().and_then(|app| costs::run(&args, &app, &mut out)).map(|()| 0),
         Command::Agents { command } => Places::from_env().and_then(|p| agents::run(&command, &p, &app::project(), &mut out)),
         Command::Sessions { command: Sessions::Resume(resume) } => {
             drop(out);

@@ -14,7 +14,7 @@ use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure};
 use crate::catalog::Agent;
-use crate::config::{Failover, Settings};
+use crate::config::{self, Failover, Settings};
 use crate::model::money::Nanos;
 use crate::route::{Link, Rules};
 use crate::session::Session;
@@ -141,7 +141,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
 
 /// The cap of `--max-cost`.
 fn max_cost(text: &str) -> Result<Nanos, Failure> {
-    let amount = text.trim().trim_start_matches('$').parse().ok().and_then(Nanos::at_least);
+    let amount = config::amount(text.trim()).and_then(Nanos::at_least);
     amount.ok_or_else(|| Failure::usage(format!("`--max-cost {text}` is no amount")).hint("write US dollars, e.g. `--max-cost 0.50`"))
 }
 

@@ -101,12 +101,12 @@ fn section(out: &mut dyn Write, name: &str, nothing: &str, rows: Vec<Vec<String>
 }
 
 fn resting(r: &Resting) -> Vec<String> {
-    let name = [Some(&r.provider), r.account.as_ref(), r.upstream.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let name = name(&r.provider, r.account.as_deref(), r.upstream.as_deref());
     vec![name, back(r.back_s, "until you do something"), r.class.to_owned(), text::one_line(&text::strip_controls(&r.why), 100)]
 }
 
 fn allowance(a: &Allowance) -> Vec<String> {
-    let name = [Some(&a.provider), a.account.as_ref(), a.upstream.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let name = name(&a.provider, a.account.as_deref(), a.upstream.as_deref());
     let counted = a.remaining.zip(a.limit).map_or_else(String::new, |(r, l)| format!("{} of {}", text::thousands(r), text::thousands(l)));
     let ends = a.exhausted_in_s.map_or_else(String::new, |s| format!("used up in {} at this rate", span(s)));
     let full = a.back_s.map_or_else(String::new, |s| format!("full in {}", span(s)));
@@ -125,13 +125,14 @@ fn back(seconds: Option<u64>, never: &str) -> String {
     seconds.map_or_else(|| never.to_owned(), |s| format!("back in {}", span(s)))
 }
 
+/// Windows last for up to a month: from two days on, in days.
 fn span(seconds: u64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds.div_ceil(60)),
-        7200..=172_799 => format!("{} h", seconds.div_ceil(3600)),
-        _ => format!("{} d", seconds.div_ceil(86_400)),
-    }
+    if seconds < 172_800 { text::span(seconds) } else { format!("{} d", seconds.div_ceil(86_400)) }
+}
+
+/// What it is about: provider, account, model, as far as it is one of them alone.
+fn name(provider: &str, account: Option<&str>, upstream: Option<&str>) -> String {
+    [Some(provider), account, upstream].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// How much is left.

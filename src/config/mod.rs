@@ -15,7 +15,7 @@ pub use keys::{KEYS, Key, Kind, key};
 pub use layers::{Config, Layer, LayerValue};
 pub use settings::{Approve, Auth, Backend, Budget, Failover, Http, Rotation, Settings, Shell};
 pub use trust::{State, Trust, Trusted, project_root};
-pub use value::{Value, duration};
+pub use value::{Value, amount, duration};
 
 #[cfg(test)]
 mod config_tests;

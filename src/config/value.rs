@@ -99,7 +99,7 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 /// Dollars, perhaps with their sign before them; nothing negative and no nonsense.
-fn amount(text: &str) -> Option<f64> {
+pub fn amount(text: &str) -> Option<f64> {
     let number: f64 = text.strip_prefix('$').unwrap_or(text).parse().ok()?;
     crate::model::money::Nanos::at_least(number).map(|_| number)
 }

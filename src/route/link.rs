@@ -85,6 +85,11 @@ impl Default for Terms {
 }
 
 impl Terms {
+    /// What this usage costs by the price, in US dollars; none where that is unknown.
+    pub(super) fn cost_usd(&self, usage: &Usage) -> Option<f64> {
+        cost_usd(self.price.as_ref(), usage).map(|cost| cost * self.multiplier)
+    }
+
     /// `ceiling`: the price to reckon with where none is known.
     pub(super) fn tariff(&self, ceiling: Option<Rates>) -> Tariff {
         Tariff::of(self.billing, self.price.as_ref(), self.multiplier, ceiling)
@@ -240,9 +245,7 @@ impl Link {
     pub fn cost_usd(&self, usage: &Usage) -> Option<f64> {
         match self.terms.billing {
             Billing::Free => Some(0.0),
-            Billing::Subscription | Billing::Metered | Billing::Unknown => {
-                cost_usd(self.terms.price.as_ref(), usage).map(|cost| cost * self.terms.multiplier)
-            }
+            Billing::Subscription | Billing::Metered | Billing::Unknown => self.terms.cost_usd(usage),
         }
     }
 }

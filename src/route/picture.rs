@@ -7,7 +7,6 @@ use super::health::Health;
 use super::shared::{self, Telling, Wall};
 use crate::auth::Standings;
 use crate::base::clock::Moment;
-use crate::model::money::Nanos;
 use crate::store::{Cap, Cursor, Store};
 use serde::Serialize;
 use std::time::Duration;
@@ -174,13 +173,6 @@ fn forecast(left: &Left, used: u64, now: Moment) -> Option<u64> {
     }
     let seconds = left.remaining?.saturating_mul(RATE.as_secs()) / used;
     (!left.named || seconds < left.until.since(now).as_secs()).then_some(seconds)
-}
-
-impl Spending {
-    /// What is left, for people.
-    pub fn left(&self) -> Option<Nanos> {
-        Nanos::at_least(self.limit_usd - self.spent_usd - self.reserved_usd)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! afterwards, whichever way it ended.
 
 use super::budget::{self, Caps, LEAST_OUTPUT, Rates, Spender, Tariff};
-use super::cost::cost_usd;
 use super::link::{Link, Terms};
 use super::notice::Notice;
 use crate::base::clock;
@@ -285,7 +284,7 @@ impl Sent {
             Tariff::Paid => (Some(Nanos::ZERO), !told),
             Tariff::Unknown => (None, !told),
             Tariff::Metered(rates) => {
-                let exact = cost_usd(self.terms.price.as_ref(), usage).and_then(|c| Nanos::at_least(c * self.terms.multiplier));
+                let exact = self.terms.cost_usd(usage).and_then(Nanos::at_least);
                 if let Some(exact) = exact.filter(|_| told) {
                     return (Some(exact), false);
                 }

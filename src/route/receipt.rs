@@ -1,7 +1,7 @@
 //! The honest account of a call that failed on every link.
 
 use super::budget;
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, text};
 use crate::model::{Class, ProviderError};
 
 /// Why no link gave an answer.
@@ -40,18 +40,9 @@ impl Exhausted {
             message = format!("{message} (after {} attempts)", self.attempts);
         }
         if let Some(s) = self.soonest_s.filter(|s| *s >= 1.0) {
-            message = format!("{message}; back in about {}", seconds(s));
+            message = format!("{message}; back in about {}", text::span(s.ceil() as u64));
         }
         Failure { cause, message, hint: hint_for(last) }
-    }
-}
-
-fn seconds(s: f64) -> String {
-    let whole = s.ceil() as u64;
-    match whole {
-        0..=119 => format!("{whole} s"),
-        120..=7199 => format!("{} min", whole.div_ceil(60)),
-        _ => format!("{} h", whole.div_ceil(3600)),
     }
 }
 

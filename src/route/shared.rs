@@ -107,6 +107,7 @@ impl Health {
             requests: 1,
             tokens: i64::try_from(tokens).unwrap_or(i64::MAX),
         }));
+        self.headroom.forget(wall.now);
         telling
     }
 

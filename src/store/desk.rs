@@ -2,7 +2,7 @@
 //! anybody here. Jobs are done in the order in which they come; what was sent before the end is done before the end.
 
 use super::Store;
-use crate::base::places::Places;
+use crate::base::Failure;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -17,23 +17,11 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Opens the store of these places, or without any one that ends with the process. `mend` is called with one that had to
-    /// be made anew in the place of a damaged one.
-    pub fn open(places: Option<Places>, mend: impl FnOnce(&Store) + Send + 'static) -> Self {
-        Self::over(move || {
-            let store = places.as_ref().map_or_else(|| Store::in_memory(None), Store::open);
-            let store = store.inspect_err(|e| tracing::warn!(failure = e.message, "there is no shared state")).ok()?;
-            if store.made_anew {
-                mend(&store);
-            }
-            Some(store)
-        })
-    }
-
-    fn over(open: impl FnOnce() -> Option<Store> + Send + 'static) -> Self {
+    /// Opens the store on its thread, so that nobody waits for that either.
+    pub fn open(open: impl FnOnce() -> Result<Store, Failure> + Send + 'static) -> Self {
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
-            let Some(store) = open() else { return };
+            let Ok(store) = open().inspect_err(|e| tracing::warn!(failure = e.message, "there is no shared state")) else { return };
             for job in todo {
                 job(&store);
             }
@@ -75,6 +63,7 @@ impl Drop for Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::places::Places;
     use crate::store::{Entry, Wins};
 
     #[tokio::test]
@@ -82,7 +71,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let places = Places::under(home.path());
         let entry = |n: u64| Entry { kind: "k".into(), key: "k".into(), value: n.to_string(), until: u64::MAX };
-        let desk = Desk::open(Some(places.clone()), |_| {});
+        let own = places.clone();
+        let desk = Desk::open(move || Store::open(&own));
         for n in 0..50 {
             desk.send(move |store| store.tell(&[(entry(n), Wins::Later)], &[], 0).unwrap());
         }
@@ -95,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_store_nobody_waits() {
-        let desk = Desk::over(|| None);
+        let desk = Desk::open(|| Err(Failure::internal("none")));
         desk.send(|_| {});
         assert_eq!(desk.ask(|store| store.shared).await, None);
     }
