@@ -13,6 +13,7 @@ use crate::wire::marks::{self, MAX_MARKS, Piece};
 use crate::wire::names::wire_name;
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::{Dialect, LastAssistant};
+use crate::wire::root_schema::{self, RootRules};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Encoder {
                     if !tool.description.is_empty() {
                         f.field("description", &tool.description);
                     }
-                    f.field("parameters", &schemas.write(&tool.parameters));
+                    f.field("parameters", &root_schema::fitted(&schemas.write(&tool.parameters), RootRules::OpenAi));
                 });
                 o.end();
             });
