@@ -5,6 +5,7 @@
 //! whole schema itself. A schema that fits is not touched.
 
 use super::refs::Refs;
+use crate::model::{Loss, ToolSpec};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -64,6 +65,17 @@ pub fn fitted(schema: &Value, rules: RootRules) -> Cow<'_, Value> {
         });
     }
     Cow::Owned(out)
+}
+
+/// Names the tools whose schemas say more than is sent. What is only spelt out, a type or an empty list, is no loss.
+pub fn name_losses(specs: &[ToolSpec], rules: RootRules, losses: &mut Vec<Loss>) {
+    for (n, spec) in specs.iter().enumerate() {
+        let refused = |map: &Map<String, Value>| map.keys().any(|key| rules.refuses(key));
+        if spec.parameters.as_object().is_none_or(refused) {
+            let what = "what the top of the schema binds together: this wire takes a plain object, which allows more";
+            losses.push(Loss::new(format!("tools[{n}].parameters"), what));
+        }
+    }
 }
 
 fn fits(schema: &Value, rules: RootRules) -> bool {

@@ -148,12 +148,12 @@ fn after_the_last_reply(entries: &[Line]) -> &[Line] {
 /// Whether what stands before the model's last message says that its provider paused there.
 fn last_reply_was_paused(entries: &[Line]) -> bool {
     let before = entries.len() - after_the_last_reply(entries).len();
-    let mut earlier = entries.iter().take(before).rev().skip(1).map_while(|line| match &line.entry {
+    let earlier = entries.iter().take(before).rev().skip(1).map_while(|line| match &line.entry {
         Entry::Message { message } if message.role == Role::Assistant => None,
         Entry::Usage(used) => Some(Some(used.paused)),
         _ => Some(None),
     });
-    earlier.find_map(|used| used).unwrap_or(false)
+    earlier.flatten().next().unwrap_or(false)
 }
 
 fn last_calls(messages: &[Message]) -> impl Iterator<Item = &ToolCall> {

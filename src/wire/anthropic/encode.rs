@@ -18,6 +18,7 @@ use crate::wire::json_out::Object;
 use crate::wire::marks::{self, MAX_MARKS, Piece, Spots};
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::Dialect;
+use crate::wire::root_schema::{self, RootRules};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ impl Encoder {
         {
             return head.bytes.clone();
         }
+        root_schema::name_losses(&request.tools, RootRules::Anthropic, losses);
         let mut out = Vec::new();
         let mut spots = Vec::new();
         let mut object = Object::begin(&mut out);

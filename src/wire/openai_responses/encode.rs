@@ -12,6 +12,7 @@ use crate::wire::ids::Once;
 use crate::wire::json_out::Object;
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::{Backend, Dialect};
+use crate::wire::root_schema::{self, RootRules};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ impl Encoder {
         }
         let kept: Vec<Arc<Message>> = request.messages.iter().take(system).cloned().collect();
         let instructions = message::instructions(&kept.iter().map(Arc::as_ref).collect::<Vec<_>>(), losses);
+        root_schema::name_losses(&request.tools, RootRules::OpenAi, losses);
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         object.field("model", &request.model);
