@@ -50,7 +50,7 @@ fn a_kill_between_a_pause_and_its_continuation_goes_on_where_the_provider_paused
     running.signal(Signal::KILL);
     assert_eq!(running.wait().signal, Some(9));
     let out = launch(&env, &server, &["--resume", "last"]).run().expect_code(0);
-    assert_eq!(out.json()["result"], "It is 42.", "{}", out.report());
+    assert_eq!(out.json()["text"], "It is 42.", "{}", out.report());
     assert_eq!(server.requests().len(), 3);
     assert_eq!(messages(&server, 1), messages(&server, 2), "the paused reply goes back as it was, and nothing behind it");
     assert_eq!(messages(&server, 2).as_array().unwrap().last().unwrap()["role"], "assistant");
@@ -88,7 +88,7 @@ fn a_whole_reply_on_a_connection_that_stays_open_is_not_waited_for() {
         let launch = env.pup().args(["run", "--output", "json", "--model", model, "ask"]).limit(Duration::from_secs(25));
         let out = launch.env(base, server.url()).env(key, "test-key-not-a-secret").run().expect_code(0);
         let result = out.json();
-        assert_eq!((&result["result"], &result["usage"]["output"]), (&json!("It is 42."), &json!(5)), "{model}: {}", out.report());
+        assert_eq!((&result["text"], &result["usage"]["output"]), (&json!("It is 42."), &json!(5)), "{model}: {}", out.report());
         assert_eq!(server.requests().len(), 1, "{model}");
     }
 }
