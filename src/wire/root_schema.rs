@@ -103,10 +103,14 @@ fn each_schema(schema: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value
     for (key, value) in map {
         match (key.as_str(), value) {
             ("properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas", Value::Object(named)) => {
-                named.values_mut().for_each(|inner| each_schema(inner, visit));
+                for inner in named.values_mut() {
+                    each_schema(inner, visit);
+                }
             }
             ("anyOf" | "oneOf" | "allOf" | "prefixItems" | "items", Value::Array(all)) => {
-                all.iter_mut().for_each(|inner| each_schema(inner, visit));
+                for inner in all {
+                    each_schema(inner, visit);
+                }
             }
             (
                 "items" | "additionalProperties" | "unevaluatedProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames",

@@ -62,7 +62,7 @@ fn a_kill_between_a_pause_and_its_continuation_goes_on_where_the_provider_paused
 /// With the default idle time, minutes, each of these would run into the limit of the launch.
 #[test]
 fn a_whole_reply_on_a_connection_that_stays_open_is_not_waited_for() {
-    let frames = |all: &[Value]| all.iter().map(|v| format!("data: {v}\n\n")).collect::<String>().into_bytes();
+    let frames = |all: &[Value]| all.iter().flat_map(|v| format!("data: {v}\n\n").into_bytes()).collect::<Vec<u8>>();
     let chat = frames(&[
         json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "It is 42."}}]}),
         json!({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
