@@ -5,12 +5,14 @@ pub mod compact;
 pub mod driver;
 pub mod event;
 pub mod guard;
+mod model_call;
 pub mod policy;
 pub mod prompt;
 pub mod resume;
 pub mod scribe;
 pub mod slim;
 pub mod steps;
+mod tool_calls;
 pub mod turn;
 
 pub use crate::config::Approve;
