@@ -1,6 +1,7 @@
 //! Carries out the turn machine's steps: model calls through the router, tools through their registry, everything that
 //! happened to the journal and to the face. It decides nothing that the machine, the plan or the policy decide.
 
+use super::border::Border;
 use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::policy::{self, Decision, Kind};
@@ -31,6 +32,8 @@ pub struct Driver<'a> {
     pub scribe: &'a Scribe,
     /// Takes a checkpoint around each effect, where checkpoints are kept.
     pub steps: &'a mut Steps,
+    /// What reaches the model between its calls.
+    pub border: &'a mut Border,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
     pub approve: Approve,
@@ -72,6 +75,7 @@ impl<'a> Driver<'a> {
             if let Some(cause) = self.stopper.cause() {
                 stop(turn, cause, self.until);
             }
+            self.border.cross(turn, self.context, self.sink);
             match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
@@ -357,6 +361,7 @@ impl<'a> Driver<'a> {
 
     fn settle(&mut self, turn: &mut Turn, call: &ToolCall, done: Done, ran: Ran) {
         let Done { ok, text, summary, diff, .. } = done;
+        self.border.touch(call, self.registry(), self.context);
         self.sink.emit(AgentEvent::ToolResult {
             id: &call.id,
             name: &call.name,

@@ -1,5 +1,6 @@
 //! Row 6: the turn machine, its driver, and prompts.
 
+pub mod border;
 pub mod cancel;
 pub mod compact;
 pub mod driver;
@@ -14,6 +15,7 @@ pub mod steps;
 pub mod turn;
 
 pub use crate::config::Approve;
+pub use border::Border;
 pub use cancel::Stopper;
 pub use driver::{Compacting, Driver};
 pub use event::{AgentEvent, Answer, Approver, EventSink, Question};

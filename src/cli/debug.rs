@@ -134,8 +134,8 @@ fn first_request(
         }
         None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
-    let (instructions, _) = prompt::instructions(workspace.root());
-    let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
+    let instructions = app.instructions.at_start(workspace.root()).texts;
+    let system = prompt::system(&agent.prompt, workspace.root(), &instructions);
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));

@@ -10,6 +10,7 @@ use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure, atomic};
 use crate::catalog::{Agents, DEFAULT_AGENT};
 use crate::config::Failover;
+use crate::config::instructions::Sources;
 use crate::provider::scripted::{Fault, FaultKind, Scene};
 use crate::provider::{Provider, Scripted};
 use crate::route::{Link, Rotation, Rules};
@@ -110,6 +111,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         leases: None,
         checkpoints: None,
         redactor: Redactor::default(),
+        instructions: Sources::default(),
         rotation: Rotation::default(),
         failover: Failover::default(),
         purse: None,

@@ -7,12 +7,13 @@ use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
 use crate::agent::turn::Outcome;
-use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
 use crate::catalog::Agent;
 use crate::config::Failover;
+use crate::config::instructions::{Instruction, Sources};
 use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
@@ -39,6 +40,8 @@ pub struct Parts {
     pub limits: Limits,
     pub tool_limits: tool::Limits,
     pub compacting: Compacting,
+    /// Where instructions come from.
+    pub instructions: Sources,
     /// None records nothing.
     pub places: Option<Places>,
     /// The folder of the locks by which all of the user's pups write a file one after the other.
@@ -61,8 +64,9 @@ pub struct Engine {
     pub limits: Limits,
     /// Where sessions are recorded, if they are.
     places: Option<Places>,
-    /// The project's own, part of every agent's prompt.
-    instructions: Option<String>,
+    /// The user's and the project's own, part of every agent's prompt.
+    instructions: Vec<Instruction>,
+    border: Border,
     registry: Registry,
     /// The same with `recall`, where the session is recorded.
     recalling: Option<Registry>,
@@ -127,9 +131,9 @@ impl Engine {
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
         let registry = registry(&parts.agent, parts.links.first())?;
-        let (instructions, note) = instructions(&parts, &workspace);
+        let (instructions, notes) = instructions(&parts, &workspace);
         let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
-        engine.notes.extend(note);
+        engine.notes.extend(notes);
         engine.clear();
         Ok(engine)
     }
@@ -142,7 +146,7 @@ impl Engine {
         let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
-        let system = system(&parts.agent, &workspace, instructions.as_deref());
+        let system = system(&parts.agent, &workspace, &instructions);
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
         let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
@@ -152,7 +156,7 @@ impl Engine {
     }
 
     /// An engine without a conversation.
-    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
+    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Vec<Instruction>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
@@ -172,6 +176,7 @@ impl Engine {
             recalling: parts.places.is_some().then(|| registry.with_recall()),
             places: parts.places,
             instructions,
+            border: Border::new(parts.instructions),
             registry,
             tool_limits: parts.tool_limits,
             compacting: parts.compacting,
@@ -264,7 +269,7 @@ impl Engine {
     }
 
     fn system(&self, agent: &Agent) -> Message {
-        system(agent, &self.context.workspace, self.instructions.as_deref())
+        system(agent, &self.context.workspace, &self.instructions)
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -356,6 +361,7 @@ impl Engine {
             output: &mut self.output,
             scribe: &self.scribe,
             steps: &mut self.steps,
+            border: &mut self.border,
             sink,
             approver,
             approve: self.approve,
@@ -383,6 +389,7 @@ impl Engine {
         if self.approve == Approve::All {
             self.steps.warm();
         }
+        self.border.begin(turn.history());
         let mut driver = self.driver(sink, approver, stopper, time);
         let ended = driver.run(&mut turn).await;
         for note in driver.steps.settle().await {
@@ -444,12 +451,13 @@ fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace,
     }
 }
 
-/// The project's own instructions, and what should be said of them.
-fn instructions(parts: &Parts, workspace: &Workspace) -> (Option<String>, Option<String>) {
-    let (instructions, note) = prompt::instructions(workspace.root());
-    (instructions.map(|text| parts.redactor.redact(&text).into_owned()), note)
+/// The instructions that hold from the beginning, and what should be said of them.
+fn instructions(parts: &Parts, workspace: &Workspace) -> (Vec<Instruction>, Vec<String>) {
+    let found = parts.instructions.at_start(workspace.root());
+    let clean = |one: Instruction| Instruction { text: parts.redactor.redact(&one.text).into_owned(), ..one };
+    (found.texts.into_iter().map(clean).collect(), found.notes)
 }
 
-fn system(agent: &Agent, workspace: &Workspace, instructions: Option<&str>) -> Message {
+fn system(agent: &Agent, workspace: &Workspace, instructions: &[Instruction]) -> Message {
     Message::system(prompt::system(&agent.prompt, workspace.root(), instructions))
 }

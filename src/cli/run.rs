@@ -183,6 +183,7 @@ pub fn parts(
         checkpoints: places.as_ref().map(|places| places.state.clone()),
         places,
         redactor,
+        instructions: app.instructions.clone(),
         root: app.root.clone(),
         leases: Some(app.places.leases()),
         links,

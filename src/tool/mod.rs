@@ -214,6 +214,11 @@ pub trait Tool: Send + Sync {
     /// One line for people: `shell: cargo test`. Works for wrong arguments too. Not redacted: it holds only what the model wrote.
     fn describe(&self, args: &Args) -> String;
 
+    /// The paths that the call names, as the model wrote them.
+    fn paths(&self, args: &Args) -> Vec<String> {
+        ["path", "cwd"].iter().filter_map(|name| args::peek(args, name)).map(str::to_owned).collect()
+    }
+
     /// A diff of what the call would change, for an approval, redacted. `None` where there is none to show.
     fn preview(&self, _args: &Args, _ctx: &Context) -> Option<String> {
         None

@@ -26,6 +26,7 @@ mod doctor;
 mod every_pair;
 mod faults;
 mod gemini;
+mod guide;
 mod interrupt;
 mod journal;
 mod keys;
