@@ -14,6 +14,7 @@ use crate::config::Approve;
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
 use crate::route::{self, Ask, Attempt, Exhausted, LiveEvent, Operation, Router};
+use crate::tool::person::Asked;
 use crate::tool::{self, Context, FileChange, Registry, ToolError};
 use crate::workspace::checkpoint::{About, Open};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Driver<'a> {
     pub steps: &'a mut Steps,
     /// What reaches the model between its calls.
     pub border: &'a mut Border,
+    /// Questions of running tools to the user.
+    pub inquiries: &'a mut mpsc::UnboundedReceiver<Asked>,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
     pub approve: Approve,
@@ -85,6 +88,7 @@ impl<'a> Driver<'a> {
                     match self.call_model(turn).await? {
                         Called::Replied(reply) => {
                             self.shortened = 0;
+                            self.border.hear(turn);
                             turn.replied(*reply);
                         }
                         Called::TooLong => self.shortened += 1,
@@ -262,9 +266,15 @@ impl<'a> Driver<'a> {
         for call in calls {
             self.announce(call);
         }
-        let (registry, context, token) = (self.registry(), self.context, self.stopper.token());
-        let running = calls.iter().map(|call| run_one(registry, context, token, call));
-        let results = futures_util::future::join_all(running).await;
+        let (registry, context, token) = (self.registry(), self.context, self.stopper.token().clone());
+        let running = calls.iter().map(|call| run_one(registry, context, &token, call));
+        let mut running = std::pin::pin!(futures_util::future::join_all(running));
+        let results = loop {
+            tokio::select! {
+                results = &mut running => break results,
+                Some(asked) = self.inquiries.recv() => self.border.inquire(asked, self.approver, &token).await,
+            }
+        };
         for (call, result) in calls.iter().zip(results) {
             self.settle(turn, call, result?, Ran::Allowed(None));
         }
@@ -349,7 +359,11 @@ impl<'a> Driver<'a> {
                 }
             }
         };
-        let who = if asked { "the user did not allow it" } else { "this run may only read" };
+        let who = match self.approve {
+            _ if asked => "the user did not allow it",
+            Approve::Plan => "plan mode is on: look, think and give the plan",
+            _ => "this run may only read",
+        };
         Some(format!("Error: denied, {who}. Nothing was run. Do what you can without it, or say what is needed."))
     }
 

@@ -6,6 +6,7 @@ pub mod compact;
 pub mod driver;
 pub mod event;
 pub mod guard;
+pub mod plan_mode;
 pub mod policy;
 pub mod prompt;
 pub mod resume;
@@ -15,7 +16,7 @@ pub mod steps;
 pub mod turn;
 
 pub use crate::config::Approve;
-pub use border::Border;
+pub use border::{Border, Inbox};
 pub use cancel::Stopper;
 pub use driver::{Compacting, Driver};
 pub use event::{AgentEvent, Answer, Approver, EventSink, Question};

@@ -357,6 +357,11 @@ impl Turn {
         self.steering.push(text);
     }
 
+    /// What the model was still to be told when the turn ended.
+    pub fn unsaid(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.steering)
+    }
+
     /// Whether the next step begins a call of the model, with whatever it is told until then.
     pub fn is_between_calls(&self) -> bool {
         self.phase == Phase::Ready

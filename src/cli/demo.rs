@@ -1,7 +1,7 @@
 //! `pup demo`: the real loop, tools and journal on a throw-away project with a failing test, against the built-in
 //! scripted providers: the first is out, and the second's stream is cut once on the way. No account, no network.
 
-use super::engine::Parts;
+use super::engine::{Audience, Parts};
 use super::output::Format;
 use super::work::{self, Job, Task};
 use crate::agent::{Approve, Compacting, Limits};
@@ -112,6 +112,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         checkpoints: None,
         redactor: Redactor::default(),
         instructions: Sources::default(),
+        audience: Audience::Nobody,
         rotation: Rotation::default(),
         failover: Failover::default(),
         purse: None,

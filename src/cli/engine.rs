@@ -7,7 +7,7 @@ use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
 use crate::agent::turn::Outcome;
-use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, EventSink, Inbox, Limits, Stopper, Turn, plan_mode, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
@@ -18,6 +18,7 @@ use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{self, Journal, Session};
+use crate::tool::person::{self, Asked};
 use crate::tool::{self, Context, Registry};
 use crate::workspace::Workspace;
 use crate::workspace::checkpoint::{self, Keeper, Store};
@@ -42,6 +43,7 @@ pub struct Parts {
     pub compacting: Compacting,
     /// Where instructions come from.
     pub instructions: Sources,
+    pub audience: Audience,
     /// None records nothing.
     pub places: Option<Places>,
     /// The folder of the locks by which all of the user's pups write a file one after the other.
@@ -51,6 +53,13 @@ pub struct Parts {
     pub redactor: Redactor,
     /// Environment variables that commands do not get.
     pub hidden: Vec<String>,
+}
+
+/// Whether there is somebody who can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    Person,
+    Nobody,
 }
 
 /// A session at work.
@@ -67,6 +76,10 @@ pub struct Engine {
     /// The user's and the project's own, part of every agent's prompt.
     instructions: Vec<Instruction>,
     border: Border,
+    audience: Audience,
+    inquiries: mpsc::UnboundedReceiver<Asked>,
+    /// What was allowed before plan mode, while it is on.
+    before_plan: Option<Approve>,
     registry: Registry,
     /// The same with `recall`, where the session is recorded.
     recalling: Option<Registry>,
@@ -130,7 +143,7 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, parts.links.first())?;
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience)?;
         let (instructions, notes) = instructions(&parts, &workspace);
         let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
         engine.notes.extend(notes);
@@ -142,7 +155,7 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, parts.links.first())?;
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience)?;
         let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
@@ -158,12 +171,14 @@ impl Engine {
     /// An engine without a conversation.
     fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Vec<Instruction>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
+        let (person, inquiries) = person::line();
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
             events: Arc::new(live),
             hidden: Arc::from(parts.hidden),
+            person: (parts.audience == Audience::Person).then_some(person),
             leases: parts.leases.map(Arc::from),
             ..Context::new(workspace)
         };
@@ -177,6 +192,9 @@ impl Engine {
             places: parts.places,
             instructions,
             border: Border::new(parts.instructions),
+            audience: parts.audience,
+            inquiries,
+            before_plan: (parts.approve == Approve::Plan).then_some(Approve::Ask),
             registry,
             tool_limits: parts.tool_limits,
             compacting: parts.compacting,
@@ -196,6 +214,20 @@ impl Engine {
     /// The ways to a model, in the order in which they are tried.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// Where the user can say something while a turn runs.
+    pub fn inbox(&self) -> Inbox {
+        self.border.inbox()
+    }
+
+    /// Turns plan mode on, or off again; whether it is on now.
+    pub fn toggle_plan(&mut self) -> bool {
+        match self.before_plan.take() {
+            Some(before) => self.approve = before,
+            None => self.before_plan = Some(std::mem::replace(&mut self.approve, Approve::Plan)),
+        }
+        self.approve == Approve::Plan
     }
 
     /// The conversation so far, the system message first.
@@ -219,7 +251,7 @@ impl Engine {
     /// The changed prompt costs the provider's prompt cache once.
     pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
         let first = links.as_ref().map_or(self.router.links().first(), |l| l.first());
-        let registry = registry(&agent, first)?;
+        let registry = registry(&agent, first.map(|l| l.id.as_str()), self.audience)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
@@ -286,6 +318,7 @@ impl Engine {
         {
             return Report::failed(failure);
         }
+        let prompt = plan_mode::told(&self.history, self.approve, prompt);
         let mut history = std::mem::take(&mut self.history);
         let turn = if let Some(Unfinished { settled, mut prompts }) = self.unfinished.take() {
             prompts.push(prompt);
@@ -362,6 +395,7 @@ impl Engine {
             scribe: &self.scribe,
             steps: &mut self.steps,
             border: &mut self.border,
+            inquiries: &mut self.inquiries,
             sink,
             approver,
             approve: self.approve,
@@ -402,6 +436,7 @@ impl Engine {
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
             f.into()
         });
+        self.border.end(&mut turn);
         let answered = attempts.iter().rev().find(|a| a.outcome == crate::route::Outcome::Ok).or(attempts.last());
         let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
         let report = Report {
@@ -432,9 +467,15 @@ pub struct Filling {
     pub compacting: Compacting,
 }
 
-/// The agent's tools, as they suit the model.
-fn registry(agent: &Agent, link: Option<&Link>) -> Result<Registry, Failure> {
-    Ok(Registry::builtin().select(&agent.tools)?.suited_to(link.map(|l| l.id.as_str())))
+/// The agent's tools, as they suit the model and whoever is there.
+pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience) -> Result<Registry, Failure> {
+    let selected = Registry::builtin().select(&agent.tools)?;
+    let usable = if audience == Audience::Nobody { selected.unattended() } else { selected };
+    Ok(usable.suited_to(model))
+}
+
+fn first_id(links: &[Link]) -> Option<&str> {
+    links.first().map(|l| l.id.as_str())
 }
 
 /// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.

@@ -60,3 +60,4 @@ mod support;
 mod task;
 mod terminal;
 mod undo;
+mod words;
