@@ -1,6 +1,7 @@
 //! Carries out the turn machine's steps: model calls through the router, tools through their registry, everything that
 //! happened to the journal and to the face. It decides nothing that the machine, the plan or the policy decide.
 
+use super::border::Border;
 use super::cancel::Stopper;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::model_call::Called;
@@ -13,6 +14,7 @@ use crate::config::Approve;
 use crate::model::ToolSpec;
 use crate::model::history::Checker;
 use crate::route::{Attempt, Exhausted, Router};
+use crate::tool::person::Asked;
 use crate::tool::{Context, Registry};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +32,10 @@ pub struct Driver<'a> {
     pub scribe: &'a Scribe,
     /// Takes a checkpoint around each effect, where checkpoints are kept.
     pub steps: &'a mut Steps,
+    /// What reaches the model between its calls.
+    pub border: &'a mut Border,
+    /// Questions of running tools to the user.
+    pub inquiries: &'a mut mpsc::UnboundedReceiver<Asked>,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
     pub approve: Approve,
@@ -71,6 +77,7 @@ impl<'a> Driver<'a> {
             if let Some(cause) = self.stopper.cause() {
                 stop(turn, cause, self.until);
             }
+            self.border.cross(turn, self.context, self.sink);
             match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
@@ -80,6 +87,7 @@ impl<'a> Driver<'a> {
                     match self.call_model(turn).await? {
                         Called::Replied(reply) => {
                             self.shortened = 0;
+                            self.border.hear(turn);
                             turn.replied(*reply);
                         }
                         Called::TooLong => self.shortened += 1,

@@ -5,6 +5,7 @@ use super::event::{AgentEvent, Answer, Question};
 use super::policy::{self, Decision, Kind};
 use super::turn::{Ran, Turn};
 use crate::base::{Failure, text};
+use crate::config::Approve;
 use crate::model::{ToolCall, ToolResult};
 use crate::tool::{self, Context, FileChange, Registry, ToolError};
 use crate::workspace::checkpoint::{About, Open};
@@ -37,9 +38,15 @@ impl Driver<'_> {
         for call in calls {
             self.announce(call);
         }
-        let (registry, context, token) = (self.registry(), self.context, self.stopper.token());
-        let running = calls.iter().map(|call| run_one(registry, context, token, call));
-        let results = futures_util::future::join_all(running).await;
+        let (registry, context, token) = (self.registry(), self.context, self.stopper.token().clone());
+        let running = calls.iter().map(|call| run_one(registry, context, &token, call));
+        let mut running = std::pin::pin!(futures_util::future::join_all(running));
+        let results = loop {
+            tokio::select! {
+                results = &mut running => break results,
+                Some(asked) = self.inquiries.recv() => self.border.inquire(asked, self.approver, &token).await,
+            }
+        };
         for (call, result) in calls.iter().zip(results) {
             self.settle(turn, call, result?, Ran::Allowed(None));
         }
@@ -123,7 +130,11 @@ impl Driver<'_> {
                 }
             }
         };
-        let who = if asked { "the user did not allow it" } else { "this run may only read" };
+        let who = match self.approve {
+            _ if asked => "the user did not allow it",
+            Approve::Plan => "plan mode is on: look, think and give the plan",
+            _ => "this run may only read",
+        };
         Some(format!("Error: denied, {who}. Nothing was run. Do what you can without it, or say what is needed."))
     }
 
@@ -135,6 +146,7 @@ impl Driver<'_> {
 
     fn settle(&mut self, turn: &mut Turn, call: &ToolCall, done: Done, ran: Ran) {
         let Done { ok, text, summary, diff, .. } = done;
+        self.border.touch(call, self.registry(), self.context);
         self.sink.emit(AgentEvent::ToolResult {
             id: &call.id,
             name: &call.name,

@@ -2,12 +2,12 @@
 
 use super::app::App;
 use super::debug_tool::{self, Approval};
+use super::engine::registry;
 use super::{debug_classify, debug_wire, print};
 use crate::agent::prompt;
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
-use crate::tool::Registry;
 use crate::wire::{self, Dialect, Wire, quirk};
 use crate::workspace::Workspace;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
 fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
-    let specs = Registry::builtin().select(&agent.tools)?.specs();
+    let specs = registry(&agent, None, super::run::audience())?.specs();
     Ok((app, specs))
 }
 
@@ -134,8 +134,8 @@ fn first_request(
         }
         None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
-    let (instructions, _) = prompt::instructions(workspace.root());
-    let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
+    let instructions = app.instructions.at_start(workspace.root()).texts;
+    let system = prompt::system(&agent.prompt, workspace.root(), &instructions);
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));

@@ -89,7 +89,8 @@ impl Chat {
 
     async fn hear(&mut self) -> Heard {
         let plain = self.input.mode() == Mode::Plain;
-        let name = self.engine.agent.name.clone();
+        let mode = if self.engine.approve == Approve::Plan { " (plan)" } else { "" };
+        let name = format!("{}{mode}", self.engine.agent.name);
         let heard = tokio::select! {
             heard = self.input.prompt(&name) => heard,
             // An editor gets the key itself. Without one it is a signal, and the terminal has forgotten the line.
@@ -108,6 +109,7 @@ impl Chat {
         let began = Instant::now();
         let stopper = self.watch.begin();
         let approved = Approved::default();
+        self.input.listen(self.engine.inbox(), self.screen);
         let mut sink = Metered::new(&mut self.face, &mut self.meter, Approved::clone(&approved));
         let mut asker = Asker { input: &mut self.input, screen: self.screen, approved, stopper: stopper.clone() };
         let report = match prompt {
@@ -116,6 +118,9 @@ impl Chat {
         };
         sink.finish();
         let leave = self.watch.end();
+        self.input.hush().await;
+        // What came too late for the model is what is said next.
+        self.input.wait(self.engine.inbox().take());
         self.meter.price(self.engine.router().links());
         if let Some(report) = report {
             self.ended(&report, began);
@@ -143,6 +148,9 @@ impl Chat {
     fn ended(&self, report: &Report, began: Instant) {
         let outcome = &report.outcome;
         match outcome.cause {
+            Cause::Denied if self.engine.approve == Approve::Plan => {
+                self.say(Style::Yellow, "plan mode: nothing was changed; /plan ends it");
+            }
             Cause::Denied if self.engine.approve == Approve::ReadOnly => {
                 self.say(Style::Yellow, "this chat may only read; without `--approve read-only` it asks");
             }

@@ -3,6 +3,7 @@
 //! It stands on the command line's parts (engine, output, selection) and draws nothing while a turn prints: text streams
 //! as it comes, the prompt is there only while a line is read.
 
+mod ahead;
 mod asker;
 mod chat;
 mod command;
@@ -112,7 +113,7 @@ fn terminals() -> Result<(), Failure> {
 }
 
 fn flags(args: &ChatArgs) -> Vec<(String, String)> {
-    let mode = if args.yolo { Some("all".to_owned()) } else { args.approve.clone() };
+    let mode = one_run::approval(args.yolo, args.plan, args.approve.as_deref());
     let compact = args.no_compact.then(|| "false".to_owned());
     [("approve", mode), ("compact", compact)].into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect()
 }

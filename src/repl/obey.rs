@@ -40,6 +40,7 @@ impl Chat {
                 Err(failure) => Err(failure),
             },
             Command::Cost => self.cost(),
+            Command::Plan => self.plan(),
         };
         if let Err(failure) = done {
             self.complain(&failure);
@@ -66,6 +67,17 @@ impl Chat {
     #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn cost(&self) -> Done {
         self.meter.lines().iter().for_each(|l| self.screen.line(Style::Plain, l));
+        Ok(())
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
+    fn plan(&mut self) -> Done {
+        let text = if self.engine.toggle_plan() {
+            "plan mode is on: edits and commands are refused until you say /plan again"
+        } else {
+            "plan mode is over"
+        };
+        self.say(Style::Plain, text);
         Ok(())
     }
 

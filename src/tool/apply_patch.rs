@@ -211,6 +211,10 @@ impl Tool for ApplyPatch {
         format!("{}: {}", self.name(), if paths.is_empty() { "?".to_owned() } else { paths.join(", ") })
     }
 
+    fn paths(&self, args: &Args) -> Vec<String> {
+        self.parsed(args).unwrap_or_default().iter().flat_map(named).map(str::to_owned).collect()
+    }
+
     fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
         self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff()).into_owned())
     }

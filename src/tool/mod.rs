@@ -2,11 +2,13 @@
 
 mod apply_patch;
 mod args;
+mod ask_user_question;
 mod change;
 mod create_file;
 mod delete_file;
 mod grep;
 mod list_files;
+pub mod person;
 mod read_file;
 mod recall;
 pub mod registry;
@@ -14,6 +16,7 @@ mod replace_in_file;
 mod schema;
 mod shell;
 mod shell_output;
+mod todo;
 mod walk;
 
 pub use registry::{NAMES, Registry};
@@ -163,6 +166,8 @@ pub struct Context {
     pub session: Option<Arc<str>>,
     /// The folder of the locks by which pups write a file one after the other.
     pub leases: Option<Arc<Path>>,
+    /// The person who can be asked, where there is one.
+    pub person: Option<person::Person>,
     /// The session's journal, if it is recorded.
     pub journal: Option<Arc<Path>>,
     /// The id of the call, handed to `events`.
@@ -182,6 +187,7 @@ impl Context {
             hidden: Arc::default(),
             session: None,
             leases: None,
+            person: None,
             journal: None,
             call: Arc::from(""),
         }
@@ -213,6 +219,11 @@ pub trait Tool: Send + Sync {
 
     /// One line for people: `shell: cargo test`. Works for wrong arguments too. Not redacted: it holds only what the model wrote.
     fn describe(&self, args: &Args) -> String;
+
+    /// The paths that the call names, as the model wrote them.
+    fn paths(&self, args: &Args) -> Vec<String> {
+        ["path", "cwd"].iter().filter_map(|name| args::peek(args, name)).map(str::to_owned).collect()
+    }
 
     /// A diff of what the call would change, for an approval, redacted. `None` where there is none to show.
     fn preview(&self, _args: &Args, _ctx: &Context) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use super::Tool;
 use super::apply_patch::ApplyPatch;
+use super::ask_user_question::{AskUserQuestion, NOBODY};
 use super::create_file::CreateFile;
 use super::delete_file::DeleteFile;
 use super::grep::Grep;
@@ -10,14 +11,27 @@ use super::read_file::ReadFile;
 use super::recall::Recall;
 use super::replace_in_file::ReplaceInFile;
 use super::shell::Shell;
+use super::todo::Todo;
 use crate::base::{Failure, nearest};
 use crate::model::ToolSpec;
 use std::sync::Arc;
 
 /// What the built-in tools are called, in their order, without making them.
-pub const NAMES: &[&str] = &["list_files", "read_file", "grep", "create_file", "replace_in_file", "delete_file", "shell", "apply_patch"];
+pub const NAMES: &[&str] = &[
+    "list_files",
+    "read_file",
+    "grep",
+    "create_file",
+    "replace_in_file",
+    "delete_file",
+    "shell",
+    "todo",
+    "ask_user_question",
+    "apply_patch",
+];
 
 const PATCHES: &str = "apply_patch";
+const ASKS: &str = "ask_user_question";
 
 /// An ordered set of tools and their specs; the order and the bytes of the specs never change once made.
 #[derive(Clone)]
@@ -42,6 +56,8 @@ impl Registry {
             Arc::new(ReplaceInFile::new()),
             Arc::new(DeleteFile::new()),
             Arc::new(Shell::new()),
+            Arc::new(Todo::new()),
+            Arc::new(AskUserQuestion::new()),
             Arc::new(ApplyPatch::new()),
         ])
     }
@@ -56,6 +72,12 @@ impl Registry {
             return Self::new(self.tools);
         }
         self
+    }
+
+    /// Without the tools that need a person, where there is none.
+    #[must_use]
+    pub fn unattended(self) -> Self {
+        Self::new(self.tools.into_iter().filter(|t| t.name() != ASKS).collect())
     }
 
     /// With the tool that finds again what was taken out of the conversation: for sessions that are recorded.
@@ -97,6 +119,9 @@ impl Registry {
 
     /// What a model is told about a tool that does not exist.
     pub fn unknown(&self, name: &str) -> String {
+        if name == ASKS {
+            return NOBODY.to_owned();
+        }
         let near = nearest::did_you_mean(name, self.names()).map_or_else(|| ".".to_owned(), |hint| format!("; {hint}"));
         format!("there is no tool `{name}`{near} The tools are: {}", self.names().join(", "))
     }
