@@ -13,7 +13,7 @@ use crate::config::Approve;
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Delta, Reply, Request, StreamEvent, ToolCall, ToolResult, ToolSpec};
 use crate::route::{self, Ask, Attempt, Exhausted, LiveEvent, Operation, Router};
-use crate::tool::{self, Context, FileChange, Registry, ToolError};
+use crate::tool::{self, Context, FileChange, Offers, Registry, ToolError};
 use crate::workspace::checkpoint::{About, Open};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,9 +22,7 @@ use tokio::sync::mpsc;
 /// What a run needs. Lives as long as the run.
 pub struct Driver<'a> {
     pub router: &'a Router,
-    pub registry: &'a Registry,
-    /// The tools once something was taken out of the conversation; none where it cannot be found again.
-    pub recalling: Option<&'a Registry>,
+    pub offers: &'a Offers,
     pub context: &'a Context,
     /// Live output of commands, from the context's call events.
     pub output: &'a mut mpsc::UnboundedReceiver<(String, String)>,
@@ -58,7 +56,7 @@ pub enum Compacting {
 impl<'a> Driver<'a> {
     /// The tools that the model has now.
     pub(super) fn registry(&self) -> &'a Registry {
-        self.recalling.filter(|_| self.slimmer.has_gaps()).unwrap_or(self.registry)
+        self.offers.at(self.slimmer.has_gaps(), self.context.jobs.any())
     }
 
     pub(super) fn tools(&self) -> Arc<[ToolSpec]> {
@@ -292,7 +290,7 @@ impl<'a> Driver<'a> {
             self.sink.emit(AgentEvent::ToolOutput { id: &id, text: &text });
         }
         if let Some(open) = begun {
-            self.steps.end(open);
+            self.steps.end(open, self.background());
         }
         self.scribe.receipt(call, done.ok, &done.text, &done.changes)?;
         self.settle(turn, call, done, Ran::Allowed(Some(kind)));
@@ -309,11 +307,18 @@ impl<'a> Driver<'a> {
             tool: call.name.clone(),
             line: self.context.redactor.redact(&tool.describe(args)).into_owned(),
         };
-        let (open, notes) = self.steps.begin(about, &effect).await;
+        let (open, notes) = self.steps.begin(about, &effect, self.context.jobs.running().is_some()).await;
         for note in notes {
             self.sink.emit(AgentEvent::Warning { text: &note });
         }
         open
+    }
+
+    /// What goes on changing files when a call is over.
+    fn background(&self) -> Option<About> {
+        let line = format!("in the background: {}", self.context.jobs.running()?);
+        let session = self.context.session.as_deref().map(str::to_owned);
+        Some(About { session, call: String::new(), tool: "shell".to_owned(), line })
     }
 
     /// Why the call may not run, if it may not.
