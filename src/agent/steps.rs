@@ -51,8 +51,11 @@ impl Steps {
         let between = self.between.take();
         let named = if let Effect::Writes(paths) = effect { Some(Scope::Paths(paths.clone())) } else { None };
         let begin = move || {
-            between.map_or(Ok(None), |open| keeper.end(open))?;
-            match (keeper.begin(about.clone(), &scope), named) {
+            let begun = match between {
+                Some(open) => keeper.end(open).and_then(|_| keeper.follow(about.clone(), &scope)),
+                None => keeper.begin(about.clone(), &scope),
+            };
+            match (begun, named) {
                 // A tree that cannot be walked: the files of an edit are known all the same.
                 (Err(StoreError::Walk(_)), Some(paths)) => keeper.begin(about, &paths),
                 (begun, _) => begun,
@@ -80,7 +83,7 @@ impl Steps {
             self.ending = Some(spawn_blocking(move || {
                 keeper.end(open)?;
                 Ok(match goes_on {
-                    Some(about) => Some(keeper.begin(about, &Scope::Tree)?.open),
+                    Some(about) => Some(keeper.follow(about, &Scope::Tree)?.open),
                     None => None,
                 })
             }));

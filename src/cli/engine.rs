@@ -18,8 +18,8 @@ use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{self, Journal, Session};
 use crate::tool::{self, Context, Jobs, Offers, Registry};
-use crate::workspace::{Workspace, rollback};
 use crate::workspace::checkpoint::{self, Keeper, Store};
+use crate::workspace::{Workspace, rollback};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -168,7 +168,7 @@ impl Engine {
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
-            offers: Offers::new(registry, parts.places.is_some()),
+            offers: Offers::new(&registry, parts.places.is_some()),
             places: parts.places,
             instructions,
             tool_limits: parts.tool_limits,
@@ -220,7 +220,7 @@ impl Engine {
         if let Some(links) = links {
             self.router.set_links(links);
         }
-        self.offers = Offers::new(registry, self.places.is_some());
+        self.offers = Offers::new(&registry, self.places.is_some());
         (self.agent, self.limits) = (agent, limits);
         Ok(())
     }

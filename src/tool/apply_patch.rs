@@ -155,7 +155,7 @@ impl Drafts {
 }
 
 fn refused(shown: &str, why: &str) -> ToolError {
-    ToolError::model(format!("{shown}: {why}; the patch was not applied"))
+    ToolError::model(format!("{shown}: {}; the patch was not applied", why.trim_end_matches('.')))
 }
 
 impl ApplyPatch {

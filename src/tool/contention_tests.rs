@@ -56,7 +56,13 @@ impl Agent {
                     self.call("apply_patch", &json!({ "patch": patch }))
                 };
                 let Err(why) = done else { break };
-                let told = ["not found", "has changed since", "changed by somebody else", "its lines are not in the file", "somebody else is writing"];
+                let told = [
+                    "not found",
+                    "has changed since",
+                    "changed by somebody else",
+                    "its lines are not in the file",
+                    "somebody else is writing",
+                ];
                 assert!(told.iter().any(|t| why.contains(t)), "{why}");
                 conflicts += 1;
             }

@@ -106,7 +106,11 @@ fn news(job: &Job, max: usize) -> io::Result<String> {
     }
     let tail = tail.trim_start_matches('\u{fffd}');
     let tail = tail.find('\n').filter(|at| at * 2 < tail.len()).and_then(|at| tail.get(at + 1..)).unwrap_or(tail);
-    Ok(format!("[... {} left out; read_file and grep find all of it under the path log:{} ...]\n{tail}", bytesize::human(skipped), job.number))
+    Ok(format!(
+        "[... {} left out; read_file and grep find all of it under the path log:{} ...]\n{tail}",
+        bytesize::human(skipped),
+        job.number
+    ))
 }
 
 impl Tool for JobTool {
@@ -115,7 +119,8 @@ impl Tool for JobTool {
     }
 
     fn spec(&self) -> ToolSpec {
-        let description = "Commands in the background: without id all of them, with id one's new output. wait_s waits for its end, stop ends it.";
+        let description =
+            "Commands in the background: without id all of them, with id one's new output. wait_s waits for its end, stop ends it.";
         ToolSpec { name: NAME.into(), description: description.into(), parameters: self.schema.clone() }
     }
 
@@ -128,7 +133,16 @@ impl Tool for JobTool {
         let id = args.get("id").filter(|v| !v.is_null()).map_or_else(String::new, |id| format!(" {}", text::one_line(&id.to_string(), 20)));
         let stop = args.get("stop").is_some_and(|v| v == &Value::Bool(true));
         let wait = args.get("wait_s").is_some_and(|v| !v.is_null());
-        format!("{NAME}{}", if stop { format!(":{id} stop") } else if wait { format!(":{id} wait") } else { format!(":{id}") })
+        format!(
+            "{NAME}{}",
+            if stop {
+                format!(":{id} stop")
+            } else if wait {
+                format!(":{id} wait")
+            } else {
+                format!(":{id}")
+            }
+        )
     }
 
     fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {

@@ -171,8 +171,12 @@ impl Jobs {
     pub fn end_all(&self) -> Vec<Arc<Job>> {
         let all: Vec<Arc<Job>> = std::mem::take(&mut *self.jobs()).into_values().collect();
         let running: Vec<Arc<Job>> = all.iter().filter(|j| j.end().is_none()).cloned().collect();
-        running.iter().for_each(|j| j.stop.cancel());
-        all.iter().for_each(|j| j.join());
+        for job in &running {
+            job.stop.cancel();
+        }
+        for job in &all {
+            job.join();
+        }
         running
     }
 }

@@ -111,10 +111,10 @@ pub struct Offers {
 
 impl Offers {
     /// `recorded`: what was taken out of the conversation can be found again.
-    pub fn new(tools: Registry, recorded: bool) -> Self {
+    pub fn new(tools: &Registry, recorded: bool) -> Self {
         let with_jobs = |tools: &Registry| if tools.get("shell").is_some() { tools.with(JobTool::new()) } else { tools.clone() };
         let recalling = if recorded { tools.with(Recall::new()) } else { tools.clone() };
-        let sets = [&tools, &recalling].map(|tools| [tools.clone(), with_jobs(tools)]);
+        let sets = [tools, &recalling].map(|tools| [tools.clone(), with_jobs(tools)]);
         Self { sets, recorded }
     }
 

@@ -109,6 +109,10 @@ impl Edits for ReplaceInFile {
         let places = if edited.places == 1 { String::new() } else { format!(" in {} places", edited.places) };
         let text = format!("edited {shown}{places}: +{} -{} lines{note}", diff.added, diff.removed);
         let after = change::encoded(Some(&before), edited.text, &path, ctx)?;
-        Ok(Changes { files: vec![Change { path, before: Some(before.digest), unread: None, after: Some(after), mode: None, diff }], text, summary: None })
+        Ok(Changes {
+            files: vec![Change { path, before: Some(before.digest), unread: None, after: Some(after), mode: None, diff }],
+            text,
+            summary: None,
+        })
     }
 }

@@ -185,8 +185,29 @@ proptest! {
 /// Text of few letters, so that it meets itself: blanks, line endings, quotes, dots and letters of several bytes.
 fn soup() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "a", "b", "ab", " ", "  ", "\t", "\n", "\n\n", "\r\n", "\r", "\"", "\u{201c}", "\u{2019}", "'", "-", "\u{2014}", "...", "// ...", "\u{e9}",
-        "\u{1f436}", "\u{a0}", "{", "}",
+        "a",
+        "b",
+        "ab",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "\"",
+        "\u{201c}",
+        "\u{2019}",
+        "'",
+        "-",
+        "\u{2014}",
+        "...",
+        "// ...",
+        "\u{e9}",
+        "\u{1f436}",
+        "\u{a0}",
+        "{",
+        "}",
     ]);
     prop::collection::vec(piece, 0..14).prop_map(|p| p.concat())
 }

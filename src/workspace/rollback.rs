@@ -92,12 +92,12 @@ fn bits(_: &Permissions) -> u32 {
 }
 
 #[cfg(unix)]
-fn permissions(bits: u32) -> Option<Permissions> {
-    Some(std::os::unix::fs::PermissionsExt::from_mode(bits))
+fn permissions(bits: Option<u32>) -> Option<Permissions> {
+    bits.map(std::os::unix::fs::PermissionsExt::from_mode)
 }
 
 #[cfg(not(unix))]
-fn permissions(_: u32) -> Option<Permissions> {
+fn permissions(_: Option<u32>) -> Option<Permissions> {
     None
 }
 
@@ -148,7 +148,7 @@ fn one(path: &Path, leases: &Path) -> Option<String> {
             continue;
         }
         let old = entry.before.as_ref().map(|_| old);
-        if let Err(e) = make(&entry.path, old, entry.mode.and_then(permissions).as_ref()) {
+        if let Err(e) = make(&entry.path, old, permissions(entry.mode).as_ref()) {
             // The record stays for the next try.
             return Some(format!("an edit of several files was cut off, and {} cannot be put back: {e}", entry.path.display()));
         }

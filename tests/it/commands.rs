@@ -58,7 +58,7 @@ const ESCAPES: &[(&str, &str, &str)] = &[
     ("coprocess", "coproc sleep NAP; echo out", "out"),
     ("process substitution", "echo out > >(cat; sleep NAP)", "out"),
     ("a pipeline that goes on", "sleep NAP | cat & echo out", "out"),
-    ("closed output", "exec >&- 2>&-; sleep 0.1; setsid sleep NAP &", "(no output)"),
+    ("closed output", "exec >&- 2>&-; sleep 0.1; setsid sleep NAP &", ""),
     ("closed everything, goes on", "exec >&- 2>&- <&-; sleep NAP", "timed out"),
     ("read", "read -r line; echo \"[$line]\"; sleep NAP & ", "[]"),
     ("cat", "cat; echo out", "out"),
@@ -254,7 +254,8 @@ fn background_commands_are_listed_shown_waited_for_and_stopped() {
 fn no_background_command_survives_its_session() {
     let env = TestEnv::new();
     let mark = nap();
-    let command = format!("( trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep {mark}; done' & ); setsid sleep {mark} & sleep {mark}");
+    let command =
+        format!("( trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep {mark}; done' & ); setsid sleep {mark} & sleep {mark}");
     let server = Server::script([shell(json!({"command": command, "background": true})), Reply::text("Done.")]);
     let out = agent(&env, &server).run().expect_code(0);
     assert!(out.json()["notes"].to_string().contains("ended with the session"), "{}", out.report());

@@ -144,7 +144,7 @@ fn planted(diet: Diet) {
     assert_eq!((plan.notes, resumed == told.history), (vec![], true), "a resumed session has the same conversation");
 
     let context = Context { journal: Some(Arc::from(path)), ..Context::new(Workspace::open(&d).unwrap()) };
-    let offers = Offers::new(Registry::builtin(), true);
+    let offers = Offers::new(&Registry::builtin(), true);
     let registry = offers.at(true, false);
     let mut by_recall = 0;
     for n in 0..FACTS {

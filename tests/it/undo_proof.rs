@@ -172,7 +172,8 @@ fn anything_is_undone_step_by_step_and_redone() {
 fn a_step_killed_at_any_moment_is_undone_to_what_was_before() {
     random("killed step", 12, |env, (ops, _, kills, _)| {
         let before = tree(env);
-        let server = Server::script(ops.into_iter().chain([Reply::text("Done.")]).collect::<Vec<_>>());
+        let mut left = ops.into_iter();
+        let server = Server::respond(move |_| left.next().unwrap_or_else(|| Reply::text("Done.")));
         kill_after(agent(env, &server).spawn(), kills[0] * 2);
         // What the killed pup left running ends by itself.
         let until = Instant::now() + Duration::from_secs(20);
@@ -257,7 +258,11 @@ fn bytes_come_back_as_they_were_whatever_git_does_to_them() {
         git(&env, &["commit", "-q", "-m", "bin"]);
         env.write(".gitattributes", attributes);
         let utf16 = attributes.contains("UTF-16");
-        let bytes = if utf16 { [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect() } else { text.as_bytes().to_vec() };
+        let bytes = if utf16 {
+            [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+        } else {
+            text.as_bytes().to_vec()
+        };
         env.write("a.txt", bytes.clone());
         env.write("$Id$.txt", if utf16 { bytes } else { b"$Id$ x\n".to_vec() });
         git(&env, &["add", "-A"]);
@@ -267,7 +272,10 @@ fn bytes_come_back_as_they_were_whatever_git_does_to_them() {
         git(&env, &["reset", "-q", "--hard"]);
         all_come_back(&env, &what);
         // And as somebody else wrote them, with git knowing nothing of it yet.
-        env.write("a.txt", if utf16 { "\u{feff}x\n".encode_utf16().flat_map(u16::to_le_bytes).collect() } else { b"by\r\nhand\n".to_vec() });
+        env.write(
+            "a.txt",
+            if utf16 { "\u{feff}x\n".encode_utf16().flat_map(u16::to_le_bytes).collect() } else { b"by\r\nhand\n".to_vec() },
+        );
         all_come_back(&env, &what);
     }
 }

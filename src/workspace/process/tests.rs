@@ -171,7 +171,8 @@ impl Watch for Refuses {
 fn a_refusal_to_record_ends_the_command() {
     let dir = tempfile::tempdir().unwrap();
     let mark = format!("0.78{}", std::process::id());
-    let command = Command { line: &format!("sleep 31{mark}; :"), cwd: dir.path(), timeout: LONG, hidden: &[], session: None, tty: false, keep: 1000 };
+    let command =
+        Command { line: &format!("sleep 31{mark}; :"), cwd: dir.path(), timeout: LONG, hidden: &[], session: None, tty: false, keep: 1000 };
     let e = block_on(run(&command, &CancellationToken::new(), &mut Refuses)).unwrap_err();
     assert_eq!(e.to_string(), "journal is gone");
     assert_eq!(survivors(&mark), Vec::<String>::new());
