@@ -15,7 +15,7 @@ use crate::model::ToolSpec;
 use crate::model::history::Checker;
 use crate::route::{Attempt, Exhausted, Router};
 use crate::tool::person::Asked;
-use crate::tool::{Context, Registry};
+use crate::tool::{Context, Offers, Registry};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -23,9 +23,7 @@ use tokio::sync::mpsc;
 /// What a run needs. Lives as long as the run.
 pub struct Driver<'a> {
     pub router: &'a Router,
-    pub registry: &'a Registry,
-    /// The tools once something was taken out of the conversation; none where it cannot be found again.
-    pub recalling: Option<&'a Registry>,
+    pub offers: &'a Offers,
     pub context: &'a Context,
     /// Live output of commands, from the context's call events.
     pub output: &'a mut mpsc::UnboundedReceiver<(String, String)>,
@@ -63,7 +61,7 @@ pub enum Compacting {
 impl<'a> Driver<'a> {
     /// The tools that the model has now.
     pub(super) fn registry(&self) -> &'a Registry {
-        self.recalling.filter(|_| self.slimmer.has_gaps()).unwrap_or(self.registry)
+        self.offers.at(self.slimmer.has_gaps(), self.context.jobs.any())
     }
 
     pub(super) fn tools(&self) -> Arc<[ToolSpec]> {

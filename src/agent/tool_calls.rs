@@ -78,7 +78,7 @@ impl Driver<'_> {
             self.sink.emit(AgentEvent::ToolOutput { id: &id, text: &text });
         }
         if let Some(open) = begun {
-            self.steps.end(open);
+            self.steps.end(open, self.background());
         }
         self.scribe.receipt(call, done.ok, &done.text, &done.changes)?;
         self.settle(turn, call, done, Ran::Allowed(Some(kind)));
@@ -95,11 +95,18 @@ impl Driver<'_> {
             tool: call.name.clone(),
             line: self.context.redactor.redact(&tool.describe(args)).into_owned(),
         };
-        let (open, notes) = self.steps.begin(about, &effect).await;
+        let (open, notes) = self.steps.begin(about, &effect, self.context.jobs.running().is_some()).await;
         for note in notes {
             self.sink.emit(AgentEvent::Warning { text: &note });
         }
         open
+    }
+
+    /// What goes on changing files when a call is over.
+    fn background(&self) -> Option<About> {
+        let line = format!("in the background: {}", self.context.jobs.running()?);
+        let session = self.context.session.as_deref().map(str::to_owned);
+        Some(About { session, call: String::new(), tool: "shell".to_owned(), line })
     }
 
     /// Why the call may not run, if it may not.

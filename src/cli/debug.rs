@@ -4,7 +4,7 @@ use super::app::App;
 use super::debug_tool::{self, Approval};
 use super::engine::registry;
 use super::{debug_classify, debug_wire, print};
-use crate::agent::prompt;
+use crate::agent::{Stopper, prompt};
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
@@ -13,7 +13,6 @@ use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -97,7 +96,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
             let approval = if approve == "all" { Approval::All } else { Approval::ReadOnly };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|e| Failure::internal(format!("cannot start the runtime: {e}")))?;
-            let token = CancellationToken::new();
+            let stopper = Stopper::default();
+            super::stop::watch(&stopper, None)?;
+            let token = stopper.token().clone();
             let leases = Places::from_env().ok().map(|places| places.leases());
             let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, super::app::redactor(), leases, token))?;
             runtime.shutdown_background();

@@ -19,9 +19,9 @@ use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{self, Journal, Session};
 use crate::tool::person::{self, Asked};
-use crate::tool::{self, Context, Registry};
-use crate::workspace::Workspace;
+use crate::tool::{self, Context, Jobs, Offers, Registry};
 use crate::workspace::checkpoint::{self, Keeper, Store};
+use crate::workspace::{Workspace, rollback};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,9 +80,7 @@ pub struct Engine {
     inquiries: mpsc::UnboundedReceiver<Asked>,
     /// What was allowed before plan mode, while it is on.
     before_plan: Option<Approve>,
-    registry: Registry,
-    /// The same with `recall`, where the session is recorded.
-    recalling: Option<Registry>,
+    offers: Offers,
     /// Bounds of outputs, which the model's diet may narrow.
     tool_limits: tool::Limits,
     compacting: Compacting,
@@ -172,6 +170,7 @@ impl Engine {
     fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Vec<Instruction>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
         let (person, inquiries) = person::line();
+        let taken_back = parts.leases.as_deref().map(rollback::recover).unwrap_or_default();
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
             limits: parts.tool_limits,
@@ -184,18 +183,17 @@ impl Engine {
         };
         Self {
             session: None,
-            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().collect(),
+            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().chain(taken_back).collect(),
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
-            recalling: parts.places.is_some().then(|| registry.with_recall()),
+            offers: Offers::new(&registry, parts.places.is_some()),
             places: parts.places,
             instructions,
             border: Border::new(parts.instructions),
             audience: parts.audience,
             inquiries,
             before_plan: (parts.approve == Approve::Plan).then_some(Approve::Ask),
-            registry,
             tool_limits: parts.tool_limits,
             compacting: parts.compacting,
             slimmer: Slimmer::default(),
@@ -259,8 +257,8 @@ impl Engine {
         if let Some(links) = links {
             self.router.set_links(links);
         }
-        self.recalling = self.places.is_some().then(|| registry.with_recall());
-        (self.agent, self.limits, self.registry) = (agent, limits, registry);
+        self.offers = Offers::new(&registry, self.places.is_some());
+        (self.agent, self.limits) = (agent, limits);
         Ok(())
     }
 
@@ -284,8 +282,20 @@ impl Engine {
     fn name(&mut self, session: Option<String>) {
         let journal = |id: &String| self.places.as_ref().map(|p| Arc::from(session::journal_path(p, id)));
         self.context.journal = session.as_ref().and_then(journal);
+        let logs = self.context.journal.as_ref().and_then(|journal| Some(journal.parent()?.join("commands")));
+        // Commands belong to their session: those of the one before end here, if nobody has ended them.
+        self.context.jobs = Arc::new(logs.map_or_else(Jobs::default, Jobs::recorded));
         self.context.session = session.as_deref().map(Arc::from);
         self.session = session;
+    }
+
+    /// Ends what runs in the background. The session is over, or another one takes its place. Also says what was ended.
+    pub async fn close(&mut self) -> Vec<String> {
+        let jobs = Arc::clone(&self.context.jobs);
+        let ended = tokio::task::spawn_blocking(move || jobs.end_all()).await.unwrap_or_default();
+        let lines: Vec<String> = ended.iter().map(|job| job.line.clone()).collect();
+        let note = (!lines.is_empty()).then(|| format!("ended with the session: {}", lines.join("; ")));
+        note.into_iter().chain(self.steps.finish().await).collect()
     }
 
     /// Whose calls they are from now on.
@@ -364,8 +374,7 @@ impl Engine {
 
     /// What fills the next request.
     pub fn filling(&self) -> Filling {
-        let registry = self.recalling.as_ref().filter(|_| self.slimmer.has_gaps()).unwrap_or(&self.registry);
-        let tools = registry.specs();
+        let tools = self.offers.at(self.slimmer.has_gaps(), self.context.jobs.any()).specs();
         let first = self.router.links().first();
         Filling {
             parts: self.slimmer.parts(&self.history, &tools),
@@ -388,8 +397,7 @@ impl Engine {
         self.context.limits = shown.map_or(self.tool_limits, |bytes| self.tool_limits.capped(bytes));
         Driver {
             router: &self.router,
-            registry: &self.registry,
-            recalling: self.recalling.as_ref(),
+            offers: &self.offers,
             context: &self.context,
             output: &mut self.output,
             scribe: &self.scribe,

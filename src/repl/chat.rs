@@ -81,6 +81,7 @@ impl Chat {
                 Heard::Failed(error) => return Err(Failure::config(format!("cannot read from the terminal: {error}"))),
             };
             if let Next::Leave(code) = next {
+                self.close().await;
                 self.farewell();
                 return Ok(code);
             }
@@ -177,6 +178,13 @@ impl Chat {
             let cost = report.cost_usd.filter(|c| *c > 0.0).map(|c| format!(", ${c:.4}")).unwrap_or_default();
             let seconds = began.elapsed().as_secs_f64();
             self.screen.line(Style::Dim, &format!("{input} tokens in, {} out{cost}, {seconds:.1} s", usage.output.unwrap_or(0)));
+        }
+    }
+
+    /// The session is left: nothing of it goes on in the background.
+    pub(super) async fn close(&mut self) {
+        for note in self.engine.close().await {
+            self.say(Style::Yellow, &note);
         }
     }
 

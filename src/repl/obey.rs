@@ -28,7 +28,10 @@ impl Chat {
             Command::Model(None) => self.models(),
             Command::Model(Some(id)) => self.switch_model(&id),
             Command::Chain => self.chain(),
-            Command::Clear => self.clear(),
+            Command::Clear => {
+                self.close().await;
+                self.clear()
+            }
             Command::Compact => match self.compact().await {
                 Ok(next) => return next,
                 Err(failure) => Err(failure),

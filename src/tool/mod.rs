@@ -4,9 +4,12 @@ mod apply_patch;
 mod args;
 mod ask_user_question;
 mod change;
+mod command_log;
 mod create_file;
 mod delete_file;
 mod grep;
+mod job;
+pub mod jobs;
 mod list_files;
 pub mod person;
 mod read_file;
@@ -19,7 +22,8 @@ mod shell_output;
 mod todo;
 mod walk;
 
-pub use registry::{NAMES, Registry};
+pub use jobs::Jobs;
+pub use registry::{NAMES, Offers, Registry};
 
 use crate::base::Failure;
 use crate::base::redact::Redactor;
@@ -168,6 +172,8 @@ pub struct Context {
     pub leases: Option<Arc<Path>>,
     /// The person who can be asked, where there is one.
     pub person: Option<person::Person>,
+    /// Commands in the background, and the logs of all commands.
+    pub jobs: Arc<Jobs>,
     /// The session's journal, if it is recorded.
     pub journal: Option<Arc<Path>>,
     /// The id of the call, handed to `events`.
@@ -188,6 +194,7 @@ impl Context {
             session: None,
             leases: None,
             person: None,
+            jobs: Arc::default(),
             journal: None,
             call: Arc::from(""),
         }
@@ -197,6 +204,16 @@ impl Context {
     #[must_use]
     pub fn for_call(&self, id: &str, cancel: CancellationToken) -> Self {
         Self { call: Arc::from(id), cancel, ..self.clone() }
+    }
+
+    /// The log that a path such as `log:3` means, unless a file of that name is there.
+    pub(crate) fn log(&self, path: &str) -> Result<Option<PathBuf>, ToolError> {
+        let Some(number) = path.strip_prefix("log:").and_then(|n| n.parse().ok()) else { return Ok(None) };
+        if self.workspace.resolve(path).is_ok_and(|file| file.exists()) {
+            return Ok(None);
+        }
+        let log = self.jobs.log_path(number);
+        log.map(Some).ok_or_else(|| ToolError::model(format!("there is no {path}; only the output of a command that was cut has a log")))
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -252,6 +269,8 @@ pub async fn call(tool: &dyn Tool, args: &Args, ctx: &Context) -> Result<Output,
     }
 }
 
+#[cfg(test)]
+mod contention_tests;
 #[cfg(test)]
 mod edit_corpus_tests;
 #[cfg(test)]

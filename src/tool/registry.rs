@@ -6,6 +6,7 @@ use super::ask_user_question::{AskUserQuestion, NOBODY};
 use super::create_file::CreateFile;
 use super::delete_file::DeleteFile;
 use super::grep::Grep;
+use super::job::JobTool;
 use super::list_files::ListFiles;
 use super::read_file::ReadFile;
 use super::recall::Recall;
@@ -80,10 +81,8 @@ impl Registry {
         Self::new(self.tools.into_iter().filter(|t| t.name() != ASKS).collect())
     }
 
-    /// With the tool that finds again what was taken out of the conversation: for sessions that are recorded.
-    #[must_use]
-    pub fn with_recall(&self) -> Self {
-        Self::new(self.tools.iter().cloned().chain([Arc::new(Recall::new()) as Arc<dyn Tool>]).collect())
+    fn with(&self, tool: impl Tool + 'static) -> Self {
+        Self::new(self.tools.iter().cloned().chain([Arc::new(tool) as Arc<dyn Tool>]).collect())
     }
 
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
@@ -124,5 +123,38 @@ impl Registry {
         }
         let near = nearest::did_you_mean(name, self.names()).map_or_else(|| ".".to_owned(), |hint| format!("; {hint}"));
         format!("there is no tool `{name}`{near} The tools are: {}", self.names().join(", "))
+    }
+}
+
+/// An agent's tools as they are offered at each point of a session. A tool that is of no use yet is not sent: every tool is
+/// paid for in every request.
+pub struct Offers {
+    /// By whether `recall` is among them, then by whether `job` is.
+    sets: [[Registry; 2]; 2],
+    recorded: bool,
+}
+
+impl Offers {
+    /// `recorded`: what was taken out of the conversation can be found again.
+    pub fn new(tools: &Registry, recorded: bool) -> Self {
+        let with_jobs = |tools: &Registry| if tools.get("shell").is_some() { tools.with(JobTool::new()) } else { tools.clone() };
+        let recalling = if recorded { tools.with(Recall::new()) } else { tools.clone() };
+        let sets = [tools, &recalling].map(|tools| [tools.clone(), with_jobs(tools)]);
+        Self { sets, recorded }
+    }
+
+    /// `gaps`: something was taken out of the conversation. `jobs`: a command was begun in the background.
+    pub fn at(&self, gaps: bool, jobs: bool) -> &Registry {
+        let [[plain, with_job], [recalling, all]] = &self.sets;
+        match (gaps, jobs) {
+            (false, false) => plain,
+            (false, true) => with_job,
+            (true, false) => recalling,
+            (true, true) => all,
+        }
+    }
+
+    pub const fn recalls(&self) -> bool {
+        self.recorded
     }
 }
