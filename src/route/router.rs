@@ -2,10 +2,11 @@
 
 use super::budget::Tariff;
 use super::cooldown::{Identity, Ready};
-use super::gate::{self, Holdings};
+use super::event::LiveEvent;
+use super::gate::Gates;
 use super::health::Health;
 use super::link::Link;
-use super::live::{Live, LiveEvent};
+use super::live::Live;
 use super::notice::Notice;
 use super::plan::{Plan, Rules};
 use super::purse::{Granted, Purse, Refused, Sent};
@@ -14,11 +15,9 @@ use super::shared::{self, Wall};
 use super::way::{Going, Way};
 use crate::base::clock::{Clock, Moment, unix_ms};
 use crate::config::Failover;
-use crate::model::aside::Kind;
 use crate::model::{EmbedRequest, History, ProviderError, Request};
 use crate::store::Cursor;
 use crate::wire::ops::{self, Op};
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,17 +31,10 @@ pub struct Router {
     rotation: Rotation,
     gates: Mutex<Gates>,
     way: Mutex<Way>,
-    pub(super) failover: Failover,
+    failover: Failover,
     /// None keeps no ledger and shares nothing.
     purse: Option<Purse>,
     cursor: Arc<Mutex<Cursor>>,
-}
-
-/// What the conversation holds, and which links were already said to lack what.
-#[derive(Debug, Default)]
-struct Gates {
-    holdings: Holdings,
-    told: BTreeSet<(String, Kind)>,
 }
 
 /// Whether a link may be tried, and what keeps it from it.
@@ -215,15 +207,31 @@ impl Router {
 
     /// How many images the conversation holds, and the bytes of those that are not addresses.
     pub(super) fn images(&self, request: &Request) -> (u64, u64) {
-        let held = &mut self.gates.lock().unwrap_or_else(PoisonError::into_inner).holdings;
-        let held = held.of(&request.messages);
-        (held.images, held.image_bytes)
+        self.gates().images(&request.messages)
+    }
+
+    fn gates(&self) -> MutexGuard<'_, Gates> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The model that the session is with.
+    pub(super) fn current(&self) -> String {
+        self.way().current(self.first()).to_owned()
+    }
+
+    /// Our id of the model that was chosen.
+    fn first(&self) -> &str {
+        self.links.first().map_or("", |l| l.id.as_str())
+    }
+
+    /// What the asker has to say before an attempt goes over this link; `why`, if the one before cannot be used.
+    pub(super) fn question(&self, link: &Link, why: impl FnOnce(&str) -> Option<String>) -> Option<LiveEvent> {
+        (self.failover == Failover::Ask).then(|| self.way().question(self.first(), &link.id, why))?
     }
 
     /// The next attempt goes over this link; `why`, if the one before cannot be used. What is to be said of that.
     pub(super) fn goes(&self, link: &Link, why: impl FnOnce(&str) -> Option<String>) -> Vec<Notice> {
-        let first = self.links.first().map_or("", |l| l.id.as_str());
-        let switch = match self.way().goes(first, &link.id, why, self.clock.now()) {
+        let switch = match self.way().goes(self.first(), &link.id, why, self.clock.now()) {
             Going::On => return Vec::new(),
             Going::First => None,
             Going::Over(notice) => Some(notice),
@@ -251,7 +259,7 @@ impl Router {
         let mut plan = Plan::new(rules, names, &self.health(), now);
         let mut told = Vec::new();
         if let Some(request) = conversation {
-            let (able, news) = self.gate(request);
+            let (able, news) = self.gates().check(&self.links, &request.messages);
             let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
             plan.prefer(&able);
             told = news;
@@ -261,8 +269,7 @@ impl Router {
             }
         }
         if self.failover == Failover::Never {
-            let first = self.links.first().map_or("", |l| l.id.as_str());
-            plan.keep(|ix| order.get(ix).and_then(|ix| self.links.get(*ix)).is_some_and(|l| l.id == first));
+            plan.keep(|ix| order.get(ix).and_then(|ix| self.links.get(*ix)).is_some_and(|l| l.id == self.first()));
         }
         if let Some(op) = ask.operation.needs() {
             for (ix, (link, _)) in ordered().enumerate().filter(|(_, (link, _))| !link.provider.wire().has(op)) {
@@ -285,25 +292,6 @@ impl Router {
         if let Some(held) = held {
             self.rotation.failed(link, error, held);
         }
-    }
-
-    /// Which links can take what this request holds, and what is to be said of the others.
-    fn gate(&self, request: &Request) -> (Vec<bool>, Vec<LiveEvent>) {
-        let Gates { holdings, told } = &mut *self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = &holdings.of(&request.messages).kinds;
-        if held.is_empty() {
-            return (vec![true; self.links.len()], Vec::new());
-        }
-        let able = gate::pass(held, self.links.iter().map(|l| l.lacks.as_slice()));
-        let mut events = Vec::new();
-        for (link, able) in self.links.iter().zip(&able) {
-            let lacks: Vec<Kind> = held.iter().copied().filter(|kind| link.lacks.contains(kind)).collect();
-            let news = lacks.iter().filter(|kind| told.insert((link.id.clone(), **kind))).count();
-            if news > 0 {
-                events.push(LiveEvent::Gated { link: link.id.clone(), lacks, passed_over: !able });
-            }
-        }
-        (able, events)
     }
 }
 
