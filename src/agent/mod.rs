@@ -13,6 +13,9 @@ pub mod slim;
 pub mod steps;
 pub mod turn;
 
+#[cfg(test)]
+mod sim_tests;
+
 pub use crate::config::Approve;
 pub use cancel::Stopper;
 pub use driver::{Compacting, Driver};

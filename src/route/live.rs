@@ -1,11 +1,11 @@
 //! A call in progress: carries out what the plan decides and hands the reply's events up as they come.
 
-use super::admit::{self, Admit, Admitted, Flight};
+use super::admit::{self, Admission, Flight};
 use super::event::{LiveEvent, Product};
 use super::link::Link;
 use super::notice::Notice;
 use super::plan::{Plan, Step};
-use super::purse::Settled;
+use super::purse::{Purse, Settled};
 use super::query::{self, Progress};
 use super::reading::{Reading, State};
 use super::receipt::Exhausted;
@@ -15,7 +15,7 @@ use super::suspect::Suspects;
 use crate::base::clock::Moment;
 use crate::base::id;
 use crate::model::{ProviderError, StreamEvent};
-use crate::provider::Exchange;
+use crate::provider::{Exchange, Refused};
 use crate::wire::limits::Limits;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -105,11 +105,16 @@ impl<'r> Live<'r> {
                 continue;
             }
             // One without a piece that it refused, or no word came against another model.
-            if let Some(link) = self.again.take().or(self.asked) {
+            if let Some(link) = self.again.take().or(self.asked.take()) {
                 self.attempt(link).await;
                 continue;
             }
-            self.router.look(&mut self.plan, &self.order).await;
+            self.router.show(&mut self.plan, &self.order);
+            if !self.plan.tries(self.router.clock.now()) {
+                // An attempt looks by itself.
+                self.router.look().await;
+                self.router.show(&mut self.plan, &self.order);
+            }
             match self.plan.next(self.router.clock.now()) {
                 Step::Try { link } => {
                     self.announced = false;
@@ -167,7 +172,6 @@ impl<'r> Live<'r> {
 
     /// Says that the next attempt goes over this link, where that is news.
     fn goes(&mut self, link: &Link) {
-        self.asked = None;
         let notices = self.router.goes(link, |from| self.why(from));
         self.switched |= notices.iter().any(|n| matches!(n, Notice::Switched { .. }));
         self.tell(notices);
@@ -184,47 +188,64 @@ impl<'r> Live<'r> {
     async fn attempt(&mut self, ix: usize) {
         let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
-        if let Some(purse) = self.router.purse() {
-            let note = purse.note().await;
-            self.tell(note);
-        }
         let Operation::Generate(request) = &mut self.operation else {
             return self.query(ix, link, began).await;
         };
         let tools = Arc::clone(&request.tools);
-        let admitted = match admit::conversation(self.router, link, request, began).await {
-            Admit::Go(admitted) => *admitted,
-            Admit::Later(until, why) => return self.plan.hold(until, why, began),
-            Admit::No(why) => return self.plan.forbid(why, began),
+        let admitted = admit::conversation(self.router, link, request).await;
+        if !self.stands(ix) {
+            return;
+        }
+        let Admission { encoded, filter, mut flight, notice } = match admitted.map(|a| a.book(began)) {
+            Ok(Ok(admission)) => admission,
+            Ok(Err((until, why))) => return self.plan.hold(until, why, began),
+            Err(why) => return self.plan.forbid(why, began),
         };
-        let Admitted { encoded, filter, mut flight, notice } = admitted;
         self.goes(link);
         self.tell(notice);
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
         flight.goes();
-        match self.in_time(link.provider.send(&encoded, &tools)).await.and_then(|sent| sent) {
+        match self.in_time(link.provider.send(&encoded, &tools)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(exchange) => {
                 self.open = Some(Open { ix, link, exchange, flight, reading: Reading::new(filter), began });
             }
-            Err(error) if link.relax(&error) => {
-                flight.failed(&error, false).await;
-                Box::pin(self.attempt(ix)).await;
-            }
-            Err(error) => {
-                let settled = flight.failed(&error, false).await;
+            Err(Refused { error, limits }) => {
+                let settled = flight.failed(&error, false, &limits, self.router.clock.now()).await;
+                if link.relax(&error) {
+                    return self.once_more(ix);
+                }
                 self.failed(ix, link, began, error, settled);
             }
         }
+    }
+
+    /// The link is asked again at once, with another request.
+    fn once_more(&mut self, ix: usize) {
+        self.plan.again();
+        self.again = Some(ix);
+    }
+
+    /// What other processes know was looked at: whether this link still is the one to be tried.
+    fn stands(&mut self, ix: usize) -> bool {
+        let note = self.router.purse().and_then(Purse::note);
+        self.tell(note);
+        self.router.show(&mut self.plan, &self.order);
+        self.plan.stands(ix, self.router.clock.now())
     }
 
     /// One attempt at an operation that is no answer.
     async fn query(&mut self, ix: usize, link: &'r Link, began: Moment) {
         let bytes =
             if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
-        let (mut flight, notice) = match admit::input(self.router, link, bytes, began).await {
+        let admitted = admit::input(self.router, link, bytes).await;
+        if !self.stands(ix) {
+            return;
+        }
+        let (sent, notice) = match admitted {
             Ok(admitted) => admitted,
             Err(why) => return self.plan.forbid(why, began),
         };
+        let mut flight = Flight::uncounted(self.router, link, sent, began);
         self.goes(link);
         self.tell(notice);
         flight.goes();
@@ -242,7 +263,7 @@ impl<'r> Live<'r> {
                 self.answered(link, began, Limits::default(), settled);
             }
             Err(error) => {
-                let settled = flight.failed(&error, false).await;
+                let settled = flight.failed(&error, false, &Limits::default(), self.router.clock.now()).await;
                 self.failed(ix, link, began, error, settled);
             }
         }
@@ -288,7 +309,7 @@ impl<'r> Live<'r> {
     /// The open attempt failed in the middle: what it showed is void.
     async fn broke(&mut self, open: Open<'r>, mut error: ProviderError) {
         self.queue.extend(open.reading.void(&mut error));
-        let settled = open.flight.failed(&error, true).await;
+        let settled = open.flight.failed(&error, true, open.exchange.limits(), self.router.clock.now()).await;
         self.failed(open.ix, open.link, open.began, error, settled);
     }
 
@@ -304,7 +325,7 @@ impl<'r> Live<'r> {
         self.queue.push_back(LiveEvent::Failed { attempt, error });
         self.tell(settled.notices);
         if let Some(quarantine) = quarantine {
-            self.again = Some(ix);
+            self.once_more(ix);
             self.queue.push_back(LiveEvent::Quarantined(quarantine));
         }
     }

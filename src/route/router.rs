@@ -9,14 +9,14 @@ use super::link::Link;
 use super::live::Live;
 use super::notice::Notice;
 use super::plan::{Plan, Rules};
-use super::purse::{Granted, Purse, Refused, Sent};
+use super::purse::{Claimed, Granted, Purse, Sent};
 use super::rotation::{Candidate, Rotation};
-use super::shared::{self, Wall};
+use super::shared::{self, Heard, Inquiry, Wall};
 use super::way::{Going, Way};
 use crate::base::clock::{Clock, Moment, unix_ms};
 use crate::config::Failover;
 use crate::model::{EmbedRequest, History, ProviderError, Request};
-use crate::store::Cursor;
+use crate::store::{Cursor, Owner};
 use crate::wire::ops::{self, Op};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -110,6 +110,14 @@ impl Router {
         self
     }
 
+    /// By the runtime's clock, which a test can stop.
+    #[cfg(test)]
+    #[must_use]
+    pub fn in_virtual_time(mut self) -> Self {
+        self.clock = Clock::of_runtime();
+        self
+    }
+
     /// Who pays, if a ledger is kept.
     pub fn purse(&self) -> Option<&Purse> {
         self.purse.as_ref()
@@ -166,27 +174,33 @@ impl Router {
         Wall { now: self.clock.now(), unix_ms: unix_ms() }
     }
 
-    /// Tells other processes what is new here, takes in what they know, and lets the plan see it.
-    pub(super) async fn look(&self, plan: &mut Plan, order: &[usize]) {
-        let mut thrifty = false;
+    /// Tells other processes what is new here and takes in what they know. What is reserved for a call does so as well.
+    pub(super) async fn look(&self) {
         if let Some(purse) = &self.purse {
-            let wall = self.wall();
-            let (telling, caps, cursor) = (self.health().tell(wall), purse.binding(), Arc::clone(&self.cursor));
-            let job = move |store: &crate::store::Store| {
-                let cursor = &mut cursor.lock().unwrap_or_else(PoisonError::into_inner);
-                shared::exchange(store, &telling, cursor, &caps, wall.unix_ms)
-            };
-            if let Some(heard) = purse.desk().ask(job).await {
-                purse.looked(heard.used);
-                self.health().learn(heard.news, wall);
-            }
-            thrifty = purse.is_thrifty();
-            if self.rotation.heard() {
-                self.recall();
-            }
+            let (heard, _) = purse.ask(self.inquiry(purse), |_| ()).await;
+            self.heard(purse, heard);
         }
+    }
+
+    fn inquiry(&self, purse: &Purse) -> Inquiry {
+        let wall = self.wall();
+        Inquiry { telling: self.health().tell(wall), caps: purse.binding(), cursor: Arc::clone(&self.cursor), unix_ms: wall.unix_ms }
+    }
+
+    fn heard(&self, purse: &Purse, heard: Option<Heard>) {
+        purse.looked(heard.as_ref());
+        if let Some(heard) = heard {
+            self.health().learn(heard.news, self.wall());
+        }
+        if self.rotation.heard() {
+            self.recall();
+        }
+    }
+
+    /// Lets the plan see what is known now.
+    pub(super) fn show(&self, plan: &mut Plan, order: &[usize]) {
         plan.look(&self.health(), self.clock.now());
-        if thrifty {
+        if self.purse.as_ref().is_some_and(Purse::is_thrifty) {
             let costs = |ix: &usize| self.links.get(*ix).is_some_and(|l| l.terms.tariff(None) != Tariff::Paid);
             order.iter().enumerate().filter(|(_, ix)| costs(ix)).for_each(|(ix, _)| plan.spare(ix));
         }
@@ -197,12 +211,19 @@ impl Router {
         self.purse.as_ref().is_some_and(Purse::is_capped)
     }
 
-    /// Reserves what a call can cost.
-    pub(super) async fn claim(&self, link: &Link, input: u64, output: u64) -> Result<(Granted, Option<Notice>), Refused> {
+    /// Reserves what a call can cost, and looks what other processes know.
+    pub(super) async fn claim(&self, link: &Link, input: u64, output: u64) -> Claimed {
         match &self.purse {
-            Some(purse) => purse.claim(link, input, output).await,
+            Some(purse) => self.claim_for(purse, purse.own(), link, input, output).await,
             None => Ok((Granted { output, sent: Sent::new(link, link.terms.tariff(None), input, output) }, None)),
         }
+    }
+
+    /// The same for this owner.
+    pub(super) async fn claim_for(&self, purse: &Purse, owner: Owner, link: &Link, input: u64, output: u64) -> Claimed {
+        let (heard, claimed) = purse.claim(link, input, output, owner, self.inquiry(purse)).await;
+        self.heard(purse, heard);
+        claimed
     }
 
     /// How many images the conversation holds, and the bytes of those that are not addresses.
