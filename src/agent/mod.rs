@@ -17,6 +17,9 @@ pub mod steps;
 mod tool_calls;
 pub mod turn;
 
+#[cfg(test)]
+mod sim_tests;
+
 pub use crate::config::Approve;
 pub use border::{Border, Inbox};
 pub use cancel::Stopper;

@@ -63,10 +63,19 @@ impl App {
 
     /// What may be spent, and the ledger. `run`: the most for this run alone.
     pub fn purse(&self, run: Option<Nanos>) -> Purse {
+        self.purse_at(self.desk(), run)
+    }
+
+    /// The same, with the ledger of this desk.
+    pub fn purse_at(&self, desk: Arc<Desk>, run: Option<Nanos>) -> Purse {
         let ceiling = self.settings.budget.ceiling.and_then(|(input, output)| Rates::per_million(input, output));
+        Purse::new(desk, self.caps(run), ceiling)
+    }
+
+    /// The thread that works on what processes share.
+    pub fn desk(&self) -> Arc<Desk> {
         let places = self.places.clone();
-        let desk = Desk::open(move || store(&places));
-        Purse::new(Arc::new(desk), self.caps(run), ceiling)
+        Arc::new(Desk::open(move || store(&places)))
     }
 
     /// What processes share, for a look.
@@ -109,10 +118,10 @@ impl App {
     }
 }
 
-/// What processes share. One that had to be made anew gets its ledger from the journals.
+/// What processes share. One that lost its ledger gets it from the journals.
 fn store(places: &Places) -> Result<Store, Failure> {
     let store = Store::open(places)?;
-    if store.made_anew {
+    if store.lost {
         route::from_journals(&store, places);
     }
     Ok(store)
