@@ -1,6 +1,6 @@
 //! What the tools that write share: work out changes completely, show them, then make all of them or refuse.
 
-use super::{Args, Context, Effect, FileChange, Output, Running, Tool, ToolError};
+use super::{Args, Context, Effect, FileChange, Output, Running, Tool, ToolError, args};
 use crate::base::{digest, redact, text};
 use crate::model::ToolSpec;
 use crate::workspace::commit::{self, CommitError, Planned};
