@@ -16,6 +16,7 @@ mod build;
 mod chain;
 mod check;
 mod edit;
+mod foreign;
 mod format;
 mod json;
 mod layers;
