@@ -126,7 +126,7 @@ impl Engine {
         let workspace = Workspace::open(&parts.root)?;
         let registry = registry(&parts.agent, parts.links.first())?;
         let (instructions, note) = instructions(&parts, &workspace);
-        let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
+        let mut engine = Self::assemble(parts, workspace, &registry, instructions, Scribe::default());
         engine.notes.extend(note);
         engine.clear();
         Ok(engine)
@@ -143,14 +143,14 @@ impl Engine {
         let system = system(&parts.agent, &workspace, instructions.as_deref());
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, &registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
         Ok((engine, notes))
     }
 
     /// An engine without a conversation.
-    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
+    fn assemble(parts: Parts, workspace: Workspace, registry: &Registry, instructions: Option<String>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
         let taken_back = parts.leases.as_deref().map(rollback::recover).unwrap_or_default();
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
@@ -168,7 +168,7 @@ impl Engine {
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
-            offers: Offers::new(&registry, parts.places.is_some()),
+            offers: Offers::new(registry, parts.places.is_some()),
             places: parts.places,
             instructions,
             tool_limits: parts.tool_limits,
