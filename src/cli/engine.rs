@@ -143,7 +143,7 @@ impl Engine {
         let workspace = Workspace::open(&parts.root)?;
         let registry = registry(&parts.agent, first_id(&parts.links), parts.audience)?;
         let (instructions, notes) = instructions(&parts, &workspace);
-        let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
+        let mut engine = Self::assemble(parts, workspace, &registry, instructions, Scribe::default());
         engine.notes.extend(notes);
         engine.clear();
         Ok(engine)
@@ -160,14 +160,14 @@ impl Engine {
         let system = system(&parts.agent, &workspace, &instructions);
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, &registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
         Ok((engine, notes))
     }
 
     /// An engine without a conversation.
-    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Vec<Instruction>, scribe: Scribe) -> Self {
+    fn assemble(parts: Parts, workspace: Workspace, registry: &Registry, instructions: Vec<Instruction>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
         let (person, inquiries) = person::line();
         let taken_back = parts.leases.as_deref().map(rollback::recover).unwrap_or_default();
@@ -187,7 +187,7 @@ impl Engine {
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
-            offers: Offers::new(&registry, parts.places.is_some()),
+            offers: Offers::new(registry, parts.places.is_some()),
             places: parts.places,
             instructions,
             border: Border::new(parts.instructions),
