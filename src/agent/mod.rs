@@ -14,6 +14,8 @@ pub mod steps;
 pub mod turn;
 
 #[cfg(test)]
+mod plug_tests;
+#[cfg(test)]
 mod sim_tests;
 
 pub use crate::config::Approve;
