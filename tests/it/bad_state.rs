@@ -186,7 +186,7 @@ fn a_limit_below_zero_is_refused_with_its_place() {
     let env = TestEnv::new();
     for (file, word) in [
         (r#"{"quotas": {"mine": {"rpm": -5}}}"#, "-5"),
-        (r#"{"quotas": {"mine": {"tpm": 1.5}}}"#, "1.5"),
+        (r#"{"quotas": {"mine": {"tpm": 1.5}}}"#, "whole number"),
         (r#"{"models": {"x": {"provider": "openai", "name": "x", "context": -1}}}"#, "-1"),
     ] {
         let path = env.write_config("models.json", file);
