@@ -61,14 +61,25 @@ fn exhaust(bencher: Bencher<'_, '_>, links: usize) {
 
 /// Two hundred models of forty accounts, of each of which something is known: cooldowns, breakers, allowances, used tokens.
 fn full() -> (Vec<(String, Identity)>, Health) {
-    let who = |n: usize| Identity { provider: format!("provider-{}", n % 20), account: Some(format!("key-{}", n % 2)), upstream: format!("model-{n}") };
+    let who = |n: usize| Identity {
+        provider: format!("provider-{}", n % 20),
+        account: Some(format!("key-{}", n % 2)),
+        upstream: format!("model-{n}"),
+    };
     let links: Vec<(String, Identity)> = (0..200).map(|n| (format!("id-{n}"), who(n))).collect();
     let mut health = Health::default();
     for (n, (name, who)) in links.iter().enumerate() {
         let quota = Quota { name: "q".into(), limits: Limits { rpm: Some(60), tpm: Some(100_000), tpd: Some(1_000_000) } };
         let booked = health.trying(who, &[quota], 1_000, Moment(0));
         health.used(&booked, 900);
-        let left = |name: &str, kind| Window { name: name.into(), kind, limit: Some(1_000), remaining: Some(500), reset_s: Some(60.0), ..Window::default() };
+        let left = |name: &str, kind| Window {
+            name: name.into(),
+            kind,
+            limit: Some(1_000),
+            remaining: Some(500),
+            reset_s: Some(60.0),
+            ..Window::default()
+        };
         let said = Said { windows: vec![left("requests", Kind::Requests), left("tokens", Kind::Tokens)], ..Said::default() };
         health.reported(who, &said, Moment(0));
         if n < 150 {

@@ -149,7 +149,9 @@ fn a_clock_that_went_back_an_hour_lengthens_no_rest() {
     pup().run().expect_code(0);
     // What a clock wrote that was an hour ahead of the one of now.
     let hour = "3600000";
-    let later = format!("UPDATE state SET until = until + {hour} WHERE until > 0; UPDATE used SET at = at + {hour}; UPDATE receipts SET at = at + {hour}");
+    let later = format!(
+        "UPDATE state SET until = until + {hour} WHERE until > 0; UPDATE used SET at = at + {hour}; UPDATE receipts SET at = at + {hour}"
+    );
     Connection::open(database(&env)).unwrap().execute_batch(&later).unwrap();
     let status = env.pup().args(["status", "--json"]).run().expect_code(0).json();
     let rests: Vec<u64> = status["resting"].as_array().unwrap().iter().filter_map(|r| r["back_s"].as_u64()).collect();
