@@ -18,6 +18,8 @@ mod tool_calls;
 pub mod turn;
 
 #[cfg(test)]
+mod plug_tests;
+#[cfg(test)]
 mod sim_tests;
 
 pub use crate::config::Approve;

@@ -63,19 +63,10 @@ impl App {
 
     /// What may be spent, and the ledger. `run`: the most for this run alone.
     pub fn purse(&self, run: Option<Nanos>) -> Purse {
-        self.purse_at(self.desk(), run)
-    }
-
-    /// The same, with the ledger of this desk.
-    pub fn purse_at(&self, desk: Arc<Desk>, run: Option<Nanos>) -> Purse {
         let ceiling = self.settings.budget.ceiling.and_then(|(input, output)| Rates::per_million(input, output));
-        Purse::new(desk, self.caps(run), ceiling)
-    }
-
-    /// The thread that works on what processes share.
-    pub fn desk(&self) -> Arc<Desk> {
         let places = self.places.clone();
-        Arc::new(Desk::open(move || store(&places)))
+        let desk = Desk::open(move || store(&places));
+        Purse::new(Arc::new(desk), self.caps(run), ceiling)
     }
 
     /// What processes share, for a look.

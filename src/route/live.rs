@@ -207,7 +207,7 @@ impl<'r> Live<'r> {
         flight.goes();
         match self.in_time(link.provider.send(&encoded, &tools)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok(exchange) => {
-                self.open = Some(Open { ix, link, exchange, flight, reading: Reading::new(filter), began });
+                self.open = Some(Open { ix, link, exchange, flight, reading: Reading::new(filter, link.provider.wire()), began });
             }
             Err(Refused { error, limits }) => {
                 let settled = flight.failed(&error, false, &limits, self.router.clock.now()).await;

@@ -119,6 +119,8 @@ struct LinkState {
     name: String,
     who: Identity,
     failures: u32,
+    /// How often it was asked itself. Where waiting is all that is left, whoever was asked less comes first.
+    tried: u32,
     /// Not before this.
     ready: Moment,
     /// Of no use any more for this call.
@@ -183,6 +185,7 @@ impl Plan {
             name,
             who,
             failures: 0,
+            tried: 0,
             ready: now,
             out: false,
             reserve: false,
@@ -348,10 +351,9 @@ impl Plan {
         let state = |ix: usize| self.links.get(ix).map(|l| (ix, l));
         let retry = self.current.and_then(state).filter(|(_, l)| !l.out && l.failures > 0 && l.ready <= now.plus(self.rules.quick_retry));
         let nap = self.napping.and_then(state).filter(|(_, l)| !l.out && l.ready <= now.plus(self.rules.nap));
-        let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, *ix));
-        let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.due().max(now), *ix));
-        let ready = retry.or(nap).or_else(first).map(|(ix, l)| (ix, l.ready));
-        let (ix, at) = ready.or_else(|| soonest().map(|(ix, l)| (ix, l.due())))?;
+        let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, l.tried, *ix));
+        let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.due().max(now), l.tried, *ix));
+        let (ix, at) = retry.or(nap).or_else(first).or_else(soonest).map(|(ix, l)| (ix, l.due()))?;
         let in_time = at <= now || self.deadline().is_none_or(|d| at < d);
         in_time.then_some((ix, at))
     }
@@ -364,17 +366,20 @@ impl Plan {
         health.ended(&who, Some(error.class), now);
         let alike: Vec<bool> = self.links.iter().map(|l| speaks_for(&who, error, &l.who)).collect();
         let others = self.links.iter().zip(&alike).any(|(l, alike)| !alike && l.usable(now));
+        // Many that rest are together asked no oftener than one alone.
+        let open = u32::try_from(self.links.iter().filter(|l| l.open()).count()).unwrap_or(u32::MAX);
         let rules = self.rules;
         let Some(link) = self.links.get_mut(current) else { return };
-        link.failures += 1;
+        (link.failures, link.tried) = (link.failures + 1, link.tried + 1);
         let failures = link.failures;
-        link.paused = now.plus(backoff(rules, failures, jitter));
         let class = error.class;
         let own = error.retry_after();
         let passes = error.is_transient() || (class == Class::Quota && own.is_some());
         link.last = Some((error.clone(), now));
         let short = own.is_none_or(|t| t <= rules.quick_retry);
-        if others && verdict(class, error.scope) == Verdict::Retry && class != Class::RateLimit && failures == 1 && short {
+        // What was silent for so long would be so once more, and the others would have no time left.
+        let quick = !matches!(class, Class::RateLimit | Class::Timeout) && verdict(class, error.scope) == Verdict::Retry;
+        if others && quick && failures == 1 && short {
             link.ready = now.plus(rules.quick_retry);
             return;
         }
@@ -383,6 +388,7 @@ impl Plan {
         }
         let alike = self.links.iter_mut().zip(alike).enumerate().filter(|(ix, (_, alike))| *ix == current || *alike);
         for link in alike.map(|(_, (link, _))| link) {
+            link.paused = now.plus(backoff(rules, failures, jitter).saturating_mul(open));
             if !passes {
                 // Wrong for good, as far as this call can tell.
                 link.out = true;

@@ -1,13 +1,16 @@
 //! How far the reply of an attempt has come: what of it is handed out, and whether it is whole. No IO.
 
 use super::event::LiveEvent;
+use crate::base::text;
 use crate::model::{Delta, ProviderError, StreamEvent};
+use crate::wire::Wire;
 use crate::wire::quirk::ReplyFilter;
 
 /// A reply that is being read.
 #[derive(Debug)]
 pub(super) struct Reading {
     filter: ReplyFilter,
+    wire: Wire,
     /// Characters of text handed out so far.
     shown: usize,
     committed: bool,
@@ -23,8 +26,8 @@ pub(super) enum State {
 }
 
 impl Reading {
-    pub fn new(filter: ReplyFilter) -> Self {
-        Self { filter, shown: 0, committed: false, ended: false }
+    pub fn new(filter: ReplyFilter, wire: Wire) -> Self {
+        Self { filter, wire, shown: 0, committed: false, ended: false }
     }
 
     /// Takes in the next event of the stream, or that there is none any more. What is to be handed out, and how it stands.
@@ -33,6 +36,11 @@ impl Reading {
             Some(StreamEvent::Error { error }) => return (Vec::new(), State::Broke(error)),
             None if self.ended => return (Vec::new(), State::Whole),
             None => return (Vec::new(), State::Broke(ProviderError::network("the stream ended before its terminal event"))),
+            // A piece of it is gone, and nothing that follows would show that.
+            Some(StreamEvent::Unknown { raw }) if !self.wire.repeats() && is_torn(&raw) => {
+                let told = text::one_line(&raw, 80);
+                return (Vec::new(), State::Broke(ProviderError::network(format!("an event of the reply is torn: {told}"))));
+            }
             Some(event) => event,
         };
         let (mut filtered, mut out) = (Vec::new(), Vec::new());
@@ -59,6 +67,12 @@ impl Reading {
     }
 }
 
+/// Whether this was meant to be an event. A line of something else between events says nothing.
+fn is_torn(raw: &str) -> bool {
+    let raw = raw.trim_start();
+    raw.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(raw).is_err_and(|e| e.is_eof() || e.is_syntax())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,11 +80,22 @@ mod tests {
     use crate::wire::quirk::Dialect;
 
     fn reading() -> Reading {
-        Reading::new(ReplyFilter::of(&Dialect::default(), &Request::default()))
+        Reading::new(ReplyFilter::of(&Dialect::default(), &Request::default()), Wire::OpenaiChat)
     }
 
     fn text(text: &str) -> Option<StreamEvent> {
         Some(StreamEvent::Delta { ix: 0, delta: Delta::Text { text: text.into() } })
+    }
+
+    #[test]
+    fn a_torn_event_breaks_a_reply_where_nothing_repeats_it() {
+        let unknown = |raw: &str| Some(StreamEvent::Unknown { raw: raw.to_owned() });
+        for (raw, breaks) in [("{\"choices\":[{\"del", true), ("{\"new\": 1}", false), (": keep-alive", false), ("x", false)] {
+            let mut chat = reading();
+            assert_eq!(matches!(chat.next(unknown(raw)).1, State::Broke(_)), breaks, "{raw}");
+            let mut responses = Reading { wire: Wire::OpenaiResponses, ..reading() };
+            assert_eq!(responses.next(unknown(raw)).1, State::Goes);
+        }
     }
 
     #[test]

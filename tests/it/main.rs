@@ -10,6 +10,7 @@
 mod agents;
 mod anthropic;
 mod architecture;
+mod bad_state;
 mod budget;
 mod calls;
 mod chat;
@@ -56,6 +57,7 @@ mod responses;
 mod resume;
 mod rules;
 mod run;
+mod spenders;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;

@@ -4,7 +4,7 @@ use crate::base::clock;
 use crate::base::{Cause, Failure, atomic};
 use crate::catalog::refresh;
 use crate::model::Listed;
-use crate::route::{Ask, Link, Operation, Product, Purse, Rotation, Router, Rules};
+use crate::route::{Ask, Link, Operation, Product, Rotation, Router, Rules};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -28,7 +28,6 @@ pub struct Asked {
     pub provider: String,
     pub links: Vec<Link>,
     pub rotation: Rotation,
-    pub purse: Purse,
     pub address: String,
     /// The names of its keys.
     pub account: String,
@@ -63,7 +62,7 @@ pub async fn ask(all: Vec<Asked>, folder: &Path, cache: Cache) -> Vec<Answer> {
 }
 
 async fn one(asked: Asked, folder: &Path, cache: Cache) -> Answer {
-    let Asked { provider, links, rotation, purse, address, account } = asked;
+    let Asked { provider, links, rotation, address, account } = asked;
     let path = folder.join("models").join(format!("{provider}.json"));
     if cache.read
         && let Some((models, age)) = kept(&path, &address, &account)
@@ -71,7 +70,7 @@ async fn one(asked: Asked, folder: &Path, cache: Cache) -> Answer {
         return Answer { provider, list: Ok(models), age: Some(age) };
     }
     let rules = Rules { deadline: Some(PATIENCE), max_attempts: 3, ..Rules::default() };
-    let router = Router::new(links, rules, rotation).paying(Some(purse));
+    let router = Router::new(links, rules, rotation);
     let list = match router.start(Ask { operation: Operation::ListModels, deadline: None }).result().await {
         Ok(Product::Models(models)) => match refresh::implausible(&models) {
             None => Ok(models),

@@ -113,19 +113,12 @@ fn prices(path: &Path, catalog: &Catalog) -> Result<Vec<(String, Vec<Listed>)>, 
 
 /// The one that was named, or every provider that has a list and answers this user.
 fn asked(app: &App, doors: &Doors, args: &Args) -> Result<Vec<Asked>, Failure> {
-    let (means, desk) = (Means::new(doors, true, false), app.desk());
+    let means = Means::new(doors, true, false);
     let one = |provider: &Arc<Provider>| -> Result<Asked, Failure> {
         let links = select::to_provider(app, doors, provider)?;
         let labels: Vec<&str> = links.iter().filter_map(|l| l.account()).collect();
         let (address, account) = (select::address(provider)?.to_owned(), labels.join(", "));
-        Ok(Asked {
-            provider: provider.id.clone(),
-            links,
-            rotation: app.rotation(&app.redactor),
-            purse: app.purse_at(Arc::clone(&desk), None),
-            address,
-            account,
-        })
+        Ok(Asked { provider: provider.id.clone(), links, rotation: app.rotation(&app.redactor), address, account })
     };
     if let Some(id) = &args.provider {
         let provider = app.catalog.known_provider(id)?;
