@@ -190,7 +190,7 @@ impl<'a> Driver<'a> {
         }
         let mut reply = reply.finish();
         if let Some((Attempt { model, provider, cost_usd, .. }, origin)) = answered {
-            self.scribe.usage(&model, &provider, &reply.usage, cost_usd)?;
+            self.scribe.reply(&model, &provider, &reply, cost_usd)?;
             self.slimmer.reported(turn.history(), &self.tools(), &reply.usage);
             reply.message.origin = Some(origin);
             self.sink.emit(AgentEvent::Usage { usage: &reply.usage, model: &model });

@@ -323,9 +323,9 @@ impl Engine {
         }
         let prompt = plan_mode::told(&self.history, self.approve, prompt);
         let mut history = std::mem::take(&mut self.history);
-        let turn = if let Some(Unfinished { settled, mut prompts }) = self.unfinished.take() {
-            prompts.push(prompt);
-            Turn::resume(history, settled, prompts, self.limits)
+        let turn = if let Some(mut unfinished) = self.unfinished.take() {
+            unfinished.prompts.push(prompt);
+            Turn::resume(history, unfinished, self.limits)
         } else {
             history.push(Message::user(prompt));
             Turn::new(history, self.limits)
@@ -341,8 +341,8 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Option<Report> {
-        let Unfinished { settled, prompts } = self.unfinished.take()?;
-        let turn = Turn::resume(std::mem::take(&mut self.history), settled, prompts, self.limits);
+        let unfinished = self.unfinished.take()?;
+        let turn = Turn::resume(std::mem::take(&mut self.history), unfinished, self.limits);
         Some(self.drive(turn, sink, approver, stopper, time).await)
     }
 

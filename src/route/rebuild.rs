@@ -95,7 +95,9 @@ mod tests {
         journal.append(&Entry::Attempt(attempt(Outcome::Failed(crate::model::Class::Server), Some(0.25)))).unwrap();
         journal.append(&Entry::Attempt(attempt(Outcome::Ok, Some(0.5)))).unwrap();
         let usage = Usage { input: Some(100), output: Some(7), ..Usage::default() };
-        journal.append(&Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage, cost_usd: Some(0.5) })).unwrap();
+        journal
+            .append(&Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage, cost_usd: Some(0.5), paused: false }))
+            .unwrap();
         drop(journal);
 
         let store = Store::in_memory(None).unwrap();
