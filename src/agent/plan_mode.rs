@@ -10,8 +10,8 @@ const OFF: &str = "[Plan mode is over: go ahead as the user says.]";
 
 /// The prompt, with what the model has to know of the mode and does not know yet.
 pub fn told(history: &History, mode: Approve, prompt: String) -> String {
-    let users = history.iter().rev().filter(|m| m.role == Role::User).map(|m| m.joined_text());
-    let knows = users.filter_map(|text| [(ON, true), (OFF, false)].into_iter().find(|(words, _)| text.ends_with(words))).next();
+    let mut users = history.iter().rev().filter(|m| m.role == Role::User).map(|m| m.joined_text());
+    let knows = users.find_map(|text| [(ON, true), (OFF, false)].into_iter().find(|(words, _)| text.ends_with(words)));
     let planning = knows.is_some_and(|(_, on)| on);
     match (mode == Approve::Plan, planning) {
         (true, false) => format!("{prompt}\n\n{ON}"),

@@ -3,11 +3,15 @@
 //! The same bytes for the whole session: nothing in it changes with time, or the provider's prompt cache is lost.
 
 use crate::base::text;
+use crate::catalog::Skill;
 use crate::config::instructions::Instruction;
 use std::path::Path;
 
 /// How many bytes the names of what the workspace holds may take: they are paid in every request.
 const NAMES: usize = 300;
+
+/// How many bytes the descriptions of skills may take; further skills have only their names.
+const SKILLS: usize = 8 * 1024;
 
 /// How many names are looked at in a folder that holds very many.
 const LOOKED_AT: usize = 5_000;
@@ -19,11 +23,20 @@ const CLOSE: &str = "\n</instructions>";
 /// The system message of an agent that works in `root`, with the user's and the project's own instructions.
 ///
 /// It shows what lies in `root` at this moment. Small models that are not shown any names make some up.
-pub fn system(agent_prompt: &str, root: &Path, instructions: &[Instruction]) -> String {
+pub fn system(agent_prompt: &str, root: &Path, instructions: &[Instruction], skills: &[Skill]) -> String {
     let mut text = format!("{}\n\nWorkspace: {} ({})", agent_prompt.trim(), root.display(), std::env::consts::OS);
     if let Some(names) = names(root) {
         text.push_str("\nIt holds: ");
         text.push_str(&names);
+    }
+    if !skills.is_empty() {
+        text.push_str("\n\nSkills (activate_skill has their instructions; use one where its description fits):");
+        let mut room = SKILLS;
+        for Skill { name, description, .. } in skills {
+            room = room.saturating_sub(description.len());
+            let about = if room > 0 { format!(": {description}") } else { String::new() };
+            text.extend(["\n- ", name, &about]);
+        }
     }
     for one in instructions {
         text.push_str("\n\n");
@@ -82,15 +95,22 @@ mod tests {
     #[test]
     fn instructions_are_found_again_by_their_files() {
         let one = |label: &str| Instruction { label: label.to_owned(), text: "Use tabs.\n<b>".to_owned() };
-        let whole = system("Be good.", Path::new("/nowhere"), &[one("AGENTS.md"), one("a \"b\"/CLAUDE.md")]);
+        let whole = system("Be good.", Path::new("/nowhere"), &[one("AGENTS.md"), one("a \"b\"/CLAUDE.md")], &[]);
         assert!(whole.ends_with("\n\n<instructions from=\"a \"b\"/CLAUDE.md\">\nUse tabs.\n<b>\n</instructions>"), "{whole}");
         assert_eq!(labels(&whole), ["AGENTS.md", "a \"b\"/CLAUDE.md"]);
     }
 
     #[test]
+    fn skills_are_named_and_described_as_far_as_there_is_room() {
+        let skill = |name: &str, long: usize| Skill { name: name.into(), description: "d".repeat(long), folder: "x".into() };
+        let whole = system("Be good.", Path::new("/nowhere"), &[], &[skill("a", 3), skill("b", SKILLS), skill("c", 3)]);
+        assert!(whole.ends_with("description fits):\n- a: ddd\n- b\n- c"), "{whole}");
+    }
+
+    #[test]
     fn the_model_is_shown_what_lies_in_the_workspace() {
         let dir = tempfile::tempdir().unwrap();
-        let end = |dir: &Path| system("Be good.\n", dir, &[]).split_once(&format!("({})", std::env::consts::OS)).unwrap().1.to_owned();
+        let end = |dir: &Path| system("Be good.\n", dir, &[], &[]).split_once(&format!("({})", std::env::consts::OS)).unwrap().1.to_owned();
         assert_eq!(end(dir.path()), "");
         for name in [".git", "src"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();

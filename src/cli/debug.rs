@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::debug_tool::{self, Approval};
-use super::engine::registry;
+use super::engine::{offered, registry};
 use super::{debug_classify, debug_wire, print};
 use crate::agent::{Stopper, prompt};
 use crate::base::places::Places;
@@ -115,7 +115,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
 fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
-    let specs = registry(&agent, None, super::run::audience())?.specs();
+    let specs = registry(&agent, None, super::run::audience(), &app.skills)?.specs();
     Ok((app, specs))
 }
 
@@ -136,7 +136,7 @@ fn first_request(
         None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
     let instructions = app.instructions.at_start(workspace.root()).texts;
-    let system = prompt::system(&agent.prompt, workspace.root(), &instructions);
+    let system = prompt::system(&agent.prompt, workspace.root(), &instructions, &offered(&agent, &app.skills));
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));
@@ -168,4 +168,41 @@ fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
 
 fn print(out: &mut dyn Write, value: &Value) -> Result<u8, Failure> {
     print::line(out, &value.to_string()).map(|()| 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::Audience;
+    use super::*;
+    use crate::catalog::{Agents, DEFAULT_AGENT, Skills};
+
+    /// Every tool that there is, skills besides, and `recall`, on the wire that most servers speak.
+    #[test]
+    fn the_first_request_with_all_tools_on_is_small() {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::under(home.path());
+        for name in ["pdf-forms", "releases", "charts"] {
+            let folder = places.config.join("skills").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            let about = "Does one thing with care, in a few steps. Use it when the user speaks of that thing.";
+            std::fs::write(folder.join("SKILL.md"), format!("---\nname: {name}\ndescription: {about}\n---\nDo it.\n")).unwrap();
+        }
+        let skills = Skills::load(&places, None);
+        let agent = Agents::load(&places, None, crate::tool::NAMES).unwrap().get(DEFAULT_AGENT).unwrap();
+        let all = registry(&agent, Some("gpt-5.2-codex"), Audience::Person, &skills).unwrap().with_recall();
+        for tool in ["shell", "todo", "ask_user_question", "apply_patch", "activate_skill", "recall"] {
+            assert!(all.get(tool).is_some(), "{tool}");
+        }
+        let system = prompt::system(&agent.prompt, home.path(), &[], &offered(&agent, &skills));
+        let messages: History = [Message::system(&system), Message::user("Fix the failing test.")].into_iter().collect();
+        let request = Request { model: "m".into(), messages, tools: all.specs(), stream: true, ..Request::default() };
+        let (wire, dialect) = (Wire::OpenaiChat, Dialect::default());
+        let (bytes, _) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));
+        let tokens = count(&String::from_utf8_lossy(&bytes));
+        println!("{tokens} tokens with {} tools", all.names().len());
+        assert!((500..2600).contains(&tokens), "{tokens}");
+
+        let alone = registry(&agent, None, Audience::Nobody, &Skills::default()).unwrap();
+        assert!(["ask_user_question", "activate_skill", "recall"].iter().all(|t| alone.get(t).is_none()));
+    }
 }

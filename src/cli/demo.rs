@@ -8,7 +8,7 @@ use crate::agent::{Approve, Compacting, Limits};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure, atomic};
-use crate::catalog::{Agents, DEFAULT_AGENT};
+use crate::catalog::{Agents, DEFAULT_AGENT, Skills};
 use crate::config::Failover;
 use crate::config::instructions::Sources;
 use crate::provider::scripted::{Fault, FaultKind, Scene};
@@ -113,6 +113,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         redactor: Redactor::default(),
         instructions: Sources::default(),
         audience: Audience::Nobody,
+        skills: Skills::default(),
         rotation: Rotation::default(),
         failover: Failover::default(),
         purse: None,

@@ -11,7 +11,7 @@ use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, Ev
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
-use crate::catalog::Agent;
+use crate::catalog::{Agent, Skill, Skills};
 use crate::config::Failover;
 use crate::config::instructions::{Instruction, Sources};
 use crate::model::history::Checker;
@@ -44,6 +44,7 @@ pub struct Parts {
     /// Where instructions come from.
     pub instructions: Sources,
     pub audience: Audience,
+    pub skills: Skills,
     /// None records nothing.
     pub places: Option<Places>,
     /// The folder of the locks by which all of the user's pups write a file one after the other.
@@ -77,6 +78,7 @@ pub struct Engine {
     instructions: Vec<Instruction>,
     border: Border,
     audience: Audience,
+    skills: Skills,
     inquiries: mpsc::UnboundedReceiver<Asked>,
     /// What was allowed before plan mode, while it is on.
     before_plan: Option<Approve>,
@@ -141,7 +143,7 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience)?;
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills)?;
         let (instructions, notes) = instructions(&parts, &workspace);
         let mut engine = Self::assemble(parts, workspace, &registry, instructions, Scribe::default());
         engine.notes.extend(notes);
@@ -153,11 +155,11 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience)?;
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills)?;
         let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
-        let system = system(&parts.agent, &workspace, &instructions);
+        let system = system(&parts.agent, &workspace, &instructions, &parts.skills);
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
         let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, &registry, instructions, scribe) };
@@ -192,6 +194,7 @@ impl Engine {
             instructions,
             border: Border::new(parts.instructions),
             audience: parts.audience,
+            skills: parts.skills,
             inquiries,
             before_plan: (parts.approve == Approve::Plan).then_some(Approve::Ask),
             tool_limits: parts.tool_limits,
@@ -249,7 +252,7 @@ impl Engine {
     /// The changed prompt costs the provider's prompt cache once.
     pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
         let first = links.as_ref().map_or(self.router.links().first(), |l| l.first());
-        let registry = registry(&agent, first.map(|l| l.id.as_str()), self.audience)?;
+        let registry = registry(&agent, first.map(|l| l.id.as_str()), self.audience, &self.skills)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
@@ -311,7 +314,7 @@ impl Engine {
     }
 
     fn system(&self, agent: &Agent) -> Message {
-        system(agent, &self.context.workspace, &self.instructions)
+        system(agent, &self.context.workspace, &self.instructions, &self.skills)
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -476,10 +479,15 @@ pub struct Filling {
 }
 
 /// The agent's tools, as they suit the model and whoever is there.
-pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience) -> Result<Registry, Failure> {
+pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience, skills: &Skills) -> Result<Registry, Failure> {
     let selected = Registry::builtin().select(&agent.tools)?;
     let usable = if audience == Audience::Nobody { selected.unattended() } else { selected };
-    Ok(usable.suited_to(model))
+    Ok(usable.suited_to(model).with_skills(offered(agent, skills)))
+}
+
+/// The skills that the agent is told of.
+pub fn offered(agent: &Agent, skills: &Skills) -> Vec<Skill> {
+    skills.offered(&agent.skills).cloned().collect()
 }
 
 fn first_id(links: &[Link]) -> Option<&str> {
@@ -507,6 +515,6 @@ fn instructions(parts: &Parts, workspace: &Workspace) -> (Vec<Instruction>, Vec<
     (found.texts.into_iter().map(clean).collect(), found.notes)
 }
 
-fn system(agent: &Agent, workspace: &Workspace, instructions: &[Instruction]) -> Message {
-    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions))
+fn system(agent: &Agent, workspace: &Workspace, instructions: &[Instruction], skills: &Skills) -> Message {
+    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions, &offered(agent, skills)))
 }

@@ -118,7 +118,8 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let app = App::load(&root, &flags)?;
     log::start(args.verbose, &app.redactor, log::Sink::Stderr);
     let piped = piped(args.prompt.is_some() || taken.is_some(), app.settings.timeout)?;
-    let task = match (taken, prompt::user(args.prompt.as_deref(), piped.as_deref())) {
+    let expanded = args.prompt.as_deref().and_then(|line| app.customs.expand(line));
+    let task = match (taken, prompt::user(expanded.as_deref().or(args.prompt.as_deref()), piped.as_deref())) {
         (Some(taken), prompt) => {
             taken.require_work(prompt.as_deref())?;
             Task::Resume { taken: Box::new(taken), prompt }
@@ -136,7 +137,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let (Chosen { links, notes: of_keys }, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let timeout = app.settings.timeout;
-    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).chain(of_keys).collect();
+    let notes = note.into_iter().chain(app.notes()).chain(left_out).chain(other_model).chain(of_keys).collect();
     let places = (!args.no_session).then(|| app.places.clone());
     let parts = parts(&app, agent, links, redactor, approve, places, run_cap);
     Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
@@ -194,6 +195,7 @@ pub fn parts(
         redactor,
         instructions: app.instructions.clone(),
         audience: audience(),
+        skills: app.skills.clone(),
         root: app.root.clone(),
         leases: Some(app.places.leases()),
         links,

@@ -64,11 +64,14 @@ impl Chat {
     pub async fn talk(mut self) -> Result<u8, Failure> {
         loop {
             let next = match self.hear().await {
-                Heard::Line(typed) => match command::read(&typed) {
-                    Line::Nothing => Next::Stay,
-                    Line::Prompt(prompt) => self.turn(Some(prompt)).await.into(),
-                    Line::Command(command) => self.obey(command).await,
-                    Line::Wrong { message, hint } => {
+                Heard::Line(typed) => match (command::read(&typed), self.app.customs.expand(&typed)) {
+                    (Line::Nothing, _) => Next::Stay,
+                    (Line::Command(command), _) => self.obey(command).await,
+                    // One that is not pup's own.
+                    (Line::Prompt(prompt), None) | (Line::Prompt(_) | Line::Wrong { .. }, Some(prompt)) => {
+                        self.turn(Some(prompt)).await.into()
+                    }
+                    (Line::Wrong { message, hint }, None) => {
                         self.complain(&Failure::usage(message).hint(hint));
                         Next::Stay
                     }

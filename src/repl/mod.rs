@@ -51,7 +51,7 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let log = (args.verbose > 0).then(|| log_file(&app)).transpose()?;
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
     let (Chosen { links, notes: of_keys }, redactor) = links_for(&app, &agent, args.model.as_deref())?;
-    let mut notes: Vec<String> = app.note.iter().cloned().chain(of_keys).collect();
+    let mut notes: Vec<String> = app.notes().chain(of_keys).collect();
     if let Some((file, path)) = log {
         log::start(args.verbose, &redactor, log::Sink::File(file));
         notes.push(format!("what happens is logged in {path}"));
@@ -71,7 +71,10 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let names = Names {
         agents: app.agents.names().map(str::to_owned).collect(),
         models: app.catalog.models().iter().map(|m| m.id.clone()).collect(),
+        customs: app.customs.list().map(|c| c.name.clone()).collect(),
     };
+    let hidden = names.customs.iter().filter(|n| command::COMMANDS.iter().any(|c| c.name.eq_ignore_ascii_case(n)));
+    notes.extend(hidden.map(|n| format!("your own command /{n} is not used: pup has one of that name")));
     let guard = Guard::quiet(mode);
     // Before the first read, which must not find the editor's own idea of these signals in their place.
     let watch = Watch::start(guard.saved())?;

@@ -5,7 +5,7 @@ use super::command::{COMMANDS, Command};
 use super::{layout, links_for, terminal};
 use crate::agent::Compacting;
 use crate::base::{Failure, text};
-use crate::catalog::{Agent, Workload};
+use crate::catalog::{Agent, Custom, Workload};
 use crate::cli::engine::Filling;
 use crate::cli::output::Style;
 use crate::cli::select::Chosen;
@@ -62,7 +62,9 @@ impl Chat {
             ("Ctrl-D", "Leave"),
         ];
         let keys = keys.map(|(key, about)| (key.to_owned(), about));
-        let rows: Vec<(String, String)> = commands.chain(keys).map(row).collect();
+        let named = |c: &Custom| format!("/{} {}", c.name, c.argument).trim_end().to_owned();
+        let own = self.app.customs.list().map(|c| (named(c), c.description.as_str()));
+        let rows: Vec<(String, String)> = commands.chain(own).chain(keys).map(row).collect();
         self.put(&rows, layout::column(rows.iter().map(|(name, _)| name.as_str())));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Row 5: what a model can call, one file a tool, spec and runtime on one object.
 
+mod activate_skill;
 mod apply_patch;
 mod args;
 mod ask_user_question;

@@ -1,6 +1,7 @@
 //! The tools that an agent has, by name.
 
 use super::Tool;
+use super::activate_skill::ActivateSkill;
 use super::apply_patch::ApplyPatch;
 use super::ask_user_question::{AskUserQuestion, NOBODY};
 use super::create_file::CreateFile;
@@ -14,6 +15,7 @@ use super::replace_in_file::ReplaceInFile;
 use super::shell::Shell;
 use super::todo::Todo;
 use crate::base::{Failure, nearest};
+use crate::catalog::Skill;
 use crate::model::ToolSpec;
 use std::sync::Arc;
 
@@ -79,6 +81,15 @@ impl Registry {
     #[must_use]
     pub fn unattended(self) -> Self {
         Self::new(self.tools.into_iter().filter(|t| t.name() != ASKS).collect())
+    }
+
+    /// With the tool that has the instructions of these skills, where there are some.
+    #[must_use]
+    pub fn with_skills(self, skills: Vec<Skill>) -> Self {
+        if skills.is_empty() {
+            return self;
+        }
+        Self::new(self.tools.into_iter().chain([Arc::new(ActivateSkill::new(skills)) as Arc<dyn Tool>]).collect())
     }
 
     fn with(&self, tool: impl Tool + 'static) -> Self {

@@ -371,6 +371,8 @@ fn the_argument_names_are_the_contract() {
         ("replace_in_file", "path replacements", ""),
         ("delete_file", "path", ""),
         ("shell", "command", "cwd timeout_s background tty"),
+        ("todo", "todos", ""),
+        ("ask_user_question", "question", "choices"),
         ("apply_patch", "patch", ""),
     ];
     let specs = Registry::builtin().specs();

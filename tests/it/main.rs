@@ -58,6 +58,7 @@ mod resume;
 mod rules;
 mod run;
 mod spenders;
+mod skills;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;

@@ -9,7 +9,9 @@ impl Place {
     fn new(files: &[(&str, &str)]) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(place.root()).unwrap();
-        files.iter().for_each(|(path, text)| place.write(path, text.as_bytes()));
+        for (path, text) in files {
+            place.write(path, text.as_bytes());
+        }
         place
     }
 
@@ -111,7 +113,7 @@ fn imports_are_bounded_in_depth_and_number() {
     assert!(notes.concat().contains("imports go 5 deep"), "{notes:?}");
 
     let many: Vec<(String, String)> = (0..70).map(|n| (format!("m{n}.md"), format!("text {n}"))).collect();
-    let all: String = many.iter().map(|(p, _)| format!("@{p}\n")).collect();
+    let all: String = many.iter().flat_map(|(p, _)| ["@", p, "\n"]).collect();
     let mut files: Vec<(&str, &str)> = many.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
     files.push(("AGENTS.md", &all));
     let (labels, notes) = Place::new(&files).start("");
