@@ -175,6 +175,7 @@ mod tests {
     use super::super::engine::Audience;
     use super::*;
     use crate::catalog::{Agents, DEFAULT_AGENT, Skills};
+    use crate::tool::Offers;
 
     /// Every tool that there is, skills besides, and `recall`, on the wire that most servers speak.
     #[test]
@@ -189,8 +190,9 @@ mod tests {
         }
         let skills = Skills::load(&places, None);
         let agent = Agents::load(&places, None, crate::tool::NAMES).unwrap().get(DEFAULT_AGENT).unwrap();
-        let all = registry(&agent, Some("gpt-5.2-codex"), Audience::Person, &skills).unwrap().with_recall();
-        for tool in ["shell", "todo", "ask_user_question", "apply_patch", "activate_skill", "recall"] {
+        let offers = Offers::new(&registry(&agent, Some("gpt-5.2-codex"), Audience::Person, &skills).unwrap(), true);
+        let all = offers.at(true, true);
+        for tool in ["shell", "job", "todo", "ask_user_question", "apply_patch", "activate_skill", "recall"] {
             assert!(all.get(tool).is_some(), "{tool}");
         }
         let system = prompt::system(&agent.prompt, home.path(), &[], &offered(&agent, &skills));

@@ -205,7 +205,11 @@ impl<'r> Live<'r> {
         self.tell(notice);
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
         flight.goes();
-        match self.in_time(link.provider.send(&encoded, &tools)).await.unwrap_or_else(|late| Err(late.into())) {
+        let sent = match self.in_time(link.provider.send(&encoded, &tools)).await {
+            Ok(sent) => sent,
+            Err(late) => Err(late.into()),
+        };
+        match sent {
             Ok(exchange) => {
                 self.open = Some(Open { ix, link, exchange, flight, reading: Reading::new(filter, link.provider.wire()), began });
             }

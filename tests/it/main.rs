@@ -57,8 +57,8 @@ mod responses;
 mod resume;
 mod rules;
 mod run;
-mod spenders;
 mod skills;
+mod spenders;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
