@@ -149,7 +149,7 @@ fn planted(diet: Diet) {
     let mut by_recall = 0;
     for n in 0..FACTS {
         for kind in ["setting", "insight"] {
-            let found = search(&registry, &context, &format!("{kind} of subject{n:03}"));
+            let found = search(registry, &context, &format!("{kind} of subject{n:03}"));
             assert!(found.contains(&code(kind, n)), "{diet:?}: {kind} {n} is not found: {found}");
             by_recall += usize::from(!whole.contains(&code(kind, n)));
         }
