@@ -143,8 +143,7 @@ fn states(env: &TestEnv, ops: Vec<Reply>) -> Vec<Tree> {
     });
     agent(env, &server).run().expect_code(0);
     server.finish();
-    let states = states.lock().unwrap().clone();
-    states
+    std::mem::take(&mut *states.lock().unwrap())
 }
 
 #[test]
