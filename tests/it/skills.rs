@@ -98,7 +98,7 @@ fn a_wrong_skill_is_told_with_file_and_line_and_the_others_go_on() {
     for told in [
         "bad/SKILL.md:",
         "other/SKILL.md:2:7: the folder is called other",
-        "binary/SKILL.md:2: the file is not UTF-8",
+        "binary/SKILL.md:2:1: the file is not UTF-8",
         "huge/SKILL.md: the file is larger than 1 MB",
     ] {
         assert!(out.stderr.contains(told), "{told}: {}", out.stderr);
@@ -174,7 +174,7 @@ fn a_custom_command_is_a_prompt_with_arguments() {
     trust(&env);
     let (prompt, said) = ask("/db:plan people");
     assert_eq!(prompt, "Plan the table.\n\npeople");
-    assert!(said.contains("broken.md:") && said.contains("binary.md:1: the file is not UTF-8"), "{said}");
+    assert!(said.contains("broken.md:") && said.contains("binary.md:1:1: the file is not UTF-8"), "{said}");
 }
 
 #[cfg(unix)]
