@@ -6,6 +6,7 @@
 
 use super::driver::{Compacting, Driver};
 use super::event::{AgentEvent, Answer as Word, Approver, EventSink, Question};
+use super::resume::Unfinished;
 use super::slim::Slimmer;
 use super::steps::Steps;
 use super::turn::{Limits, Turn};
@@ -335,7 +336,7 @@ impl Bench {
         let files = Arc::new(Mutex::new(from.files.clone()));
         let registry =
             Registry::new(["put", "add", "look"].into_iter().map(|n| Arc::new(InMemory(n, Arc::clone(&files))) as Arc<dyn Tool>).collect());
-        let mut turn = Turn::resume(from.history.clone(), Vec::new(), Vec::new(), Limits { max_turns: turns, loop_guard: 50 });
+        let mut turn = Turn::resume(from.history.clone(), Unfinished::default(), Limits { max_turns: turns, loop_guard: 50 });
         let (_, mut output) = tokio::sync::mpsc::unbounded_channel();
         let end = self.runtime.block_on(async {
             let router = Router::new(links, Rules::default(), Rotation::default()).in_virtual_time();
