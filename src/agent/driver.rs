@@ -2,6 +2,7 @@
 //! happened to the journal and to the face. It decides nothing that the machine, the plan or the policy decide.
 
 use super::cancel::Stopper;
+use super::delegate::Chief;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::model_call::Called;
 use super::scribe::Scribe;
@@ -14,6 +15,7 @@ use crate::model::ToolSpec;
 use crate::model::history::Checker;
 use crate::route::{Attempt, Exhausted, Router};
 use crate::tool::{Context, Registry};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -32,7 +34,10 @@ pub struct Driver<'a> {
     pub steps: &'a mut Steps,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
-    pub approve: Approve,
+    /// The same for all that work for this session: nobody is allowed more than the one who asked.
+    pub approve: &'a Cell<Approve>,
+    /// For handing work on, where that can be done.
+    pub chief: Option<&'a Chief>,
     pub stopper: Stopper,
     /// When the whole run must be over, and how long that was.
     pub until: Option<(Instant, Duration)>,
@@ -71,6 +76,7 @@ impl<'a> Driver<'a> {
             if let Some(cause) = self.stopper.cause() {
                 stop(turn, cause, self.until);
             }
+            self.letters(turn);
             match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
@@ -80,6 +86,9 @@ impl<'a> Driver<'a> {
                     match self.call_model(turn).await? {
                         Called::Replied(reply) => {
                             self.shortened = 0;
+                            if reply.message.calls().next().is_none() {
+                                self.wait_for_others(turn).await;
+                            }
                             turn.replied(*reply);
                         }
                         Called::TooLong => self.shortened += 1,
@@ -94,6 +103,24 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+    }
+
+    /// Answers that nobody waited for reach the model with its next call.
+    fn letters(&self, turn: &mut Turn) {
+        self.chief.iter().flat_map(|c| c.mail()).for_each(|letter| turn.steer(letter));
+    }
+
+    /// The model is finished, but not those that work for it: their answers are still to come.
+    async fn wait_for_others(&self, turn: &mut Turn) {
+        let Some(chief) = self.chief else { return };
+        while chief.waits() && self.stopper.cause().is_none() {
+            let news = chief.news();
+            tokio::select! {
+                () = self.stopper.token().cancelled() => {}
+                () = news => {}
+            }
+        }
+        self.letters(turn);
     }
 
     /// No request leaves with a broken history: a provider would refuse this and every later one.

@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod compact;
+pub mod delegate;
 pub mod driver;
 pub mod event;
 pub mod guard;
@@ -18,6 +19,6 @@ pub mod turn;
 pub use crate::config::Approve;
 pub use cancel::Stopper;
 pub use driver::{Compacting, Driver};
-pub use event::{AgentEvent, Answer, Approver, EventSink, Question};
+pub use event::{AgentEvent, Answer, Approver, ChildEvent, EventSink, Question};
 pub use policy::{Decision, Kind};
 pub use turn::{Limits, Outcome, Turn};

@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::debug_tool::{self, Approval};
+use super::home::Home;
 use super::{debug_classify, debug_wire, print};
 use crate::agent::prompt;
 use crate::base::places::Places;
@@ -13,6 +14,7 @@ use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, clap::Args)]
@@ -111,20 +113,17 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
     }
 }
 
-fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
+fn agent_tools(agent: Option<&str>) -> Result<(Arc<App>, Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
-    let specs = Registry::builtin().select(&agent.tools)?.specs();
+    let app = Arc::new(app);
+    let home = Home { app: Arc::clone(&app), model: None, provider: None, fallback: false };
+    let names: Vec<String> = home.candidates(&agent, &[]).into_iter().map(|c| c.name).collect();
+    let specs = Registry::builtin().select(&agent.tools)?.delegating_to(&names).specs();
     Ok((app, specs))
 }
 
-fn first_request(
-    app: &App,
-    agent: Option<&str>,
-    model: Option<&str>,
-    task: &str,
-    tools: std::sync::Arc<[ToolSpec]>,
-) -> Result<Value, Failure> {
+fn first_request(app: &App, agent: Option<&str>, model: Option<&str>, task: &str, tools: Arc<[ToolSpec]>) -> Result<Value, Failure> {
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
     let workspace = Workspace::open(&app.root)?;
     let (wire, dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {

@@ -53,7 +53,9 @@ pub async fn tool(
     };
     match result {
         Ok(output) => Ok(Printed { json: json!({"ok": true, "output": output.text, "error": null}), ok: true }),
-        Err(ToolError::Model(error)) => Ok(Printed { json: json!({"ok": false, "output": "", "error": error}), ok: false }),
+        Err(ToolError::Model(error) | ToolError::Denied(error, _)) => {
+            Ok(Printed { json: json!({"ok": false, "output": "", "error": error}), ok: false })
+        }
         Err(ToolError::Fatal(failure)) => Err(failure),
     }
 }

@@ -1,13 +1,17 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
+use super::home::Home;
+use super::nursery::{House, Nursery};
 use super::resume::Taken;
+use super::shared_face::{Own, SharedFace};
 use crate::agent::compact::limits_of;
+use crate::agent::delegate::{Candidate, Chief, Ended, Office, Order};
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
 use crate::agent::turn::Outcome;
-use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Kind, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
@@ -17,10 +21,12 @@ use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{self, Journal, Session};
-use crate::tool::{self, Context, Registry};
+use crate::tool::{self, Context, Delegate, Registry};
 use crate::workspace::Workspace;
 use crate::workspace::checkpoint::{self, Keeper, Store};
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -29,6 +35,10 @@ use tokio::sync::mpsc;
 pub struct Parts {
     pub root: PathBuf,
     pub agent: Agent,
+    /// What other agents' sessions are made from; none where no work is handed on.
+    pub home: Option<Home>,
+    /// Where this session stands, if it works for another one.
+    pub below: Option<Below>,
     pub links: Vec<Link>,
     pub rules: Rules,
     pub rotation: Rotation,
@@ -50,6 +60,20 @@ pub struct Parts {
     pub hidden: Vec<String>,
 }
 
+/// The place of a session that works for another one.
+pub struct Below {
+    pub id: String,
+    pub parent: String,
+    /// The session whose costs are its costs, and that one's run.
+    pub payer: Option<String>,
+    pub run: String,
+    /// The agents above, the first one first.
+    pub above: Vec<String>,
+    /// The same for all.
+    pub approve: Rc<Cell<Approve>>,
+    pub office: Office,
+}
+
 /// A session at work.
 pub struct Engine {
     /// Its id, if it is recorded.
@@ -57,8 +81,16 @@ pub struct Engine {
     /// What a person should know before the first turn.
     pub notes: Vec<String>,
     pub agent: Agent,
-    pub approve: Approve,
     pub limits: Limits,
+    /// What may be done without a question, by this agent and those that work for it.
+    approve: Rc<Cell<Approve>>,
+    home: Option<Home>,
+    below: Option<Below>,
+    office: Office,
+    orders: Option<mpsc::UnboundedReceiver<Order>>,
+    chief: Option<Arc<Chief>>,
+    /// Agents in the background that a resumed session's last run has left over.
+    left: Vec<Order>,
     /// Where sessions are recorded, if they are.
     places: Option<Places>,
     /// The project's own, part of every agent's prompt.
@@ -88,22 +120,44 @@ pub struct Engine {
 pub struct Report {
     pub outcome: Outcome,
     pub answer: String,
+    /// What it needed, was not allowed, and did not get since.
+    pub denied: Vec<Kind>,
     pub turns: u32,
     pub tool_calls: u32,
+    /// Of the agents that worked for this one, too; and so are the cost and the attempts.
     pub usage: Usage,
     pub cost_usd: Option<f64>,
     pub attempts: Vec<Attempt>,
+    /// The agents that worked for this one, in the order of their ends.
+    pub children: Vec<Ended>,
     /// The link that answered last, or the first one: our id of the model, and its provider.
     pub model: Option<String>,
     pub provider: Option<String>,
 }
 
 impl Report {
+    /// With what those used who worked for this agent.
+    fn with(mut self, children: Vec<Ended>) -> Self {
+        for child in &children {
+            self.usage.add(&child.usage);
+            self.attempts.extend(child.attempts.iter().cloned());
+        }
+        self.cost_usd = self.attempts.iter().map(|a| a.cost_usd).sum();
+        Self { children, ..self }
+    }
+
     /// Nothing was begun.
     fn failed(failure: Failure) -> Self {
+        Self::of(failure.into())
+    }
+
+    /// An end without work.
+    pub(super) fn of(outcome: Outcome) -> Self {
         Self {
-            outcome: failure.into(),
+            outcome,
             answer: String::new(),
+            denied: Vec::new(),
+            children: Vec::new(),
             turns: 0,
             tool_calls: 0,
             usage: Usage::default(),
@@ -112,6 +166,14 @@ impl Report {
             model: None,
             provider: None,
         }
+    }
+}
+
+impl Parts {
+    /// Whom this agent may hand work to.
+    fn candidates(&self) -> Vec<Candidate> {
+        let above = self.below.as_ref().map_or(&[][..], |b| &b.above);
+        self.home.as_ref().map(|h| h.candidates(&self.agent, above)).unwrap_or_default()
     }
 }
 
@@ -126,7 +188,7 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, parts.links.first())?;
+        let registry = registry(&parts.agent, parts.links.first(), &parts.candidates())?;
         let (instructions, note) = instructions(&parts, &workspace);
         let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
         engine.notes.extend(note);
@@ -138,22 +200,29 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, parts.links.first())?;
-        let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
+        let registry = registry(&parts.agent, parts.links.first(), &parts.candidates())?;
+        let mut session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
+        session.parent = taken.session().and_then(|s| s.parent.clone());
+        let (known, left) = taken.children(parts.places.as_ref());
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
         let system = system(&parts.agent, &workspace, instructions.as_deref());
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        let mut engine = Self { history, unfinished, left, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
+        known.into_iter().for_each(|child| engine.office.board.put(child));
         Ok((engine, notes))
     }
 
     /// An engine without a conversation.
     fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
+        let (orders, taken) = mpsc::unbounded_channel();
+        let office = parts.below.as_ref().map_or_else(|| Office { orders, board: Arc::default() }, |b| b.office.clone());
+        let approve = parts.below.as_ref().map_or_else(|| Rc::new(Cell::new(parts.approve)), |b| Rc::clone(&b.approve));
+        let run = parts.below.as_ref().map_or_else(|| id::fresh(12), |b| b.run.clone());
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
             limits: parts.tool_limits,
@@ -167,8 +236,14 @@ impl Engine {
             session: None,
             notes: context.workspace.warn(super::app::home().as_deref()).into_iter().collect(),
             agent: parts.agent,
-            approve: parts.approve,
             limits: parts.limits,
+            approve,
+            home: parts.home,
+            office,
+            orders: parts.below.is_none().then_some(taken),
+            below: parts.below,
+            chief: None,
+            left: Vec::new(),
             recalling: parts.places.is_some().then(|| registry.with_recall()),
             places: parts.places,
             instructions,
@@ -178,7 +253,7 @@ impl Engine {
             slimmer: Slimmer::default(),
             context,
             router: Router::new(parts.links, parts.rules, parts.rotation).paying(parts.purse).switching(parts.failover),
-            run: id::fresh(12),
+            run,
             scribe,
             steps: Steps::new(store.map(Keeper::new)),
             output,
@@ -214,7 +289,8 @@ impl Engine {
     /// The changed prompt costs the provider's prompt cache once.
     pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
         let first = links.as_ref().map_or(self.router.links().first(), |l| l.first());
-        let registry = registry(&agent, first)?;
+        let candidates = self.home.as_ref().map(|h| h.candidates(&agent, &[])).unwrap_or_default();
+        let registry = registry(&agent, first, &candidates)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
@@ -227,6 +303,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Who works for this session works on this model from now on, too.
+    pub fn insist_on(&mut self, model: &str) {
+        if let Some(home) = &mut self.home {
+            home.model = Some(model.to_owned());
+        }
+    }
+
     /// The conversation goes on over other links.
     pub fn switch_model(&mut self, links: Vec<Link>) -> Result<(), Failure> {
         self.scribe.switched(&self.header(&self.agent, links.first()), None)?;
@@ -237,8 +320,9 @@ impl Engine {
     /// Starts the journal, where there is to be one.
     fn record(&mut self, prompt: &str) -> Result<(), Failure> {
         let Some(places) = &self.places else { return Ok(()) };
-        let entry = header(id::session(), &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
-        let journal = Journal::create(places, entry, Redactor::clone(&self.context.redactor))?;
+        let (id, parent) = self.below.as_ref().map_or_else(|| (id::session(), None), |b| (b.id.clone(), Some(b.parent.clone())));
+        let entry = header(id, &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
+        let journal = Journal::create(places, Session { parent, ..entry }, Redactor::clone(&self.context.redactor))?;
         self.name(Some(journal.id().to_owned()));
         self.scribe.restart(Some(journal));
         Ok(())
@@ -255,16 +339,23 @@ impl Engine {
     fn says_who(&self) {
         if let Some(purse) = self.router.purse() {
             let (agent, workload) = (Some(self.agent.name.clone()), Some(self.agent.workload.as_str().to_owned()));
-            purse.set_caller(Caller { agent, workload, session: self.session.clone(), run: self.run.clone() });
+            let session = self.below.as_ref().map_or_else(|| self.session.clone(), |b| b.payer.clone());
+            purse.set_caller(Caller { agent, workload, session, run: self.run.clone() });
         }
     }
 
     fn header(&self, agent: &Agent, link: Option<&Link>) -> Session {
-        header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None)
+        let parent = self.below.as_ref().map(|b| b.parent.clone());
+        Session { parent, ..header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None) }
     }
 
     fn system(&self, agent: &Agent) -> Message {
         system(agent, &self.context.workspace, self.instructions.as_deref())
+    }
+
+    /// What may be done without a question.
+    pub fn approve(&self) -> Approve {
+        self.approve.get()
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -276,20 +367,10 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Report {
-        if self.session.is_none()
-            && let Err(failure) = self.record(&prompt)
-        {
-            return Report::failed(failure);
+        match self.begin(prompt) {
+            Ok(begun) => self.drive(begun, sink, approver, stopper, bound(time)).await,
+            Err(failure) => Report::failed(failure),
         }
-        let mut history = std::mem::take(&mut self.history);
-        let turn = if let Some(Unfinished { settled, mut prompts }) = self.unfinished.take() {
-            prompts.push(prompt);
-            Turn::resume(history, settled, prompts, self.limits)
-        } else {
-            history.push(Message::user(prompt));
-            Turn::new(history, self.limits)
-        };
-        self.drive(turn, sink, approver, stopper, time).await
     }
 
     /// Takes up the work that was cut off, without a prompt. `None` where there is none.
@@ -300,9 +381,48 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Option<Report> {
-        let Unfinished { settled, prompts } = self.unfinished.take()?;
-        let turn = Turn::resume(std::mem::take(&mut self.history), settled, prompts, self.limits);
-        Some(self.drive(turn, sink, approver, stopper, time).await)
+        let begun = self.left_over()?;
+        Some(self.drive(begun, sink, approver, stopper, bound(time)).await)
+    }
+
+    /// The same for a session that works for another one, which drives those that work for this one.
+    pub(super) async fn work_below(
+        &mut self,
+        prompt: String,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        until: Option<(Instant, Duration)>,
+    ) -> Report {
+        match self.begin(prompt) {
+            Ok(begun) => self.alone(begun.turn(self.limits), sink, approver, stopper, until).await,
+            Err(failure) => Report::failed(failure),
+        }
+    }
+
+    /// See [`Self::work_below`].
+    pub(super) async fn go_on_below(
+        &mut self,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        until: Option<(Instant, Duration)>,
+    ) -> Option<Report> {
+        let begun = self.left_over()?;
+        Some(self.alone(begun.turn(self.limits), sink, approver, stopper, until).await)
+    }
+
+    fn begin(&mut self, prompt: String) -> Result<Begun, Failure> {
+        if self.session.is_none() {
+            self.record(&prompt)?;
+        }
+        let history = std::mem::take(&mut self.history);
+        Ok(Begun { history, unfinished: self.unfinished.take(), prompt: Some(prompt) })
+    }
+
+    fn left_over(&mut self) -> Option<Begun> {
+        let unfinished = self.unfinished.take()?;
+        Some(Begun { history: std::mem::take(&mut self.history), unfinished: Some(unfinished), prompt: None })
     }
 
     /// Makes the conversation smaller, because the user wants it. `None`: nothing can be taken out.
@@ -343,9 +463,10 @@ impl Engine {
         sink: &'a mut dyn EventSink,
         approver: &'a mut dyn Approver,
         stopper: Stopper,
-        time: Option<Duration>,
+        until: Option<(Instant, Duration)>,
     ) -> Driver<'a> {
         self.says_who();
+        self.appoint();
         let shown = self.router.links().first().and_then(|l| limits_of(l).regime().shown);
         self.context.limits = shown.map_or(self.tool_limits, |bytes| self.tool_limits.capped(bytes));
         Driver {
@@ -358,10 +479,10 @@ impl Engine {
             steps: &mut self.steps,
             sink,
             approver,
-            approve: self.approve,
+            approve: &self.approve,
+            chief: self.chief.as_deref(),
             stopper,
-            // A time that no clock can show is no bound.
-            until: time.and_then(|t| Some((Instant::now().checked_add(t)?, t))),
+            until,
             temperature: self.agent.temperature,
             checker: &mut self.checker,
             slimmer: &mut self.slimmer,
@@ -372,24 +493,78 @@ impl Engine {
         }
     }
 
+    /// Who hands work on, if this agent may: its calls find it in their context.
+    fn appoint(&mut self) {
+        let above = self.below.as_ref().map(|b| b.above.clone()).unwrap_or_default();
+        let may = self.home.as_ref().map(|h| h.candidates(&self.agent, &above)).unwrap_or_default();
+        self.chief = (!may.is_empty()).then(|| {
+            let session = self.below.as_ref().map(|b| b.id.clone()).or_else(|| self.session.clone()).unwrap_or_else(|| self.run.clone());
+            let (agent, office, scribe) = (self.agent.name.clone(), self.office.clone(), self.scribe.clone());
+            Arc::new(Chief { session, agent, above, may, office, scribe })
+        });
+        self.context.delegate = self.chief.clone().map(|chief| chief as Arc<dyn Delegate>);
+    }
+
+    /// A turn with those who work for its agent.
     async fn drive(
+        &mut self,
+        begun: Begun,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        until: Option<(Instant, Duration)>,
+    ) -> Report {
+        self.says_who();
+        let (Some(home), Some(orders)) = (self.home.clone(), self.orders.take()) else {
+            return self.alone(begun.turn(self.limits), sink, approver, stopper, until).await;
+        };
+        let house = House {
+            home,
+            places: self.places.clone(),
+            purse: self.router.purse().map(Purse::share),
+            rules: self.router.rules(),
+            payer: self.session.clone(),
+            run: self.run.clone(),
+            approve: Rc::clone(&self.approve),
+            office: self.office.clone(),
+            stopper: stopper.below(),
+            until,
+        };
+        let face = SharedFace::new(sink, approver);
+        let mut nursery = Nursery::new(&house, &face, orders);
+        let (mut own, mut asks) = (Own(&face), Own(&face));
+        let turn = begun.turn(self.limits);
+        let report = tokio::select! {
+            report = self.alone(turn, &mut own, &mut asks, stopper, until) => report,
+            never = nursery.attend() => match never {},
+        };
+        let (orders, children) = nursery.close().await;
+        self.orders = Some(orders);
+        report.with(children)
+    }
+
+    /// A turn of this agent.
+    async fn alone(
         &mut self,
         mut turn: Turn,
         sink: &mut dyn EventSink,
         approver: &mut dyn Approver,
         stopper: Stopper,
-        time: Option<Duration>,
+        until: Option<(Instant, Duration)>,
     ) -> Report {
-        if self.approve == Approve::All {
+        if self.approve() == Approve::All {
             self.steps.warm();
         }
-        let mut driver = self.driver(sink, approver, stopper, time);
+        for order in std::mem::take(&mut self.left) {
+            // Whoever drives this session drives those, too, and outlives it.
+            let _ = self.office.orders.send(order);
+        }
+        let mut driver = self.driver(sink, approver, stopper, until);
         let ended = driver.run(&mut turn).await;
         for note in driver.steps.settle().await {
             driver.sink.emit(AgentEvent::Warning { text: &note });
         }
-        let (approve, attempts) = (driver.approve, std::mem::take(&mut driver.attempts));
-        self.approve = approve;
+        let attempts = std::mem::take(&mut driver.attempts);
         let outcome = ended.unwrap_or_else(|f| {
             // The calls that it was in the middle of get a result, or no later prompt could be sent.
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
@@ -399,6 +574,7 @@ impl Engine {
         let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
         let report = Report {
             answer: turn.answer(),
+            denied: turn.still_denied(),
             turns: turn.turns(),
             tool_calls: turn.tool_calls(),
             usage: *turn.usage(),
@@ -406,12 +582,39 @@ impl Engine {
             model: link.map(|l| l.id.clone()),
             provider: link.map(|l| l.provider.id().to_owned()),
             attempts,
+            children: Vec::new(),
             outcome,
         };
         self.history = turn.into_history();
         self.scribe.end(report.outcome.cause, &report.answer);
         report
     }
+}
+
+/// What a turn begins with.
+struct Begun {
+    history: History,
+    unfinished: Option<Unfinished>,
+    prompt: Option<String>,
+}
+
+impl Begun {
+    fn turn(self, limits: Limits) -> Turn {
+        let Self { mut history, unfinished, prompt } = self;
+        if let Some(Unfinished { settled, mut prompts }) = unfinished {
+            prompts.extend(prompt);
+            return Turn::resume(history, settled, prompts, limits);
+        }
+        if let Some(prompt) = prompt {
+            history.push(Message::user(prompt));
+        }
+        Turn::new(history, limits)
+    }
+}
+
+/// The moment at which a time from now is over. A time that no clock can show is no bound.
+fn bound(time: Option<Duration>) -> Option<(Instant, Duration)> {
+    time.and_then(|t| Some((Instant::now().checked_add(t)?, t)))
 }
 
 /// What fills the next request, and how much there is room for.
@@ -426,8 +629,9 @@ pub struct Filling {
 }
 
 /// The agent's tools, as they suit the model.
-fn registry(agent: &Agent, link: Option<&Link>) -> Result<Registry, Failure> {
-    Ok(Registry::builtin().select(&agent.tools)?.suited_to(link.map(|l| l.id.as_str())))
+fn registry(agent: &Agent, link: Option<&Link>, may: &[Candidate]) -> Result<Registry, Failure> {
+    let names: Vec<String> = may.iter().map(|c| c.name.clone()).collect();
+    Ok(Registry::builtin().select(&agent.tools)?.suited_to(link.map(|l| l.id.as_str())).delegating_to(&names))
 }
 
 /// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.
@@ -440,6 +644,7 @@ fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace,
         provider,
         cwd: workspace.root().display().to_string(),
         prompt: prompt.map(ToOwned::to_owned),
+        parent: None,
         pup: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -14,11 +14,12 @@ use crate::cli::app::App;
 use crate::cli::engine::{Engine, Report};
 use crate::cli::output::{Screen, Style, TextFace};
 use crate::model::Usage;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Everything that outlives a turn.
 pub struct Chat {
-    pub(super) app: App,
+    pub(super) app: Arc<App>,
     pub(super) engine: Engine,
     pub(super) screen: Screen,
     pub(super) meter: Meter,
@@ -55,7 +56,7 @@ impl From<Option<Cause>> for Next {
 }
 
 impl Chat {
-    pub fn new(app: App, engine: Engine, surroundings: Surroundings) -> Self {
+    pub fn new(app: Arc<App>, engine: Engine, surroundings: Surroundings) -> Self {
         let Surroundings { named, places, screen, input, watch } = surroundings;
         Self { app, engine, screen, meter: Meter::default(), named, places, face: TextFace::new(screen, false), input, watch }
     }
@@ -143,7 +144,7 @@ impl Chat {
     fn ended(&self, report: &Report, began: Instant) {
         let outcome = &report.outcome;
         match outcome.cause {
-            Cause::Denied if self.engine.approve == Approve::ReadOnly => {
+            Cause::Denied if self.engine.approve() == Approve::ReadOnly => {
                 self.say(Style::Yellow, "this chat may only read; without `--approve read-only` it asks");
             }
             // Whoever said no knows.

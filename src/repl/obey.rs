@@ -157,6 +157,7 @@ impl Chat {
             return Ok(());
         }
         self.engine.switch_model(links)?;
+        self.engine.insist_on(id);
         for note in &notes {
             self.say(Style::Yellow, note);
         }
@@ -201,7 +202,8 @@ impl Chat {
     }
 
     fn recent(&self) -> Done {
-        let others = session::list(&self.app.places)?.into_iter().filter(|s| Some(&s.id) != self.engine.session.as_ref());
+        let all = session::list(&self.app.places)?.into_iter().filter(|s| s.parent.is_none());
+        let others = all.filter(|s| Some(&s.id) != self.engine.session.as_ref());
         let recent: Vec<Summary> = others.take(RECENT).collect();
         if recent.is_empty() {
             self.say(Style::Plain, "there are no other sessions yet");

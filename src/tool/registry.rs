@@ -5,6 +5,8 @@ use super::apply_patch::ApplyPatch;
 use super::create_file::CreateFile;
 use super::delete_file::DeleteFile;
 use super::grep::Grep;
+use super::invoke_agent::{self, InvokeAgent};
+use super::list_agents::{self, ListAgents};
 use super::list_files::ListFiles;
 use super::read_file::ReadFile;
 use super::recall::Recall;
@@ -14,8 +16,22 @@ use crate::base::{Failure, nearest};
 use crate::model::ToolSpec;
 use std::sync::Arc;
 
-/// What the built-in tools are called, in their order, without making them.
-pub const NAMES: &[&str] = &["list_files", "read_file", "grep", "create_file", "replace_in_file", "delete_file", "shell", "apply_patch"];
+/// What tools are called that agent files may name, in their order, without making them.
+pub const NAMES: &[&str] = &[
+    "list_files",
+    "read_file",
+    "grep",
+    "create_file",
+    "replace_in_file",
+    "delete_file",
+    "shell",
+    "apply_patch",
+    invoke_agent::NAME,
+    list_agents::NAME,
+];
+
+/// Tools that an agent file may name, and that come with what they stand on instead of with the name.
+pub const DELEGATION: &[&str] = &[invoke_agent::NAME, list_agents::NAME];
 
 const PATCHES: &str = "apply_patch";
 
@@ -32,7 +48,7 @@ impl Registry {
         Self { tools, specs }
     }
 
-    /// Every tool that is built in.
+    /// The built-in tools that need nothing but a workspace.
     pub fn builtin() -> Self {
         Self::new(vec![
             Arc::new(ListFiles::new()),
@@ -58,10 +74,26 @@ impl Registry {
         self
     }
 
+    /// With the tools that hand work to the agents of these names, if there are any.
+    #[must_use]
+    pub fn delegating_to(&self, names: &[String]) -> Self {
+        if names.is_empty() {
+            return self.clone();
+        }
+        let more: [Arc<dyn Tool>; 2] = [Arc::new(InvokeAgent::new(names)), Arc::new(ListAgents::new())];
+        self.with(more)
+    }
+
+    /// With further tools behind these.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        Self::new(self.tools.iter().cloned().chain(more).collect())
+    }
+
     /// With the tool that finds again what was taken out of the conversation: for sessions that are recorded.
     #[must_use]
     pub fn with_recall(&self) -> Self {
-        Self::new(self.tools.iter().cloned().chain([Arc::new(Recall::new()) as Arc<dyn Tool>]).collect())
+        self.with([Arc::new(Recall::new()) as Arc<dyn Tool>])
     }
 
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
@@ -72,7 +104,7 @@ impl Registry {
         for pattern in globs {
             let glob = globset::Glob::new(pattern).map_err(|e| Failure::config(format!("tool pattern `{pattern}`: {}", e.kind())))?;
             let matcher = glob.compile_matcher();
-            if !self.names().iter().any(|n| matcher.is_match(n)) {
+            if !self.names().iter().chain(DELEGATION).any(|n| matcher.is_match(n)) {
                 let hint =
                     nearest::did_you_mean(pattern, self.names()).unwrap_or_else(|| format!("the tools are {}", self.names().join(", ")));
                 return Err(Failure::config(format!("no tool is named `{pattern}`")).hint(hint));
