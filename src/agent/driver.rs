@@ -2,6 +2,7 @@
 //! happened to the journal and to the face. It decides nothing that the machine, the plan or the policy decide.
 
 use super::cancel::Stopper;
+use super::compact::Summaries;
 use super::delegate::Chief;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::model_call::Called;
@@ -9,11 +10,12 @@ use super::scribe::Scribe;
 use super::slim::Slimmer;
 use super::steps::Steps;
 use super::turn::{Outcome, Step, Turn};
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, clock, text};
 use crate::config::Approve;
-use crate::model::ToolSpec;
 use crate::model::history::Checker;
-use crate::route::{Attempt, Exhausted, Router};
+use crate::model::{ToolSpec, Usage};
+use crate::route::{Attempt, Exhausted, Rest, Router};
+use crate::session::caching::Caching;
 use crate::tool::{Context, Registry};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -45,6 +47,9 @@ pub struct Driver<'a> {
     pub checker: &'a mut Checker,
     pub slimmer: &'a mut Slimmer,
     pub compacting: Compacting,
+    /// Where summaries are asked for, if not over the session's own links.
+    pub summaries: &'a dyn Summaries,
+    pub caching: &'a mut Caching,
     /// How often the call that is being made was begun anew because the conversation was too long.
     pub shortened: u32,
     pub attempts: Vec<Attempt>,
@@ -82,6 +87,7 @@ impl<'a> Driver<'a> {
                     self.scribe.messages(turn.history())?;
                     self.slim(turn).await?;
                     self.check(turn)?;
+                    self.warn_of_expiry();
                     self.sink.emit(AgentEvent::TurnStart { turn: turn.turns() });
                     match self.call_model(turn).await? {
                         Called::Replied(reply) => {
@@ -121,6 +127,21 @@ impl<'a> Driver<'a> {
             }
         }
         self.letters(turn);
+    }
+
+    /// A big prompt that its provider's cache holds no more costs many times what it did. Whoever watches may want to stop.
+    fn warn_of_expiry(&mut self) {
+        let rests = self.router.rests();
+        let Some((link, _)) = rests.iter().find(|(_, rest)| *rest == Rest::Ready) else { return };
+        let Some((tokens, pause)) = self.caching.expired(&link.id, clock::unix_ms()) else { return };
+        let cost = link.cost_usd(&Usage { input: Some(tokens), ..Usage::default() }).filter(|c| *c > 0.0);
+        let cost = cost.map(|c| format!(", about ${c:.2}")).unwrap_or_default();
+        let (tokens, pause) = (text::thousands(tokens), text::span(pause.as_secs()));
+        let text = format!(
+            "the last call was {pause} ago: {} has probably forgotten this conversation, and {tokens} tokens are sent anew{cost}; /compact or a new session is cheaper",
+            link.id
+        );
+        self.sink.emit(AgentEvent::Warning { text: &text });
     }
 
     /// No request leaves with a broken history: a provider would refuse this and every later one.

@@ -1,6 +1,6 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
-use super::home::Home;
+use super::home::{Home, LazySummaries};
 use super::nursery::{House, Nursery};
 use super::resume::Taken;
 use super::shared_face::{Own, SharedFace};
@@ -20,6 +20,7 @@ use crate::config::Failover;
 use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
+use crate::session::caching::{Broke, Caching};
 use crate::session::{self, Journal, Session};
 use crate::tool::{self, Context, Delegate, Registry};
 use crate::workspace::Workspace;
@@ -102,6 +103,8 @@ pub struct Engine {
     tool_limits: tool::Limits,
     compacting: Compacting,
     slimmer: Slimmer,
+    summaries: LazySummaries,
+    caching: Caching,
     context: Context,
     router: Router,
     /// Names this run in the ledger.
@@ -128,6 +131,8 @@ pub struct Report {
     pub usage: Usage,
     pub cost_usd: Option<f64>,
     pub attempts: Vec<Attempt>,
+    /// What of the session's input came from prompt caches.
+    pub caching: Caching,
     /// The agents that worked for this one, in the order of their ends.
     pub children: Vec<Ended>,
     /// The link that answered last, or the first one: our id of the model, and its provider.
@@ -158,6 +163,7 @@ impl Report {
             answer: String::new(),
             denied: Vec::new(),
             children: Vec::new(),
+            caching: Caching::default(),
             turns: 0,
             tool_calls: 0,
             usage: Usage::default(),
@@ -203,13 +209,14 @@ impl Engine {
         let registry = registry(&parts.agent, parts.links.first(), &parts.candidates())?;
         let mut session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         session.parent = taken.session().and_then(|s| s.parent.clone());
+        let caching = Caching::of(taken.loaded());
         let (known, left) = taken.children(parts.places.as_ref());
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
         let system = system(&parts.agent, &workspace, instructions.as_deref());
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, left, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        let mut engine = Self { history, unfinished, left, caching, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
         known.into_iter().for_each(|child| engine.office.board.put(child));
@@ -219,6 +226,7 @@ impl Engine {
     /// An engine without a conversation.
     fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
+        let summaries = LazySummaries::new(parts.home.clone(), parts.purse.as_ref().map(Purse::share), parts.rules);
         let (orders, taken) = mpsc::unbounded_channel();
         let office = parts.below.as_ref().map_or_else(|| Office { orders, board: Arc::default() }, |b| b.office.clone());
         let approve = parts.below.as_ref().map_or_else(|| Rc::new(Cell::new(parts.approve)), |b| Rc::clone(&b.approve));
@@ -251,6 +259,8 @@ impl Engine {
             tool_limits: parts.tool_limits,
             compacting: parts.compacting,
             slimmer: Slimmer::default(),
+            summaries,
+            caching: Caching::default(),
             context,
             router: Router::new(parts.links, parts.rules, parts.rotation).paying(parts.purse).switching(parts.failover),
             run,
@@ -280,6 +290,7 @@ impl Engine {
         self.history = std::iter::once(self.system(&self.agent)).collect();
         self.checker = Checker::default();
         self.slimmer.begin_anew(&self.history);
+        self.caching = Caching::default();
         self.unfinished = None;
         // What the model has read belongs to the conversation that it no longer knows.
         self.context.seen = Arc::default();
@@ -294,6 +305,7 @@ impl Engine {
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
+        self.caching.changed(Broke::Agent);
         self.history.set_system(system);
         if let Some(links) = links {
             self.router.set_links(links);
@@ -340,7 +352,9 @@ impl Engine {
         if let Some(purse) = self.router.purse() {
             let (agent, workload) = (Some(self.agent.name.clone()), Some(self.agent.workload.as_str().to_owned()));
             let session = self.below.as_ref().map_or_else(|| self.session.clone(), |b| b.payer.clone());
-            purse.set_caller(Caller { agent, workload, session, run: self.run.clone() });
+            let caller = Caller { agent, workload, session, run: self.run.clone() };
+            self.summaries.says_who(&caller);
+            purse.set_caller(caller);
         }
     }
 
@@ -351,6 +365,11 @@ impl Engine {
 
     fn system(&self, agent: &Agent) -> Message {
         system(agent, &self.context.workspace, self.instructions.as_deref())
+    }
+
+    /// What of the input came from prompt caches.
+    pub fn caching(&self) -> &Caching {
+        &self.caching
     }
 
     /// What may be done without a question.
@@ -487,6 +506,8 @@ impl Engine {
             checker: &mut self.checker,
             slimmer: &mut self.slimmer,
             compacting: self.compacting,
+            summaries: &self.summaries,
+            caching: &mut self.caching,
             shortened: 0,
             attempts: Vec::new(),
             switches: false,
@@ -583,6 +604,7 @@ impl Engine {
             provider: link.map(|l| l.provider.id().to_owned()),
             attempts,
             children: Vec::new(),
+            caching: self.caching.clone(),
             outcome,
         };
         self.history = turn.into_history();

@@ -5,17 +5,46 @@ use super::engine::Parts;
 use super::run;
 use super::select::{self, Behind, Chosen, Wanted};
 use crate::agent::Approve;
+use crate::agent::compact::Summaries;
 use crate::agent::delegate::governor::Places as Seats;
 use crate::agent::delegate::{Candidate, DEPTH};
 use crate::base::Failure;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::catalog::{Agent, Workload};
-use crate::route::{Purse, Router, Rules};
+use crate::route::{Caller, Purse, Router, Rules};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// The model that summaries are asked of where it can be had and none is set.
 const SUMMARIES: &str = "antigravity-gemini-3-flash";
+
+/// Where a session asks for summaries, found out when the first one is wanted.
+pub struct LazySummaries {
+    home: Option<Home>,
+    purse: Option<Purse>,
+    rules: Rules,
+    made: OnceCell<Option<Router>>,
+}
+
+impl LazySummaries {
+    pub fn new(home: Option<Home>, purse: Option<Purse>, rules: Rules) -> Self {
+        Self { home, purse, rules, made: OnceCell::new() }
+    }
+
+    /// Whose calls they are from now on.
+    pub fn says_who(&self, caller: &Caller) {
+        let made = self.made.get().and_then(Option::as_ref).and_then(Router::purse);
+        self.purse.iter().chain(made).for_each(|purse| purse.set_caller(caller.clone()));
+    }
+}
+
+impl Summaries for LazySummaries {
+    fn router(&self) -> Option<&Router> {
+        let make = || self.home.as_ref()?.summaries(self.purse.as_ref().map(Purse::share), self.rules);
+        self.made.get_or_init(make).as_ref()
+    }
+}
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -68,7 +97,7 @@ impl Home {
 
     /// The way to summaries: the model that is set for them, else the LIBRARIAN chain. None where one model is insisted on,
     /// or nothing can be had: then the session's own model writes them.
-    pub fn summaries(&self, purse: Option<Purse>, rules: Rules) -> Option<Router> {
+    fn summaries(&self, purse: Option<Purse>, rules: Rules) -> Option<Router> {
         let set = self.app.settings.summary_model.clone();
         let insists = !self.fallback && (self.model.is_some() || self.provider.is_some());
         if set.is_none() && (insists || self.app.settings.model.is_some()) {

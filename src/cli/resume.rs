@@ -39,6 +39,10 @@ impl Taken {
         self.journal.id()
     }
 
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
     /// Refuses a session that has nothing left to do, and is given nothing.
     pub fn require_work(&self, prompt: Option<&str>) -> Result<(), Failure> {
         if prompt.is_some() || self.plan.rest() != Rest::Nothing {

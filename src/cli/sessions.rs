@@ -4,6 +4,7 @@ use super::print;
 use crate::base::places::Places;
 use crate::base::{Failure, text};
 use crate::model::{Block, Message, Role};
+use crate::session::caching::Caching;
 use crate::session::{self, Entry, Journal, Loaded, Status, Summary};
 use clap::Subcommand;
 use serde_json::json;
@@ -78,6 +79,7 @@ fn show_json(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> 
             "ended": loaded.ended,
             "messages": loaded.history,
             "children": loaded.entries.iter().filter_map(|l| if let Entry::Child(c) = &l.entry { Some(c) } else { None }).collect::<Vec<_>>(),
+            "cache": Caching::of(loaded).figures(),
             "dangling": dangling,
             "dropped": loaded.dropped,
         }),
@@ -107,6 +109,9 @@ fn show(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> Resul
     }
     for what in &loaded.dropped {
         print::line(out, &format!("not readable: {}", clean(what, 200)))?;
+    }
+    if let Some(words) = Caching::of(loaded).words() {
+        print::line(out, &words)?;
     }
     let end = loaded.ended.as_ref().map(|e| e.cause.as_str());
     match status {

@@ -119,6 +119,7 @@ fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
         tool_calls: report.tool_calls,
         usage: Counts::from(&report.usage),
         cost_usd: report.cost_usd,
+        cache: report.caching.figures(),
         attempts: report.attempts,
         children: report.children.iter().map(ChildObject::from).collect(),
         error: message.map(|message| ErrorObject { message, hint }),

@@ -76,6 +76,9 @@ impl Chat {
         let row = |name: &str, n: u64| self.screen.line(Style::Plain, &format!("{name:<28}{:>12}", text::thousands(n)));
         parts.rows().into_iter().for_each(|(name, n)| row(name, n));
         row("in all, in tokens, about", tokens);
+        if let Some(share) = self.engine.caching().figures().share {
+            self.screen.line(Style::Plain, &format!("{:<28}{:>11.0}%", "sent so far, from the cache", share * 100.0));
+        }
         if let Some(limits) = limits {
             match compacting {
                 Compacting::On => row("made smaller above", limits.trigger),

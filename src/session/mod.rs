@@ -7,6 +7,7 @@
 //! before it is written.
 
 mod blobs;
+pub mod caching;
 mod compaction;
 mod entry;
 mod journal;

@@ -4,6 +4,7 @@ use crate::agent::delegate::Ended;
 use crate::base::{Cause, Failure};
 use crate::model::Usage;
 use crate::route::Attempt;
+use crate::session::caching::{Caching, Figures};
 use serde::Serialize;
 
 /// One object, always, also on failure. The fields are a contract (`docs/cli.md`).
@@ -25,6 +26,8 @@ pub struct ResultObject {
     pub usage: Counts,
     /// Null where a price is unknown.
     pub cost_usd: Option<f64>,
+    /// Of all input of the session so far.
+    pub cache: Figures,
     pub attempts: Vec<Attempt>,
     /// The agents that worked for this one; their tokens, costs and attempts are in the figures above.
     pub children: Vec<ChildObject>,
@@ -110,6 +113,7 @@ impl ResultObject {
             tool_calls: 0,
             usage: Counts::default(),
             cost_usd: None,
+            cache: Caching::default().figures(),
             attempts: Vec::new(),
             children: Vec::new(),
             error: None,
