@@ -89,7 +89,7 @@ impl Driver<'_> {
         }
         let mut reply = reply.finish();
         if let Some((Attempt { model, provider, cost_usd, .. }, origin)) = answered {
-            self.scribe.usage(&model, &provider, &reply.usage, cost_usd)?;
+            self.scribe.reply(&model, &provider, &reply, cost_usd)?;
             self.caching.used(&model, &reply.usage, clock::unix_ms());
             self.slimmer.reported(turn.history(), &self.tools(), &reply.usage);
             reply.message.origin = Some(origin);

@@ -4,7 +4,7 @@
 use super::delegate::Order;
 use super::policy::Kind;
 use crate::base::{Cause, Failure, digest};
-use crate::model::{History, Message, ToolCall, Usage};
+use crate::model::{History, Message, Reply, Stop, ToolCall, Usage};
 use crate::route::Attempt;
 use crate::session::{self, Child, Compaction, Discarded, Effect, End, Entry, Intent, Journal, Quarantine, Receipt, Session, UsageEntry};
 use crate::tool::{CallEvents, FileChange};
@@ -93,9 +93,19 @@ impl Scribe {
         Ok(())
     }
 
+    /// What a call beside the conversation's own used.
     pub fn usage(&self, model: &str, provider: &str, usage: &Usage, cost_usd: Option<f64>) -> Result<(), Failure> {
-        let (model, provider) = (model.to_owned(), provider.to_owned());
-        self.write(Durable::No, || Entry::Usage(UsageEntry { model, provider, usage: *usage, cost_usd }))
+        self.used(UsageEntry { model: model.to_owned(), provider: provider.to_owned(), usage: *usage, cost_usd, paused: false })
+    }
+
+    /// What a reply used, whose message follows.
+    pub fn reply(&self, model: &str, provider: &str, reply: &Reply, cost_usd: Option<f64>) -> Result<(), Failure> {
+        let paused = reply.stop == Stop::Pause;
+        self.used(UsageEntry { model: model.to_owned(), provider: provider.to_owned(), usage: reply.usage, cost_usd, paused })
+    }
+
+    fn used(&self, entry: UsageEntry) -> Result<(), Failure> {
+        self.write(Durable::No, || Entry::Usage(entry))
     }
 
     /// On the disk before the effect begins: after a crash, what has no receipt may have happened.

@@ -6,6 +6,7 @@
 
 use super::guard::{Guard, Loop};
 use super::policy::Kind;
+use super::resume::Unfinished;
 use crate::base::{Cause, Failure};
 use crate::model::aside;
 use crate::model::{Block, History, Message, Reply, Role, Stop, ToolCall, ToolResult, Usage};
@@ -117,9 +118,10 @@ impl Turn {
     }
 
     /// Takes up a turn that was cut off. `history` is valid, but the calls of its last reply may wait for results: those
-    /// that `settled` answers are over, the others are handed out. `prompts` reach the model with the next call. Where
-    /// the answer was given and there is no prompt, the turn has ended.
-    pub fn resume(history: History, settled: Vec<ToolResult>, prompts: Vec<String>, limits: Limits) -> Self {
+    /// that are settled are over, the others are handed out. Prompts reach the model with the next call. Where the answer
+    /// was given and there is no prompt, the turn has ended; a paused one goes back to its provider.
+    pub fn resume(history: History, unfinished: Unfinished, limits: Limits) -> Self {
+        let Unfinished { settled, prompts, paused } = unfinished;
         let mut turn = Self { steering: prompts, ..Self::new(history, limits) };
         let open = turn.open_calls();
         let answered = turn.history.last().filter(|m| m.role == Role::Assistant).map(|m| !m.joined_text().trim().is_empty());
@@ -127,6 +129,7 @@ impl Turn {
             _ if !open.is_empty() => {
                 turn.begin_round(open, Stop::ToolUse, settled);
             }
+            _ if paused => {}
             Some(true) if turn.steering.is_empty() => turn.finish(),
             Some(false) if turn.steering.is_empty() => turn.nudge(),
             _ => {}

@@ -42,6 +42,10 @@ fn ended(turn: &mut Turn) -> Outcome {
     }
 }
 
+fn resumed(history: History, settled: Vec<ToolResult>, prompts: Vec<String>, limits: Limits) -> Turn {
+    Turn::resume(history, Unfinished { settled, prompts, paused: false }, limits)
+}
+
 #[test]
 fn a_turn_with_tools_runs_to_its_end() {
     let mut t = start();
@@ -295,7 +299,7 @@ fn open(ids: &[&str], args: &str) -> History {
 
 #[test]
 fn a_resumed_turn_hands_out_only_what_is_not_settled() {
-    let mut t = Turn::resume(open(&["a", "b", "c"], "{}"), vec![done("b")], vec!["and this".into()], LIMITS);
+    let mut t = resumed(open(&["a", "b", "c"], "{}"), vec![done("b")], vec!["and this".into()], LIMITS);
     let Step::RunTools(calls) = t.step() else { panic!() };
     assert_eq!(calls.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     t.tool_done(done("a"), Ran::Allowed(None));
@@ -308,10 +312,10 @@ fn a_resumed_turn_hands_out_only_what_is_not_settled() {
 #[test]
 fn what_is_settled_is_believed_before_its_arguments_are_judged() {
     // Redaction can break the arguments of a call that did run.
-    let mut t = Turn::resume(open(&["a"], "{\"cut"), vec![ToolResult::text("a", "outcome unknown", true)], vec![], LIMITS);
+    let mut t = resumed(open(&["a"], "{\"cut"), vec![ToolResult::text("a", "outcome unknown", true)], vec![], LIMITS);
     assert_eq!(t.step(), Step::CallModel);
     assert_eq!(t.history().last().unwrap().tool_results().next().unwrap().joined(), "outcome unknown");
-    let mut t = Turn::resume(open(&["a"], "{\"cut"), vec![], vec![], LIMITS);
+    let mut t = resumed(open(&["a"], "{\"cut"), vec![], vec![], LIMITS);
     assert_eq!(t.step(), Step::CallModel, "never begun, and not to be");
 }
 
@@ -319,7 +323,7 @@ fn what_is_settled_is_believed_before_its_arguments_are_judged() {
 fn results_that_are_there_already_count() {
     let mut history = open(&["a", "b"], "{}");
     history.push(Message::results(vec![done("a")]));
-    let mut t = Turn::resume(history, vec![done("a")], vec![], LIMITS);
+    let mut t = resumed(history, vec![done("a")], vec![], LIMITS);
     assert!(matches!(t.step(), Step::RunTools(c) if c.len() == 1 && c[0].id == "b"));
     t.tool_done(done("b"), Ran::Allowed(None));
     assert_eq!(t.step(), Step::CallModel);
@@ -329,12 +333,23 @@ fn results_that_are_there_already_count() {
 #[test]
 fn a_resumed_turn_that_was_answered_has_ended_unless_it_is_told_more() {
     let answered = |text: &str| [Message::user("u"), Message::assistant(text)].into_iter().collect::<History>();
-    let mut t = Turn::resume(answered("it is 4"), vec![], vec![], LIMITS);
+    let mut t = resumed(answered("it is 4"), vec![], vec![], LIMITS);
     assert_eq!((ended(&mut t).cause, t.answer().as_str(), t.turns()), (Cause::Done, "it is 4", 0));
-    let mut t = Turn::resume(answered("it is 4"), vec![], vec!["why?".into()], LIMITS);
+    let mut t = resumed(answered("it is 4"), vec![], vec!["why?".into()], LIMITS);
     assert_eq!(t.step(), Step::CallModel);
     let thought = Message::new(Role::Assistant, vec![Block::Thinking { text: "hm".into(), signature: None, redacted: false }]);
-    let mut t = Turn::resume([Message::user("u"), thought].into_iter().collect(), vec![], vec![], LIMITS);
+    let mut t = resumed([Message::user("u"), thought].into_iter().collect(), vec![], vec![], LIMITS);
     assert_eq!(t.step(), Step::CallModel);
     assert!(t.history().last().unwrap().joined_text().contains("empty"));
+}
+
+#[test]
+fn a_paused_reply_goes_back_to_its_provider_when_it_is_taken_up() {
+    for said in ["it is", ""] {
+        let history: History = [Message::user("u"), Message::assistant(said)].into_iter().collect();
+        let mut t = Turn::resume(history.clone(), Unfinished { paused: true, ..Unfinished::default() }, LIMITS);
+        assert_eq!((t.step(), t.history().len()), (Step::CallModel, 2), "nothing is put between");
+        t.replied(reply(vec![Block::Text { text: "four".into() }], Stop::End));
+        assert!(matches!(t.step(), Step::Finish(Outcome { cause: Cause::Done, .. })));
+    }
 }

@@ -40,6 +40,11 @@ impl Link {
         self.model.as_ref().and_then(|m| m.context)
     }
 
+    /// Request fields that the catalogue gives the model.
+    pub fn settings(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.model.as_ref().map(|m| m.settings.clone()).unwrap_or_default()
+    }
+
     /// Longest answer in tokens, if known.
     pub fn max_output(&self) -> Option<u64> {
         self.model.as_ref().and_then(|m| m.max_output)

@@ -146,5 +146,9 @@ mod tests {
         assert_eq!(printed["tools"].as_array().unwrap().len(), 8);
         let tokens = printed["tokens"].as_u64().unwrap();
         assert!((100..=650).contains(&tokens), "{tokens}");
+        let names: Vec<String> = (0..8).map(|n| format!("programmer-{n}")).collect();
+        let all = tools(&Registry::builtin().delegating_to(&names).specs());
+        let more = all["tokens"].as_u64().unwrap() - tokens;
+        assert!(more <= 260, "{more} for handing work on");
     }
 }

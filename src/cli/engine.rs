@@ -1,25 +1,25 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
+use super::begun::{Begun, bound};
 use super::home::{Home, LazySummaries};
 use super::nursery::{House, Nursery};
 use super::resume::Taken;
 use super::shared_face::{Own, SharedFace};
 use crate::agent::compact::limits_of;
-use crate::agent::delegate::{Candidate, Chief, Ended, Office, Order};
+use crate::agent::delegate::{Candidate, Chief, Office, Order};
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
-use crate::agent::turn::Outcome;
-use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Kind, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
 use crate::catalog::Agent;
 use crate::config::Failover;
 use crate::model::history::Checker;
-use crate::model::{History, Message, Usage};
-use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
+use crate::model::{History, Message};
+use crate::route::{Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::caching::{Broke, Caching};
 use crate::session::{self, Journal, Session};
 use crate::tool::{self, Context, Delegate, Registry};
@@ -31,6 +31,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+
+pub use super::report::Report;
 
 /// What a session is made of, chosen and checked.
 pub struct Parts {
@@ -118,63 +120,6 @@ pub struct Engine {
     unfinished: Option<Unfinished>,
 }
 
-/// What came of one prompt.
-#[derive(Debug, Clone)]
-pub struct Report {
-    pub outcome: Outcome,
-    pub answer: String,
-    /// What it needed, was not allowed, and did not get since.
-    pub denied: Vec<Kind>,
-    pub turns: u32,
-    pub tool_calls: u32,
-    /// Of the agents that worked for this one, too; and so are the cost and the attempts.
-    pub usage: Usage,
-    pub cost_usd: Option<f64>,
-    pub attempts: Vec<Attempt>,
-    /// What of the session's input came from prompt caches.
-    pub caching: Caching,
-    /// The agents that worked for this one, in the order of their ends.
-    pub children: Vec<Ended>,
-    /// The link that answered last, or the first one: our id of the model, and its provider.
-    pub model: Option<String>,
-    pub provider: Option<String>,
-}
-
-impl Report {
-    /// With what those used who worked for this agent.
-    fn with(mut self, children: Vec<Ended>) -> Self {
-        for child in &children {
-            self.usage.add(&child.usage);
-            self.attempts.extend(child.attempts.iter().cloned());
-        }
-        self.cost_usd = self.attempts.iter().map(|a| a.cost_usd).sum();
-        Self { children, ..self }
-    }
-
-    /// Nothing was begun.
-    fn failed(failure: Failure) -> Self {
-        Self::of(failure.into())
-    }
-
-    /// An end without work.
-    pub(super) fn of(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            answer: String::new(),
-            denied: Vec::new(),
-            children: Vec::new(),
-            caching: Caching::default(),
-            turns: 0,
-            tool_calls: 0,
-            usage: Usage::default(),
-            cost_usd: None,
-            attempts: Vec::new(),
-            model: None,
-            provider: None,
-        }
-    }
-}
-
 impl Parts {
     /// Whom this agent may hand work to.
     fn candidates(&self) -> Vec<Candidate> {
@@ -216,10 +161,12 @@ impl Engine {
         let system = system(&parts.agent, &workspace, instructions.as_deref());
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, left, caching, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        let mut engine = Self { left, caching, history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
-        known.into_iter().for_each(|child| engine.office.board.put(child));
+        for child in known {
+            engine.office.board.put(child);
+        }
         Ok((engine, notes))
     }
 
@@ -387,7 +334,7 @@ impl Engine {
         time: Option<Duration>,
     ) -> Report {
         match self.begin(prompt) {
-            Ok(begun) => self.drive(begun, sink, approver, stopper, bound(time)).await,
+            Ok(begun) => Box::pin(self.drive(begun, sink, approver, stopper, bound(time))).await,
             Err(failure) => Report::failed(failure),
         }
     }
@@ -401,7 +348,7 @@ impl Engine {
         time: Option<Duration>,
     ) -> Option<Report> {
         let begun = self.left_over()?;
-        Some(self.drive(begun, sink, approver, stopper, bound(time)).await)
+        Some(Box::pin(self.drive(begun, sink, approver, stopper, bound(time))).await)
     }
 
     /// The same for a session that works for another one, which drives those that work for this one.
@@ -414,7 +361,7 @@ impl Engine {
         until: Option<(Instant, Duration)>,
     ) -> Report {
         match self.begin(prompt) {
-            Ok(begun) => self.alone(begun.turn(self.limits), sink, approver, stopper, until).await,
+            Ok(begun) => Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await,
             Err(failure) => Report::failed(failure),
         }
     }
@@ -428,7 +375,7 @@ impl Engine {
         until: Option<(Instant, Duration)>,
     ) -> Option<Report> {
         let begun = self.left_over()?;
-        Some(self.alone(begun.turn(self.limits), sink, approver, stopper, until).await)
+        Some(Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await)
     }
 
     fn begin(&mut self, prompt: String) -> Result<Begun, Failure> {
@@ -537,7 +484,7 @@ impl Engine {
     ) -> Report {
         self.says_who();
         let (Some(home), Some(orders)) = (self.home.clone(), self.orders.take()) else {
-            return self.alone(begun.turn(self.limits), sink, approver, stopper, until).await;
+            return Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await;
         };
         let house = House {
             home,
@@ -556,7 +503,7 @@ impl Engine {
         let (mut own, mut asks) = (Own(&face), Own(&face));
         let turn = begun.turn(self.limits);
         let report = tokio::select! {
-            report = self.alone(turn, &mut own, &mut asks, stopper, until) => report,
+            report = Box::pin(self.alone(turn, &mut own, &mut asks, stopper, until)) => report,
             never = nursery.attend() => match never {},
         };
         let (orders, children) = nursery.close().await;
@@ -611,32 +558,6 @@ impl Engine {
         self.scribe.end(report.outcome.cause, &report.answer);
         report
     }
-}
-
-/// What a turn begins with.
-struct Begun {
-    history: History,
-    unfinished: Option<Unfinished>,
-    prompt: Option<String>,
-}
-
-impl Begun {
-    fn turn(self, limits: Limits) -> Turn {
-        let Self { mut history, unfinished, prompt } = self;
-        if let Some(Unfinished { settled, mut prompts }) = unfinished {
-            prompts.extend(prompt);
-            return Turn::resume(history, settled, prompts, limits);
-        }
-        if let Some(prompt) = prompt {
-            history.push(Message::user(prompt));
-        }
-        Turn::new(history, limits)
-    }
-}
-
-/// The moment at which a time from now is over. A time that no clock can show is no bound.
-fn bound(time: Option<Duration>) -> Option<(Instant, Duration)> {
-    time.and_then(|t| Some((Instant::now().checked_add(t)?, t)))
 }
 
 /// What fills the next request, and how much there is room for.

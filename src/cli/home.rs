@@ -85,7 +85,7 @@ impl Home {
             workload: agent.workload,
             behind: Behind::Nothing,
         };
-        let (Chosen { links, .. }, redactor) = self.links(self.unless_free(wanted))?;
+        let (Chosen { links, .. }, redactor) = self.links(&self.unless_free(wanted))?;
         let parts = run::parts(self.clone(), agent, links, redactor, approve, places, purse);
         Ok(Parts { rules, ..parts })
     }
@@ -105,15 +105,15 @@ impl Home {
         }
         let pin = set.is_none().then(|| SUMMARIES.to_owned());
         let wanted = Wanted { model: set, provider: None, pin, workload: Workload::Librarian, behind: Behind::Chain };
-        let found = self.links(wanted).inspect_err(|f| tracing::warn!(why = f.message, "no model for summaries alone"));
+        let found = self.links(&wanted).inspect_err(|f| tracing::warn!(why = f.message, "no model for summaries alone"));
         let (Chosen { links, .. }, redactor) = found.ok()?;
         Some(Router::new(links, rules, self.app.rotation(&redactor)).paying(purse))
     }
 
     /// Looking for a local server needs a runtime of its own, which cannot be inside of the session's: so it has another thread.
-    fn links(&self, wanted: Wanted) -> Result<(Chosen, Redactor), Failure> {
+    fn links(&self, wanted: &Wanted) -> Result<(Chosen, Redactor), Failure> {
         let redactor = self.app.redactor.clone();
-        let found = std::thread::scope(|s| s.spawn(|| select::links(&self.app, &wanted, &redactor)).join());
+        let found = std::thread::scope(|s| s.spawn(|| select::links(&self.app, wanted, &redactor)).join());
         let chosen = found.map_err(|_| Failure::internal("looking for a model failed"))??;
         Ok((chosen, redactor))
     }

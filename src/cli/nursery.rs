@@ -193,12 +193,12 @@ fn answer((tell, ended): Waiting) {
 }
 
 /// One errand from its beginning, or from where it was cut off, to its end.
-async fn work<'s, 'a>(house: &'s House, face: &'s SharedFace<'a>, order: Order) -> (Order, Ended) {
+async fn work<'s>(house: &'s House, face: &'s SharedFace<'_>, order: Order) -> (Order, Ended) {
     let theirs = || Theirs { face, board: house.office.board.clone(), id: order.id.clone(), agent: order.agent.clone() };
     let (mut sink, mut approver) = (theirs(), theirs());
     sink.tell(ChildEvent::Begins { parent: &order.parent, call: &order.call, prompt: &order.prompt });
     house.office.board.works(&order.id, Some(0), None);
-    let ended = match session_of(house, &order, &mut sink, &mut approver).await {
+    let ended = match Box::pin(session_of(house, &order, &mut sink, &mut approver)).await {
         Ok(report) => Ended {
             answer: report.answer,
             denied: report.denied,

@@ -218,7 +218,13 @@ pub(super) fn dialect(link: &catalog::Link, known: &[String]) -> Result<Dialect,
     let dialect = Dialect::from_quirks(&quirks).map_err(|e| {
         Failure::config(format!("models.json: providers.{}.quirks: {e}", link.provider.id)).hint("remove the name, or correct it")
     })?;
-    Ok(Dialect { default_output: link.max_output(), window: link.context(), embed_inputs: link.provider.embed_inputs, ..dialect })
+    Ok(Dialect {
+        default_output: link.max_output(),
+        window: link.context(),
+        settings: link.settings(),
+        embed_inputs: link.provider.embed_inputs,
+        ..dialect
+    })
 }
 
 fn no_address(provider: &str, variable: &str) -> Failure {

@@ -20,9 +20,10 @@ impl<'a> SharedFace<'a> {
 
     /// Nobody holds the sink over an await, so it is always free.
     fn show(&self, event: AgentEvent<'_>) {
-        match self.sink.try_borrow_mut() {
-            Ok(mut sink) => sink.emit(event),
-            Err(_) => tracing::error!("an event was lost: the face is in use"),
+        if let Ok(mut sink) = self.sink.try_borrow_mut() {
+            sink.emit(event);
+        } else {
+            tracing::error!("an event was lost: the face is in use");
         }
     }
 }

@@ -32,6 +32,9 @@ const BAR: usize = 20;
 pub fn run(view: View, args: &Args, app: &App, out: &mut dyn Write) -> Result<(), Failure> {
     let store = app.store()?;
     let standings = Standings::load(&app.places, &app.redactor);
+    if args.watch {
+        super::stop::end_on_signal()?;
+    }
     let clear = args.watch && !args.json && std::io::stdout().is_terminal();
     loop {
         standings.heard();

@@ -12,15 +12,25 @@ pub const LITTLE_PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Stops the run on SIGINT, SIGTERM, SIGHUP, or after `timeout`; ends the process if it does not come to its end then.
 pub fn watch(stopper: &Stopper, timeout: Option<Duration>) -> Result<(), Failure> {
+    let stopper = stopper.clone();
+    beside(move |signals| async move { wait(signals, &stopper, timeout).await })
+}
+
+/// Ends the process at the first signal, for what only looks and has nothing to bring to an end. The default would do, but
+/// whoever starts a program behind a `&` in a script has it ignore SIGINT, and an endless look should still be stoppable.
+pub fn end_on_signal() -> Result<(), Failure> {
+    beside(|mut signals| async move { std::process::exit(i32::from(signals.next().await.exit_code())) })
+}
+
+/// Runs `then` on a thread of its own, which ends with the process: a run is the last thing that a process does.
+fn beside<F: Future<Output = ()>>(then: impl FnOnce(Signals) -> F + Send + 'static) -> Result<(), Failure> {
     let failed = |e| Failure::internal(format!("cannot watch for signals: {e}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let signals = {
         let _inside = runtime.enter();
         Signals::new().map_err(failed)?
     };
-    let stopper = stopper.clone();
-    // Ends with the process: a run is the last thing that a process does.
-    let wait = move || runtime.block_on(wait(signals, &stopper, timeout));
+    let wait = move || runtime.block_on(then(signals));
     std::thread::Builder::new().name("stop".to_owned()).spawn(wait).map(drop).map_err(failed)
 }
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a finished reply may keep its connection open before we stop waiting for the usage frame or the end.
+/// How long a finished reply may keep its connection open before we stop waiting for the usage frame or the end, whether
+/// its end was told or only follows from what it said.
 const AFTER_END: Duration = Duration::from_secs(2);
 
 /// A reply being read. Dropping it cancels the request upstream.
@@ -95,7 +96,7 @@ impl Exchange {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, ProviderError> {
-        let (limit, what) = match (self.ended, self.began) {
+        let (limit, what) = match (self.ended || self.decoder.is_whole(), self.began) {
             (true, _) => (AFTER_END, "the connection stayed open after the reply"),
             (false, true) => (self.timeouts.idle, "the stream stalled: no bytes"),
             (false, false) => (self.timeouts.first_byte, "no first byte"),

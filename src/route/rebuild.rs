@@ -33,6 +33,9 @@ pub fn from_journals(store: &Store, places: &Places) {
 fn receipts(id: &str, loaded: &Loaded) -> Vec<(Vec<String>, Receipt)> {
     let mut all: Vec<(Vec<String>, Receipt)> = Vec::new();
     let mut agent = None;
+    // Who works for another session works at its expense; ids below it begin with its own.
+    let below = loaded.session.as_ref().is_some_and(|s| s.parent.is_some());
+    let id = if below { id.split('.').next().unwrap_or(id) } else { id };
     for line in &loaded.entries {
         match &line.entry {
             Entry::Session(session) => agent = Some(session.agent.clone()),
@@ -95,7 +98,9 @@ mod tests {
         journal.append(&Entry::Attempt(attempt(Outcome::Failed(crate::model::Class::Server), Some(0.25)))).unwrap();
         journal.append(&Entry::Attempt(attempt(Outcome::Ok, Some(0.5)))).unwrap();
         let usage = Usage { input: Some(100), output: Some(7), ..Usage::default() };
-        journal.append(&Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage, cost_usd: Some(0.5) })).unwrap();
+        journal
+            .append(&Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage, cost_usd: Some(0.5), paused: false }))
+            .unwrap();
         drop(journal);
 
         let store = Store::in_memory(None).unwrap();

@@ -214,6 +214,9 @@ pub struct UsageEntry {
     pub usage: Usage,
     /// `None` where a price is unknown.
     pub cost_usd: Option<f64>,
+    /// The provider paused its reply, the message behind this line: it goes on once it gets that back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -278,7 +278,7 @@ fn every_kind_is_listed() {
         Entry::Spawned(Spawned { call_id: "c".into(), pid: 1, pgid: None, start_time: None }),
         receipt("c"),
         attempt(Outcome::Failed(Class::RateLimit)),
-        Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage: Usage::default(), cost_usd: None }),
+        Entry::Usage(UsageEntry { model: "m".into(), provider: "p".into(), usage: Usage::default(), cost_usd: None, paused: false }),
         Entry::Discarded(Discarded { model: "m".into(), provider: "p".into(), chars: 3, reason: "cut".into() }),
         Entry::Quarantine(Quarantine { pieces: Vec::new(), why: "w".into(), provider: "p".into() }),
         Entry::Compaction(Compaction { of: 0, view: Vec::new(), before: 2, after: 1, what: "w".into() }),

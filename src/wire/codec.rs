@@ -54,6 +54,12 @@ pub trait Decode: Debug + Send {
     /// The next piece of the body.
     fn piece(&mut self, piece: &Piece<'_>, out: &mut Vec<StreamEvent>);
 
+    /// Whether the reply is whole by its protocol, though its end is only told when the body ends: something may follow,
+    /// and nothing has to.
+    fn is_whole(&self) -> bool {
+        false
+    }
+
     /// The body has ended, however it did.
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>);
 }

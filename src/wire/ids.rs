@@ -3,6 +3,7 @@
 
 use crate::base::digest;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Which ids a dialect takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,9 +44,89 @@ impl Ids {
     }
 }
 
+/// Ids on wires where each may stand for one call of the whole request: one that comes again, as providers give them that
+/// count from zero in every reply, is replaced. What is replaced depends on the messages before it alone, so it stays the
+/// same turn after turn.
+#[derive(Debug, Default)]
+pub struct Once {
+    /// Each id, as it is on the wire, and the message that it first stood in.
+    taken: HashMap<String, usize>,
+    written: usize,
+}
+
+impl Once {
+    /// The message at this position is written, and none behind it: it begins anew from there.
+    pub fn begin(&mut self, at: usize) {
+        if at < self.written {
+            self.taken.retain(|_, first| *first < at);
+        }
+        self.written = at + 1;
+    }
+
+    /// The id of a call of the message at this position.
+    pub fn call<'a>(&mut self, ids: Ids, id: &'a str, at: usize) -> Cow<'a, str> {
+        let mut fitted = ids.fit(id);
+        let mut more = 2;
+        while self.taken.contains_key(fitted.as_ref()) {
+            fitted = Cow::Owned(ids.hashed(&format!("{id}\n{more}")));
+            more += 1;
+        }
+        self.taken.insert(fitted.clone().into_owned(), at);
+        fitted
+    }
+}
+
+/// Calls of the last assistant message that go under other ids than their own: results have to name those.
+#[derive(Debug, Clone, Default)]
+pub struct Renamed(Vec<(String, String)>);
+
+impl Renamed {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Notes the id of a call.
+    pub fn note(&mut self, ids: Ids, id: &str, written: &str) {
+        if ids.fit(id) != written {
+            self.0.push((id.to_owned(), written.to_owned()));
+        }
+    }
+
+    /// The id under which a result answers.
+    pub fn result<'a>(&'a self, ids: Ids, id: &'a str) -> Cow<'a, str> {
+        match self.0.iter().find(|(own, _)| own == id) {
+            Some((_, written)) => Cow::Borrowed(written),
+            None => ids.fit(id),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_comes_again_is_another_one_and_the_same_one_every_time() {
+        for ids in [Ids::Responses, Ids::Anthropic] {
+            let mut once = Once::default();
+            let mut write = |at: usize| {
+                once.begin(at);
+                once.call(ids, "call_0", at).into_owned()
+            };
+            let first: Vec<String> = (0..4).map(&mut write).collect();
+            assert_eq!(first[0], "call_0");
+            let distinct: std::collections::HashSet<_> = first.iter().collect();
+            assert_eq!(distinct.len(), 4, "{first:?}");
+            assert!(first.iter().all(|id| ids.takes(id)), "{first:?}");
+            // A history that was cut is written again from there.
+            let again: Vec<String> = (2..4).map(&mut write).collect();
+            assert_eq!(again, first[2..]);
+            let mut renamed = Renamed::default();
+            renamed.note(ids, "call_0", &first[1]);
+            renamed.note(ids, "call_1", "call_1");
+            assert_eq!((renamed.result(ids, "call_0"), renamed.result(ids, "call_1")), (first[1].as_str().into(), "call_1".into()));
+        }
+    }
 
     #[test]
     fn what_fits_stays_and_what_does_not_becomes_distinct_stable_and_fitting() {

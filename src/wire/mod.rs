@@ -51,6 +51,7 @@ mod placement;
 mod prefix;
 pub mod quirk;
 mod refs;
+mod root_schema;
 mod rope;
 mod sniff;
 pub mod sse;
@@ -262,6 +263,11 @@ impl Decoder {
     /// Takes the next bytes and appends the events that they complete.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
         self.body.feed(bytes, &mut |piece| self.codec.piece(&piece, out));
+    }
+
+    /// Whether the reply is whole, so that a server that says nothing more need not be waited for.
+    pub fn is_whole(&self) -> bool {
+        self.codec.is_whole()
     }
 
     /// The body has ended, or was cut. Without a terminal event before this, the last event is an error of class

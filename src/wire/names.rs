@@ -22,6 +22,14 @@ pub fn wire_name(name: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}_{}", text::prefix(&readable, MAX_NAME - 11), digest::short(name.as_bytes(), 10)))
 }
 
+/// A schema without a name: OpenAI's wires require one.
+pub const UNNAMED_FORMAT: &str = "answer";
+
+/// The name of an answer's schema as a wire takes it.
+pub fn format_name(name: &str) -> Cow<'_, str> {
+    if name.is_empty() { Cow::Borrowed(UNNAMED_FORMAT) } else { wire_name(name) }
+}
+
 /// The tool name as a wire takes it whose names begin with a letter or `_`.
 pub fn letter_first(name: &str) -> Cow<'_, str> {
     let fitted = wire_name(name);
@@ -75,6 +83,12 @@ mod tests {
         let distinct: std::collections::HashSet<_> = wire.iter().collect();
         assert_eq!(distinct.len(), wire.len());
         assert_eq!(back.original("unknown"), "unknown");
+    }
+
+    #[test]
+    fn an_answers_schema_always_has_a_name_that_fits() {
+        assert_eq!((format_name(""), format_name("report")), (Cow::Borrowed(UNNAMED_FORMAT), Cow::Borrowed("report")));
+        assert_eq!(format_name("an odd name!"), wire_name("an odd name!"));
     }
 
     #[test]

@@ -63,8 +63,10 @@ pub enum Why {
     NoChange,
     #[error("old_str contains a secret that was replaced before you saw it ({} ...]); choose lines without it", redact::MARK)]
     Redacted,
-    #[error("old_str was found {} times, {}; add lines around it until it is unique, or set replace_all", .lines.len(), at_lines(.lines))]
-    Ambiguous { lines: Vec<usize> },
+    #[error(
+        "old_str was found {} times, {}; add lines around it until it is unique, or set replace_all.{shown}", .lines.len(), at_lines(.lines)
+    )]
+    Ambiguous { lines: Vec<usize>, shown: String },
     #[error(
         "old_str is at line {line} with another indentation, and how new_str is to be indented there is unclear; copy the lines with their blanks as they are in the file"
     )]
@@ -116,7 +118,7 @@ fn one(text: &str, edit: &Replacement) -> Result<(String, Found), Why> {
     };
     let unique = edit.scope == Scope::Once || found.precision == Precision::Indentation;
     if unique && found.places.len() > 1 {
-        return Err(Why::Ambiguous { lines: numbers(text, &found) });
+        return Err(ambiguous(text, &found));
     }
     let mut out = String::with_capacity(text.len() + edit.new.len());
     let mut last = 0;
@@ -128,6 +130,12 @@ fn one(text: &str, edit: &Replacement) -> Result<(String, Found), Why> {
     }
     out.push_str(text.get(last..).unwrap_or(""));
     if out == text { Err(Why::NoChange) } else { Ok((out, found)) }
+}
+
+/// Several places, with what stands around each: a model that sees how they differ can say which it means.
+fn ambiguous(text: &str, found: &Found) -> Why {
+    let lines = numbers(text, found);
+    Why::Ambiguous { shown: similar_lines::around(text, &lines), lines }
 }
 
 /// The numbers of the lines where the places begin.
@@ -152,7 +160,7 @@ fn elided(text: &str, edit: &Replacement) -> Result<Option<(String, Found)>, Why
         let Some(found) = locate::find(text, old, Scope::Once, Align::Lines).filter(|f| f.precision <= Precision::FinalNewline) else {
             return Ok(None);
         };
-        let [place] = found.places.as_slice() else { return Err(Why::Ambiguous { lines: numbers(text, &found) }) };
+        let [place] = found.places.as_slice() else { return Err(ambiguous(text, &found)) };
         if place.start < last {
             return Ok(None);
         }

@@ -59,18 +59,28 @@ fn a_missing_final_newline_stays_missing() {
 #[test]
 fn ambiguity_is_counted_with_its_lines_and_overlaps_count() {
     let e = apply("x\ny\nx\nx", &[once("x", "z")]).unwrap_err();
-    assert_eq!(e.to_string(), "old_str was found 3 times, at lines 1, 3, 4; add lines around it until it is unique, or set replace_all");
+    assert_eq!(
+        e.to_string(),
+        "old_str was found 3 times, at lines 1, 3, 4; add lines around it until it is unique, or set replace_all. \
+         The places, with line numbers:\n1: x\n2: y\n\n1: x\n2: y\n3: x\n4: x\n\n2: y\n3: x\n4: x"
+    );
     assert!(matches!(edit("aaa", "aa", "b"), Err(Why::Ambiguous { .. })));
     let all = Replacement { scope: Scope::Every, ..once("x", "z") };
     let Edited { text, places, precision } = apply("x\ny\nx\nx", &[all]).unwrap();
     assert_eq!((text.as_str(), places, precision), ("z\ny\nz\nz", 3, Precision::Exact));
     let many = "q\n".repeat(30);
-    assert!(apply(&many, &[once("q", "r")]).unwrap_err().to_string().contains("8, ...;"));
+    assert!(apply(&many, &[once("q", "r")]).unwrap_err().to_string().contains("8, ...; add lines"));
+    assert!(
+        apply(&many, &[once("q", "r")])
+            .unwrap_err()
+            .to_string()
+            .ends_with(" The first ones, with line numbers:\n1: q\n2: q\n\n1: q\n2: q\n3: q\n\n1: q\n2: q\n3: q\n4: q")
+    );
 }
 
 #[test]
 fn ambiguity_of_the_loose_ways_is_refused_too() {
-    assert!(matches!(edit("a \nb\na\t\nb\n", "a\nb\n", "c\n"), Err(Why::Ambiguous { lines }) if lines == [1, 3]));
+    assert!(matches!(edit("a \nb\na\t\nb\n", "a\nb\n", "c\n"), Err(Why::Ambiguous { lines, .. }) if lines == [1, 3]));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What to tell a model whose old text is not in the file: the lines that come nearest, as they really are.
 
+use super::lines;
 use crate::base::text;
 
 /// Lines shown at most.
 const SHOWN: usize = 12;
+/// Places shown at most where a text is there several times.
+const PLACES: usize = 3;
 /// Longest line shown, in bytes.
 const WIDTH: usize = 200;
 /// Of a longer file only so many lines are compared.
@@ -33,6 +36,21 @@ pub fn hint(file: &str, old: &str, new: &str) -> String {
         "{reason} Nearest lines, with their numbers:{}\nCopy the text exactly as it is in the file, without the numbers",
         listing.concat()
     )
+}
+
+/// A sentence that follows "old_str was found several times.", beginning with a space: the first places, each from two lines
+/// before it to one after it. `numbers` count from 1.
+pub fn around(file: &str, numbers: &[usize]) -> String {
+    let lines = lines::shown(file);
+    let mut out = format!(" The {}, with line numbers:", if numbers.len() > PLACES { "first ones" } else { "places" });
+    for number in numbers.iter().take(PLACES) {
+        let first = number.saturating_sub(3);
+        let listing = lines.iter().enumerate().skip(first).take(number + 1 - first);
+        out.extend(listing.map(|(ix, line)| format!("\n{}: {}", ix + 1, clip(lines::body(line)))));
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out
 }
 
 fn clip(line: &str) -> String {

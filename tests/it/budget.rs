@@ -200,6 +200,6 @@ fn status_and_quota_show_what_rests_and_what_is_left() {
     let mut watch = env.pup().args(["status", "--watch", "--json"]).spawn();
     watch.wait_until("two looks", |out, _| out.lines().count() >= 2);
     watch.signal(rustix::process::Signal::INT);
-    let out = watch.wait();
+    let out = watch.wait().expect_code(130);
     assert!(out.json_lines().iter().all(|l| l["score"] == json!(80)), "{}", out.report());
 }

@@ -6,7 +6,7 @@ use crate::support::generate::plan::{Plan, plan};
 use crate::support::generate::shapes::{self, Tally};
 use crate::support::generate::words::marks;
 use crate::support::generate::{SERVED, Story, tell};
-use crate::support::rules::{self, Api, Args, Reading, Said};
+use crate::support::rules::{self, Args, Reading, Said};
 use code_pup::model::history::Checker;
 use code_pup::model::{Block, Loss, Message, Request, Role};
 use code_pup::wire::{Encoder, Wire, encode};
@@ -75,34 +75,9 @@ fn arrives(story: &Story, target: &Party) -> Result<(), String> {
     Ok(())
 }
 
-/// Rules that are broken and should not be: each goes when the code keeps it, and a rule that is kept may not stand here.
-const OWED: &[(Api, &str)] = &[
-    (Api::Chat, "an object's schema has to have it"),
-    (Api::Chat, "is not `object`"),
-    (Api::Chat, "may not stand at the top of a tool's schema"),
-    (Api::Chat, "an array's schema has to have `items`"),
-    (Api::Chat, "`an odd name!` is not 1 to 64"),
-    (Api::Chat, "has one that is no string, or empty"),
-    (Api::Responses, "an object's schema has to have it"),
-    (Api::Responses, "is not `object`"),
-    (Api::Responses, "may not stand at the top of a tool's schema"),
-    (Api::Responses, "an array's schema has to have `items`"),
-    (Api::Responses, "`an odd name!` is not 1 to 64"),
-    (Api::Responses, "a call before this one has the same id"),
-    (Api::Anthropic, "may not stand at the top of a tool's schema"),
-    (Api::Anthropic, "a call before this one has the same id"),
-];
-
-fn owed(api: Api, rule: &str) -> bool {
-    OWED.iter().any(|(of, what)| {
-        (*of == api || *of == Api::Chat && api == Api::Mistral || *of == Api::Responses && api == Api::Codex) && rule.contains(what)
-    })
-}
-
 /// The body, read by the rules of its API, which it must not break.
 fn read(target: &Party, body: &[u8]) -> Result<Reading, String> {
-    let mut reading = rules::read(target.api, &target.origin.model, body);
-    reading.violations.retain(|v| !owed(target.api, &v.rule));
+    let reading = rules::read(target.api, &target.origin.model, body);
     if reading.violations.is_empty() {
         return Ok(reading);
     }

@@ -200,6 +200,25 @@ fn keys_are_kept_listed_and_forgotten() {
 }
 
 #[test]
+fn space_around_a_key_is_not_part_of_it_wherever_it_comes_from() {
+    let env = TestEnv::new();
+    let server = done_by_key(|_| None);
+    let asked = |keys: &str| {
+        let run = env.pup().args(["run", "hi"]).env("OPENAI_BASE_URL", server.base_url());
+        let run = if keys.is_empty() { run } else { run.env("OPENAI_API_KEY", keys) };
+        run.run().expect_code(0);
+    };
+    asked("  key-number-one-0001\t\r\n");
+    asked(" , key-number-two-0002 ,, ");
+    env.write_config(".env", "OPENAI_API_KEY =   key-number-three-3  \r\n");
+    asked("");
+    env.write_config(".env", "export OPENAI_API_KEY=\"  key-number-four-04 \"\n");
+    // A variable that is set to nothing but space says nothing.
+    asked(" \t ");
+    assert_eq!(places(&server.finish()), [1, 2, 3, 4]);
+}
+
+#[test]
 fn eight_processes_add_keys_at_once_and_none_is_lost() {
     let env = TestEnv::new();
     let running: Vec<_> = (0..8)
@@ -244,7 +263,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The arguments of every process on this machine.
-fn arguments() -> String {
+/// The arguments of all processes here, as anybody can read them.
+pub fn arguments() -> String {
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
     processes.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok()).map(|b| String::from_utf8_lossy(&b).into_owned()).collect()
 }

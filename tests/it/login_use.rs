@@ -9,7 +9,7 @@ use code_pup::base::redact::Redactor;
 use code_pup::catalog::Manifests;
 use code_pup::config::Backend;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub const HOUR: i64 = 3_600_000;
@@ -409,7 +409,10 @@ fn no_log_journal_or_command_sees_a_token() {
     // The model reads the vault, before and after a renewal that nobody knew of when the run began.
     let ends = authority.clone();
     let command = format!("cat {}; env; cat /proc/$PPID/cmdline", vault.display());
+    let processes = Arc::new(Mutex::new(String::new()));
+    let at_work = Arc::clone(&processes);
     let server = guarded(&authority, move |turn| {
+        at_work.lock().unwrap().push_str(&crate::keys::arguments());
         if turn == 1 {
             ends.revoke_access();
         }
@@ -422,8 +425,12 @@ fn no_log_journal_or_command_sees_a_token() {
     assert_eq!(authority.grants("refresh_token").len(), 1);
     let canaries = authority.canaries();
     assert!(canaries.len() >= 5);
+    let processes = processes.lock().unwrap().clone();
+    #[cfg(target_os = "linux")]
+    assert!(processes.contains("pup"), "the processes were listed");
     for canary in canaries.iter().map(String::as_str).chain(["canary-client-secret"]) {
-        for (place, text) in [("login", &first.stderr), ("stderr", &out.stderr), ("stdout", &out.stdout), ("requests", &bodies)] {
+        let said = [("login", &first.stderr), ("stderr", &out.stderr), ("stdout", &out.stdout), ("requests", &bodies)];
+        for (place, text) in said.into_iter().chain([("the process list", &processes)]) {
             assert!(!text.contains(canary), "{canary} in {place}");
         }
     }

@@ -39,6 +39,7 @@ mod login_wires;
 mod models;
 mod models_update;
 mod ops;
+mod paused;
 mod plug_grid;
 mod pool;
 mod prefix;

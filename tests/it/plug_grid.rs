@@ -227,6 +227,13 @@ fn unnoticed(wire: Wire, event: &Value) -> bool {
     }
 }
 
+/// What still holds where nobody can notice: one end, and never a call more than the model made.
+fn no_more_calls(stream: &Stream, (reply, events): &(Reply, Vec<StreamEvent>)) -> Result<(), String> {
+    orderly(events)?;
+    let (got, want) = (reply.message.calls().count(), stream.intact.message.calls().count());
+    if reply.complete && got > want { Err(format!("{got} calls, and the model made {want}")) } else { Ok(()) }
+}
+
 fn changed(wire: Wire, found: &mut Vec<String>) {
     for stream in streams(wire) {
         let limit = (BUDGET / stream.body.len()).max(1);
@@ -235,6 +242,12 @@ fn changed(wire: Wire, found: &mut Vec<String>) {
             let event = &stream.body[stream.events[at].clone()];
             let Some(value) = data(event) else { continue };
             let free = unnoticed(wire, &value);
+            let (gone, twice) = (with(&stream, at, b""), with(&stream, at, &[event, event].concat()));
+            for (what, body) in [("gone", &gone), ("twice", &twice)] {
+                if let Err(e) = no_more_calls(&stream, &reply(wire, body)) {
+                    found.push(format!("{}, event {at} {what}: {e}", stream.name));
+                }
+            }
             let mut say = |what: &str, body: &[u8]| {
                 let got = reply(wire, body);
                 // It says that there was something that it could not read. (An empty list is a list of no chunks at Google's.)
@@ -246,8 +259,8 @@ fn changed(wire: Wire, found: &mut Vec<String>) {
                 }
             };
             if !free {
-                say("gone", &with(&stream, at, b""));
-                say("twice", &with(&stream, at, &[event, event].concat()));
+                say("gone", &gone);
+                say("twice", &twice);
             }
             let text = String::from_utf8_lossy(event);
             let half = value.to_string();

@@ -30,6 +30,8 @@ pub struct Plan {
     pub prompts: Vec<String>,
     /// How the last run ended, if it did.
     pub ended: Option<Cause>,
+    /// The conversation ends with a reply that its provider paused, and that nobody has answered.
+    pub paused: bool,
     /// Commands that may still run.
     pub commands: Vec<Recorded>,
     /// What was repaired, in words.
@@ -78,7 +80,9 @@ impl Plan {
         let last = calls.last().map(|c| c.id.clone());
         let waiting = calls.into_iter().filter(|c| open.contains(&c.id));
         let open = waiting.map(|call| Open { known: known(&call, last.as_deref(), recent), call }).collect();
-        Self { system, messages, open, prompts, ended: loaded.ended.as_ref().map(|e| e.cause), commands: commands(loaded), notes }
+        let paused = messages.last().is_some_and(|m| m.role == Role::Assistant) && last_reply_was_paused(&loaded.entries);
+        let ended = loaded.ended.as_ref().map(|e| e.cause);
+        Self { system, messages, open, prompts, ended, paused, commands: commands(loaded), notes }
     }
 
     /// What there is to do without a further prompt.
@@ -87,6 +91,7 @@ impl Plan {
         match (last, self.ended) {
             _ if !self.open.is_empty() || !self.prompts.is_empty() => Rest::Work,
             (Some(Role::User | Role::Tool), _) => Rest::Work,
+            _ if self.paused => Rest::Work,
             (Some(Role::Assistant), None) => Rest::Answered,
             (Some(Role::Assistant | Role::System) | None, _) => Rest::Nothing,
         }
@@ -138,6 +143,17 @@ fn after_the_last_reply(entries: &[Line]) -> &[Line] {
     let reply = |l: &Line| matches!(&l.entry, Entry::Message { message } if message.role == Role::Assistant);
     let start = entries.iter().rposition(reply).map_or(0, |at| at + 1);
     entries.get(start..).unwrap_or_default()
+}
+
+/// Whether what stands before the model's last message says that its provider paused there.
+fn last_reply_was_paused(entries: &[Line]) -> bool {
+    let before = entries.len() - after_the_last_reply(entries).len();
+    let earlier = entries.iter().take(before).rev().skip(1).map_while(|line| match &line.entry {
+        Entry::Message { message } if message.role == Role::Assistant => None,
+        Entry::Usage(used) => Some(Some(used.paused)),
+        _ => Some(None),
+    });
+    earlier.flatten().next().unwrap_or(false)
 }
 
 fn last_calls(messages: &[Message]) -> impl Iterator<Item = &ToolCall> {

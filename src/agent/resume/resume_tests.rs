@@ -94,7 +94,7 @@ impl World {
             tear(&path, before, part);
             return Err(Killed);
         }
-        let Unfinished { settled, mut prompts } = unfinished.unwrap_or_else(|| panic!("{rest:?} of {loaded:?}"));
+        let Unfinished { settled, mut prompts, paused } = unfinished.unwrap_or_else(|| panic!("{rest:?} of {loaded:?}"));
         prompts.extend(prompt.map(ToOwned::to_owned));
         let begun: Vec<&str> = loaded
             .entries
@@ -105,7 +105,7 @@ impl World {
             })
             .collect();
         let written = history.len();
-        let mut turn = Turn::resume(history, settled, prompts, LIMITS);
+        let mut turn = Turn::resume(history, Unfinished { settled, prompts, paused }, LIMITS);
         if let Step::RunTools(calls) = turn.step() {
             assert!(calls.iter().all(|c| !begun.contains(&c.id.as_str())), "handed out again: {calls:?}");
         }
@@ -307,6 +307,10 @@ fn after(more: Vec<Entry>) -> Plan {
 fn what_is_left_to_do_depends_on_who_spoke_last() {
     let answer = || said(Message::assistant("done"));
     let results = || said(Message::results(vec![ToolResult::text("1", "r", false)]));
+    let used = |paused: bool| {
+        let (model, provider) = ("m".to_owned(), "p".to_owned());
+        Entry::Usage(crate::session::UsageEntry { model, provider, usage: Usage::default(), cost_usd: None, paused })
+    };
     let rows = [
         (after(vec![]), Rest::Work),
         (after(vec![end(Cause::Interrupted)]), Rest::Work),
@@ -316,6 +320,12 @@ fn what_is_left_to_do_depends_on_who_spoke_last() {
         (after(vec![calls(&[("1", "{}")])]), Rest::Work),
         (after(vec![calls(&[("1", "{}")]), results(), end(Cause::Limit)]), Rest::Work),
         (after(vec![answer(), end(Cause::Done), Entry::Session(World::session(Some("more")))]), Rest::Work),
+        (after(vec![used(true), answer()]), Rest::Work),
+        (after(vec![used(true), answer(), end(Cause::Interrupted)]), Rest::Work),
+        (after(vec![used(true), answer(), used(false), answer()]), Rest::Answered),
+        (after(vec![used(true), answer(), used(true)]), Rest::Work),
+        (after(vec![used(false), answer(), used(true)]), Rest::Answered),
+        (after(vec![answer(), used(true), answer()]), Rest::Work),
         (Plan::of(&lines(vec![])), Rest::Work),
         (Plan::default(), Rest::Nothing),
     ];
@@ -423,7 +433,7 @@ fn a_workspace_that_has_moved_is_said_and_its_files_are_found() {
     let (mut journal, loaded) = Journal::open(&world.places(), "s", Redactor::default()).unwrap();
     let now = Session { cwd: new.clone(), ..World::session(None) };
     let continued = take_up(&mut journal, Plan::of(&loaded), loaded.latest(), now, Message::system("x"), &Ending::default()).unwrap();
-    let Unfinished { settled, prompts } = continued.unfinished.unwrap();
+    let Unfinished { settled, prompts, .. } = continued.unfinished.unwrap();
     assert!(settled[0].joined().starts_with("Done:") && !settled[0].is_error, "{settled:?}");
     assert_eq!(prompts, [format!("[The workspace has moved. It is now {new}; paths are relative to it.]")]);
 }

@@ -23,6 +23,8 @@ pub struct Continued {
 pub struct Unfinished {
     pub settled: Vec<ToolResult>,
     pub prompts: Vec<String>,
+    /// The conversation ends with a reply that its provider paused.
+    pub paused: bool,
 }
 
 /// Records that the session goes on as `now`, where `before` is what it was, and settles what was under way. `system` is
@@ -70,6 +72,6 @@ pub fn take_up(
     let history = std::iter::once(system).chain(plan.messages).collect();
     let notes = settled.iter().filter_map(|s| s.note.clone()).collect();
     let settled = settled.into_iter().map(|s| s.result).collect();
-    let unfinished = (rest != Rest::Nothing).then_some(Unfinished { settled, prompts });
+    let unfinished = (rest != Rest::Nothing).then_some(Unfinished { settled, prompts, paused: plan.paused });
     Ok(Continued { history, unfinished, notes })
 }

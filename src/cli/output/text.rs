@@ -144,10 +144,10 @@ impl TextFace {
             ChildEvent::Inner(AgentEvent::ToolCall { line: call, .. }) => line(Style::Plain, &format!("> {call}")),
             ChildEvent::Inner(AgentEvent::ToolResult { ok: false, summary, .. }) => line(Style::Yellow, summary),
             ChildEvent::Inner(AgentEvent::AttemptFailed { attempt, error, .. }) => {
-                line(Style::Yellow, &format!("! {}: {error}", attempt.model))
+                line(Style::Yellow, &format!("! {}: {error}", attempt.model));
             }
             ChildEvent::Inner(AgentEvent::Waiting { pause, link }) => {
-                line(Style::Yellow, &format!("! trying {link} again in {:.1} s", pause.as_secs_f64()))
+                line(Style::Yellow, &format!("! trying {link} again in {:.1} s", pause.as_secs_f64()));
             }
             ChildEvent::Inner(AgentEvent::Warning { text }) => line(Style::Yellow, text),
             ChildEvent::Inner(AgentEvent::Compacted { slimmed }) => line(Style::Dim, &slimmed.words()),

@@ -66,6 +66,11 @@ impl Decode for ReplyDecoder {
         }
     }
 
+    fn is_whole(&self) -> bool {
+        // Behind the reason stands only the end mark, which proxies drop.
+        self.over || self.stop.is_some()
+    }
+
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
         self.end(&End::Body(nature), out);
     }

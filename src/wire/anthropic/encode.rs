@@ -5,7 +5,7 @@
 
 use super::betas;
 use super::count::COUNT_PATH;
-use super::message::{Side, Writer, text};
+use super::message::{Open, Writer, text};
 use super::settings::{self, Purpose};
 use super::thinking::{Past, Thinking};
 use super::tools;
@@ -13,10 +13,12 @@ use crate::model::{Block, CacheMark, History, Loss, Message, Request, Role, Tool
 use crate::wire::Encoded;
 use crate::wire::codec::Encode;
 use crate::wire::definitions;
+use crate::wire::ids::Once;
 use crate::wire::json_out::Object;
 use crate::wire::marks::{self, MAX_MARKS, Piece, Spots};
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::Dialect;
+use crate::wire::root_schema::{self, RootRules};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub struct Encoder {
     head: Option<Head>,
     prefix: Prefix<Behind>,
     past: Past,
+    ids: Once,
 }
 
 /// The beginning of the body and what it was made of.
@@ -44,13 +47,13 @@ struct Head {
 /// Behind a message: its last side stays open, for the next message may be of it too.
 #[derive(Debug)]
 struct Behind {
-    open: Option<Side>,
+    open: Open,
     spots: Spots,
 }
 
 impl Encoder {
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, head: None, prefix: Prefix::default(), past: Past::default() }
+        Self { dialect, head: None, prefix: Prefix::default(), past: Past::default(), ids: Once::default() }
     }
 
     pub(super) fn encode_for(&mut self, request: &Request, purpose: Purpose) -> Encoded {
@@ -60,7 +63,7 @@ impl Encoder {
         let system = request.messages.iter().take_while(|m| m.role == Role::System).count();
         let head = self.head(request, system, &mut losses);
         self.messages(&request.messages, system, thinking.past(&request.model), &mut losses);
-        let open = self.prefix.open().is_some_and(|behind| behind.open.is_some());
+        let open = self.prefix.open().is_some_and(|behind| behind.open.side.is_some());
         let mut tail = if open { b"]}".to_vec() } else { Vec::new() };
         tail.push(b']');
         let mut o = Object::resume(&mut tail);
@@ -83,10 +86,12 @@ impl Encoder {
             self.prefix.clear();
             self.past = past;
         }
-        let dialect = &self.dialect;
+        let (dialect, ids) = (&self.dialect, &mut self.ids);
         self.prefix.extend(history, skip, |out, place| {
             let base = place.base;
-            let mut writer = Writer::new(dialect, past, place.open.and_then(|before| before.open), base, out, losses);
+            ids.begin(place.at);
+            let open = place.open.map(|before| before.open.clone()).unwrap_or_default();
+            let mut writer = Writer::new(dialect, past, open, ids, base, out, losses);
             let spots = writer.message(place.at, place.message);
             Behind { open: writer.open, spots }
         });
@@ -103,6 +108,7 @@ impl Encoder {
         {
             return head.bytes.clone();
         }
+        root_schema::name_losses(&request.tools, RootRules::Anthropic, losses);
         let mut out = Vec::new();
         let mut spots = Vec::new();
         let mut object = Object::begin(&mut out);

@@ -8,6 +8,7 @@ use super::thinking::{Past, stands};
 use crate::model::{Block, ImageSource, Loss, Message, Origin, Part, Role, ToolCall, ToolResult};
 use crate::wire::Ids;
 use crate::wire::arguments::{self, Written};
+use crate::wire::ids::{Once, Renamed};
 use crate::wire::json_out::Object;
 use crate::wire::marks::Spots;
 use crate::wire::names::wire_name;
@@ -28,21 +29,37 @@ pub const SILENT_ERROR: &str = "[The tool failed without a message.]";
 const IMAGE_BY_ASSISTANT: &str = "[An image stood here.]";
 const BLANK: &str = "blank text";
 
+/// What a message leaves open.
+#[derive(Debug, Clone, Default)]
+pub struct Open {
+    /// The side whose message is open.
+    pub side: Option<Side>,
+    renamed: Renamed,
+}
+
 /// Writes messages and gathers losses.
 pub struct Writer<'a> {
     dialect: &'a Dialect,
     past: Past,
     out: &'a mut Vec<u8>,
     losses: &'a mut Vec<Loss>,
-    /// The side whose message is open.
-    pub open: Option<Side>,
+    ids: &'a mut Once,
+    pub open: Open,
     /// What stands before `out`, in bytes.
     base: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(dialect: &'a Dialect, past: Past, open: Option<Side>, base: usize, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
-        Self { dialect, past, out, losses, open, base }
+    pub fn new(
+        dialect: &'a Dialect,
+        past: Past,
+        open: Open,
+        ids: &'a mut Once,
+        base: usize,
+        out: &'a mut Vec<u8>,
+        losses: &'a mut Vec<Loss>,
+    ) -> Self {
+        Self { dialect, past, out, losses, ids, open, base }
     }
 
     /// Writes the message at position `at`; its last message stays open.
@@ -65,10 +82,10 @@ impl<'a> Writer<'a> {
 
     /// Goes on in the open message of this side, or begins one.
     fn enter(&mut self, at: usize, side: Side) {
-        if self.open == Some(side) {
+        if self.open.side == Some(side) {
             return self.out.push(b',');
         }
-        if self.open.is_some() {
+        if self.open.side.is_some() {
             self.out.extend_from_slice(b"]},");
         } else if side == Side::Assistant {
             self.losses
@@ -84,7 +101,7 @@ impl<'a> Writer<'a> {
             Side::Assistant => "assistant",
         };
         self.out.extend_from_slice(format!(r#"{{"role":"{role}","content":["#).as_bytes());
-        self.open = Some(side);
+        self.open.side = Some(side);
     }
 
     fn block(&mut self, at: usize, side: Side, fill: impl FnOnce(&mut Object<'_>)) -> usize {
@@ -160,10 +177,12 @@ impl<'a> Writer<'a> {
                 Part::Text { .. } => {}
             }
         }
-        Some(self.block(at, Side::User, |o| tool_result(o, result)))
+        let id = self.open.renamed.result(Ids::Anthropic, &result.call_id).into_owned();
+        Some(self.block(at, Side::User, |o| tool_result(o, result, &id)))
     }
 
     fn assistant(&mut self, at: usize, message: &Message) -> Spots {
+        self.open.renamed.clear();
         let home = self.dialect.is_home(message.origin.as_ref());
         // The server refuses a message that ends in thinking.
         let last = message.blocks.iter().rposition(|b| stands(b, home));
@@ -194,7 +213,9 @@ impl<'a> Writer<'a> {
                     w.lose(at, n, "a tool call's signature");
                 }
                 let mut how = Written::AsTheyWere;
-                let spot = w.block(at, Side::Assistant, |o| how = call(o, c));
+                let id = w.ids.call(Ids::Anthropic, &c.id, at);
+                w.open.renamed.note(Ids::Anthropic, &c.id, &id);
+                let spot = w.block(at, Side::Assistant, |o| how = call(o, c, &id));
                 if how == Written::Wrapped {
                     w.lose(at, n, format!("arguments that are no JSON object; they stand under `{}`", arguments::UNPARSED));
                 }
@@ -250,8 +271,8 @@ fn image(o: &mut Object<'_>, source: &ImageSource) {
     });
 }
 
-fn tool_result(o: &mut Object<'_>, result: &ToolResult) {
-    o.field("type", "tool_result").field("tool_use_id", &Ids::Anthropic.fit(&result.call_id));
+fn tool_result(o: &mut Object<'_>, result: &ToolResult, id: &str) {
+    o.field("type", "tool_result").field("tool_use_id", id);
     let blank = |part: &&Part| matches!(part, Part::Text { text } if text.trim().is_empty());
     let parts: Vec<&Part> = result.parts.iter().filter(|p| !blank(p)).collect();
     match parts.as_slice() {
@@ -287,8 +308,8 @@ pub fn thinking(o: &mut Object<'_>, text: &str, proof: &str, redacted: bool) {
     }
 }
 
-/// The fields of a call.
-pub fn call(o: &mut Object<'_>, call: &ToolCall) -> Written {
-    o.field("type", "tool_use").field("id", &Ids::Anthropic.fit(&call.id)).field("name", &wire_name(&call.name));
+/// The fields of a call, under this id.
+pub fn call(o: &mut Object<'_>, call: &ToolCall, id: &str) -> Written {
+    o.field("type", "tool_use").field("id", id).field("name", &wire_name(&call.name));
     arguments::write(o.key("input"), &call.args_raw)
 }

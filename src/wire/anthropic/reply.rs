@@ -251,7 +251,7 @@ fn block(out: &mut Vec<u8>, block: &Block) {
         Block::Text { text: t } => text(t)(&mut o),
         Block::Thinking { text, signature, redacted } => thinking(&mut o, text, signature.as_deref().unwrap_or_default(), *redacted),
         Block::ToolCall(c) => {
-            call(&mut o, c);
+            call(&mut o, c, &Ids::Anthropic.fit(&c.id));
         }
         Block::ToolResult(_) | Block::Image { .. } | Block::Document { .. } | Block::Opaque { .. } => {}
     }

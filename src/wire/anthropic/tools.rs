@@ -4,7 +4,8 @@ use crate::model::ToolSpec;
 use crate::wire::definitions::{self, Fidelity};
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
-use serde_json::{Map, Value};
+use crate::wire::root_schema::{self, RootRules};
+use serde_json::Value;
 
 pub fn write(out: &mut Vec<u8>, spec: &ToolSpec) {
     let mut o = Object::begin(out);
@@ -12,18 +13,7 @@ pub fn write(out: &mut Vec<u8>, spec: &ToolSpec) {
     if !spec.description.is_empty() {
         o.field("description", &spec.description);
     }
-    match spec.parameters.as_object() {
-        // The server refuses a schema without it, and other vendors' clients leave it out.
-        Some(schema) if !schema.contains_key("type") => {
-            let mut typed: Map<String, Value> = Map::new();
-            typed.insert("type".to_owned(), "object".into());
-            typed.extend(schema.clone());
-            o.field("input_schema", &typed);
-        }
-        _ => {
-            o.field("input_schema", &spec.parameters);
-        }
-    }
+    o.field("input_schema", &root_schema::fitted(&spec.parameters, RootRules::Anthropic));
     o.end();
 }
 

@@ -177,8 +177,15 @@ pub fn counts_days(facts: &Facts) -> bool {
 
 /// Too many requests: in a minute, in a day, for everybody, or one that is too big by itself.
 fn too_many(facts: &Facts) -> Option<Ruling> {
-    const MONEY: [&str; 5] =
-        ["insufficient balance", "insufficient credits", "billing hard limit", "exceeded your current quota", "credit balance is too low"];
+    const MONEY: [&str; 7] = [
+        "insufficient balance",
+        "insufficient credits",
+        "billing hard limit",
+        "exceeded your current quota",
+        "credit balance is too low",
+        "used all available credits",
+        "doesn't have any credits",
+    ];
     if facts.status != 429 && !facts.is_called(LIMITS) {
         return None;
     }

@@ -42,6 +42,7 @@ fn bodies_decide_before_statuses_whoever_sends_them() {
         - 429 {"error":{"message":"Rate limit reached for m on tokens per day (TPD): Limit 1, Used 1. Please try again in 9m38.016s","code":"rate_limit_exceeded"}} => quota key 578.016
         - 429 {"error":{"message":"You exceeded your current quota, please check your plan.","type":"insufficient_quota","code":"insufficient_quota"}} => billing key
         - 429 {"error":{"message":"You exceeded your current quota, please check your plan."}} => billing key
+        - 429 {"code":"Some resource has been exhausted","error":"Your team has used all available credits"} => billing key
         - 429 {"error":{"message":"Request too large for m on tokens per min (TPM): Limit 30000, Requested 40000","type":"tokens","code":"rate_limit_exceeded"}} => context_too_long request
         - 413 {"error":{"message":"Request too large for model m","type":"tokens","code":"rate_limit_exceeded"}} => context_too_long request
         - 429 {"error":{"code":"1302","message":"High concurrency usage"}} => rate_limit key

@@ -33,6 +33,10 @@ pub struct ReplyDecoder {
     /// How many chunks could be read.
     chunks: usize,
     sender: Sender,
+    /// How many chunks had a finish reason.
+    reasons: usize,
+    /// The reason was there, and the counts with it or behind it.
+    whole: bool,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -56,6 +60,10 @@ impl Decode for ReplyDecoder {
             Found::Json { event, text } => self.document(event, text, out),
             Found::Broken(bytes) => unknown(bytes, out),
         });
+    }
+
+    fn is_whole(&self) -> bool {
+        self.over || self.whole
     }
 
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
@@ -113,17 +121,23 @@ impl ReplyDecoder {
             return;
         }
         let calls = self.parts.calls();
+        let counted = chunk.usage.is_some();
+        let mut reasons = 0;
         self.start(chunk.id.into_owned(), chunk.model.into_owned(), out);
         for candidate in chunk.candidates.into_iter().flatten() {
             // One answer is asked for; what a server adds to it is not part of the reply.
             if candidate.index.0.unwrap_or(0) == 0 {
+                reasons += usize::from(candidate.finish_reason.0.is_some());
                 self.candidate(candidate, out);
             }
         }
+        self.reasons += reasons;
         if let Some(blocked) = chunk.prompt_feedback.and_then(refusal) {
             self.blocked = Some(blocked);
         }
         self.usage(chunk.usage, out);
+        // Older models write a reason into every chunk: theirs says nothing.
+        self.whole = counted && self.finish.is_some() && self.reasons == 1;
         self.called.clear();
         if self.parts.calls() > calls {
             self.called.push_str(raw);

@@ -40,6 +40,8 @@ pub struct ReplyDecoder {
     whole: bool,
     /// Pieces of the message arrived; a whole one behind them repeats them.
     pieces: bool,
+    /// The counts came with the finish reason or behind it, which is all that a server without an end mark sends.
+    counted: bool,
     refused: bool,
     content: bool,
     /// How many chunks could be read.
@@ -79,6 +81,10 @@ impl Decode for ReplyDecoder {
             Piece::Frame(Frame::Event { name, data }) => self.frame(name, data, out),
             Piece::Json(body) => self.body(body, out),
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.over || self.counted
     }
 
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
@@ -169,6 +175,8 @@ impl ReplyDecoder {
                 self.choice(choice, out);
             }
         }
+        let counts = chunk.usage.is_some() || chunk.timings.is_some() || chunk.x_groq.is_some();
+        self.counted |= counts && self.finish.is_some();
         if let Some(timings) = chunk.timings {
             self.timings(usage::timings(timings), out);
         }

@@ -13,6 +13,7 @@ use crate::wire::marks::{self, MAX_MARKS, Piece};
 use crate::wire::names::wire_name;
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::{Dialect, LastAssistant};
+use crate::wire::root_schema::{self, RootRules};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -37,13 +38,14 @@ impl Encoder {
         Self { dialect, content: Content::default(), head: None, prefix: Prefix::default() }
     }
 
-    fn head(&mut self, request: &Request) -> Bytes {
+    fn head(&mut self, request: &Request, losses: &mut Vec<Loss>) -> Bytes {
         if let Some(head) = &self.head
             && head.model == request.model
             && Arc::ptr_eq(&head.tools, &request.tools)
         {
             return head.bytes.clone();
         }
+        root_schema::name_losses(&request.tools, RootRules::OpenAi, losses);
         let schemas = self.dialect.schemas;
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
@@ -56,7 +58,7 @@ impl Encoder {
                     if !tool.description.is_empty() {
                         f.field("description", &tool.description);
                     }
-                    f.field("parameters", &schemas.write(&tool.parameters));
+                    f.field("parameters", &root_schema::fitted(&schemas.write(&tool.parameters), RootRules::OpenAi));
                 });
                 o.end();
             });
@@ -88,7 +90,7 @@ impl Encoder {
 impl Encode for Encoder {
     fn encode(&mut self, request: &Request) -> Encoded {
         let mut losses = Vec::new();
-        let head = self.head(request);
+        let head = self.head(request, &mut losses);
         let content = if self.dialect.marks.are_for(&request.model) { Content::Parts } else { Content::Strings };
         if content != self.content {
             self.prefix.clear();

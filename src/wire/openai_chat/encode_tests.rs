@@ -52,7 +52,7 @@ fn a_turn_with_everything_is_compact_and_in_a_fixed_order() {
     assert_eq!(
         got,
         concat!(
-            r#"{"model":"m","tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],"#,
+            r#"{"model":"m","tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{}}}}],"#,
             r#""messages":[{"role":"system","content":"s"},{"role":"user","content":"u"},"#,
             r#"{"role":"assistant","content":"t","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},"#,
             r#"{"id":"b","type":"function","function":{"name":"f","arguments":"{\"k"}}]},"#,

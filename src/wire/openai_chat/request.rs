@@ -2,6 +2,7 @@
 
 use super::NAME;
 use crate::model::{Block, CacheMark, ImageSource, Message, Request, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult, ToolSpec};
+use crate::wire::names::UNNAMED_FORMAT;
 use serde_json::{Map, Value};
 
 /// Why a body is no request.
@@ -256,7 +257,7 @@ fn response_format(value: Value) -> Result<Option<ResponseFormat>, RequestError>
                 return Err(shape("response_format.json_schema", "an object"));
             };
             Ok(Some(ResponseFormat::JsonSchema {
-                name: take_text(&mut inner, "name").unwrap_or_default(),
+                name: take_text(&mut inner, "name").filter(|name| name != UNNAMED_FORMAT).unwrap_or_default(),
                 strict: inner.get("strict").and_then(Value::as_bool),
                 schema: inner.remove("schema").unwrap_or_else(|| Value::Object(Map::new())),
             }))

@@ -245,7 +245,8 @@ fn message() -> impl Strategy<Value = Message> {
 
 fn settings() -> impl Strategy<Value = Request> {
     let tools = prop::collection::vec(prop_oneof!["[a-z]{1,9}", "[a-z.]{60,80}"], 0..3).prop_map(|names| {
-        let spec = |name: String| ToolSpec { name, description: "d".into(), parameters: serde_json::json!({"type": "object"}) };
+        let spec =
+            |name: String| ToolSpec { name, description: "d".into(), parameters: serde_json::json!({"type": "object", "properties": {}}) };
         names.into_iter().map(spec).collect::<Arc<[ToolSpec]>>()
     });
     let choice =

@@ -3,7 +3,7 @@
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
 use crate::wire::fields::Fields;
 use crate::wire::json_out::Object;
-use crate::wire::names::wire_name;
+use crate::wire::names::{format_name, wire_name};
 use crate::wire::quirk::{Choices, Dialect, MaxOutput, StreamUsage, Unbounded, bound_output};
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ fn response_format(fields: &mut Fields<'_, '_>, request: &Request, dialect: &Dia
 }
 
 fn schema_format(name: &str, schema: &Value, strict: Option<bool>) -> Value {
-    let mut inner = json!({"name": name, "schema": schema});
+    let mut inner = json!({"name": format_name(name), "schema": schema});
     if let (Some(strict), Some(inner)) = (strict, inner.as_object_mut()) {
         inner.insert("strict".to_owned(), Value::Bool(strict));
     }
@@ -124,13 +124,19 @@ fn sampling(fields: &mut Fields<'_, '_>, request: &Request, dialect: &Dialect) {
         }
     }
     let most = dialect.stops.most();
+    let stops: Vec<&str> = request.stop.iter().map(String::as_str).filter(|s| !s.is_empty()).collect();
     if !request.stop.is_empty() && !taken("stop") {
         fields.lose("stop", "this model takes none");
     } else if !request.stop.is_empty() {
-        if request.stop.len() > most {
+        if stops.len() < request.stop.len() {
+            fields.lose("stop", "the wire takes no empty stop sequences");
+        }
+        if stops.len() > most {
             fields.lose("stop", &format!("the server takes {most} at most; the first were sent"));
         }
-        fields.set("stop", &request.stop.iter().take(most).collect::<Vec<_>>());
+        if !stops.is_empty() {
+            fields.set("stop", &stops.into_iter().take(most).collect::<Vec<_>>());
+        }
     }
     if let Some(seed) = &request.seed {
         fields.set(dialect.seed.name(), seed);

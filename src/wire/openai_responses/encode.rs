@@ -8,9 +8,11 @@ use super::{settings, tools};
 use crate::model::{Loss, Message, Request, Role, ToolSpec};
 use crate::wire::codec::{Encode, Encoded};
 use crate::wire::definitions;
+use crate::wire::ids::Once;
 use crate::wire::json_out::Object;
 use crate::wire::prefix::Prefix;
 use crate::wire::quirk::{Backend, Dialect};
+use crate::wire::root_schema::{self, RootRules};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ pub struct Encoder {
     dialect: Dialect,
     head: Option<Head>,
     prefix: Prefix<Open>,
+    ids: Once,
 }
 
 /// The beginning of the body and what it was made of.
@@ -34,7 +37,7 @@ struct Head {
 
 impl Encoder {
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, head: None, prefix: Prefix::default() }
+        Self { dialect, head: None, prefix: Prefix::default(), ids: Once::default() }
     }
 
     fn head(&mut self, request: &Request, system: usize, losses: &mut Vec<Loss>) -> Bytes {
@@ -50,6 +53,7 @@ impl Encoder {
         }
         let kept: Vec<Arc<Message>> = request.messages.iter().take(system).cloned().collect();
         let instructions = message::instructions(&kept.iter().map(Arc::as_ref).collect::<Vec<_>>(), losses);
+        root_schema::name_losses(&request.tools, RootRules::OpenAi, losses);
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         object.field("model", &request.model);
@@ -70,9 +74,11 @@ impl Encode for Encoder {
         let mut losses = Vec::new();
         let system = request.messages.iter().take_while(|m| m.role == Role::System).count();
         let head = self.head(request, system, &mut losses);
-        let dialect = &self.dialect;
+        let (dialect, ids) = (&self.dialect, &mut self.ids);
         self.prefix.extend(&request.messages, system, |out, place| {
-            Writer::new(dialect, place.open.cloned().unwrap_or_default(), out, &mut losses).message(place.at, place.message)
+            ids.begin(place.at);
+            let open = place.open.cloned().unwrap_or_default();
+            Writer::new(dialect, open, ids, out, &mut losses).message(place.at, place.message)
         });
         let mut tail = vec![b']'];
         let mut o = Object::resume(&mut tail);

@@ -76,7 +76,7 @@ fn a_turn_with_everything_is_compact_and_in_a_fixed_order() {
         got,
         concat!(
             r#"{"model":"gpt-5","instructions":"s\n\nmore","#,
-            r#""tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":false}],"#,
+            r#""tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object","properties":{}},"strict":false}],"#,
             r#""input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"u"}]},"#,
             r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"t","annotations":[]}]},"#,
             r#"{"type":"function_call","call_id":"a","name":"f","arguments":"{}"},"#,
@@ -321,7 +321,7 @@ fn a_chatgpt_login_gets_what_it_takes_and_nothing_else() {
     request.extensions.insert(NAME.into(), fields.as_object().unwrap().clone());
     let (got, mut losses) = body(&chatgpt, &request);
     let want = concat!(
-        r#"{"model":"gpt-5.2-codex","instructions":"","tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":false}],"#,
+        r#"{"model":"gpt-5.2-codex","instructions":"","tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object","properties":{}},"strict":false}],"#,
         r#""input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"u"}]}],"#,
         r#""tool_choice":"auto","parallel_tool_calls":true,"reasoning":{"effort":"low","summary":"auto"},"text":{"verbosity":"low"},"#,
         r#""prompt_cache_key":"session","store":false,"include":["reasoning.encrypted_content"],"stream":true}"#,

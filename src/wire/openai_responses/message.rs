@@ -8,6 +8,7 @@ use super::about;
 use super::shape::Item;
 use crate::model::{Block, ImageSource, Loss, Message, Part, Role, ToolCall, ToolResult};
 use crate::wire::Ids;
+use crate::wire::ids::{Once, Renamed};
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
 use crate::wire::quirk::Dialect;
@@ -28,11 +29,13 @@ pub struct Open {
     follows: bool,
     /// Calls of the last assistant message whose results are items of their own kind.
     custom: Vec<String>,
+    renamed: Renamed,
 }
 
 /// Writes messages as items, separated by commas, and gathers losses.
 pub struct Writer<'a> {
     dialect: &'a Dialect,
+    ids: &'a mut Once,
     out: &'a mut Vec<u8>,
     losses: &'a mut Vec<Loss>,
     open: Open,
@@ -52,8 +55,8 @@ enum Piece<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(dialect: &'a Dialect, open: Open, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
-        Self { dialect, out, losses, open }
+    pub fn new(dialect: &'a Dialect, open: Open, ids: &'a mut Once, out: &'a mut Vec<u8>, losses: &'a mut Vec<Loss>) -> Self {
+        Self { dialect, ids, out, losses, open }
     }
 
     /// Writes the message at position `at` and returns what it leaves open.
@@ -64,6 +67,7 @@ impl<'a> Writer<'a> {
             Role::User => self.spoken(at, "user", message),
             Role::Assistant => {
                 self.open.custom.clear();
+                self.open.renamed.clear();
                 self.assistant(at, message);
             }
             Role::Tool => {
@@ -238,7 +242,8 @@ impl<'a> Writer<'a> {
         }
         let custom = home && about::is_custom(signature);
         let id = notes.as_ref().and_then(|notes| notes.id.get()).filter(|id| proven && taken(id, if custom { "ctc_" } else { "fc_" }));
-        let call_id = Ids::Responses.fit(&call.id);
+        let call_id = self.ids.call(Ids::Responses, &call.id, at);
+        self.open.renamed.note(Ids::Responses, &call.id, &call_id);
         let (kind, field) = if custom { (about::CUSTOM_CALL, "input") } else { (about::CALL, "arguments") };
         let raw = call.args_raw.trim();
         // Providers send nothing or null for "no arguments", and refuse it when it comes back.
@@ -261,8 +266,9 @@ impl<'a> Writer<'a> {
             self.lose(at, n, BLANK);
         }
         let custom = self.open.custom.contains(&result.call_id);
+        let call_id = self.open.renamed.result(Ids::Responses, &result.call_id).into_owned();
         self.item(if custom { "custom_tool_call_output" } else { "function_call_output" }, |o| {
-            o.field("call_id", &Ids::Responses.fit(&result.call_id));
+            o.field("call_id", &call_id);
             if only_text {
                 o.field("output", &result.joined());
                 return;

@@ -10,6 +10,7 @@ use crate::model::{
     Accumulator, Block, ImageSource, Message, Part, Request, ResponseFormat, Role, StreamEvent, ToolChoice, ToolResult, ToolSpec,
 };
 use crate::wire::definitions::{self, Fidelity};
+use crate::wire::names;
 use crate::wire::openai_chat::RequestError;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -150,7 +151,7 @@ fn text(request: &mut Request, mut map: Map<String, Value>) -> Result<(), Reques
                 "json_object" => Some(ResponseFormat::JsonObject),
                 "json_schema" => {
                     let name =
-                        format.get("name").and_then(Value::as_str).filter(|n| *n != settings::UNNAMED).unwrap_or_default().to_owned();
+                        format.get("name").and_then(Value::as_str).filter(|n| *n != names::UNNAMED_FORMAT).unwrap_or_default().to_owned();
                     let schema = format.remove("schema").unwrap_or_else(|| Value::Object(Map::new()));
                     let strict = format.get("strict").and_then(Value::as_bool);
                     Some(ResponseFormat::JsonSchema { name, schema, strict })

@@ -4,7 +4,7 @@ use super::family::Family;
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
 use crate::wire::definitions;
 use crate::wire::json_out::Object;
-use crate::wire::names::wire_name;
+use crate::wire::names::{format_name, wire_name};
 use crate::wire::quirk::{Backend, Dialect, chatgpt_backend};
 use serde_json::{Map, Value, json};
 
@@ -14,8 +14,6 @@ const LEAST_OUTPUT: u64 = 16;
 pub const CACHE_KEY: &str = "prompt_cache_key";
 /// What makes the server hand out reasoning in a form that can be sent back.
 pub const ENCRYPTED: &str = "reasoning.encrypted_content";
-/// A schema without a name: the wire requires one.
-pub const UNNAMED: &str = "answer";
 
 const NO_REASONING: &str = "this model does not reason";
 const CHATGPT: &str = "a ChatGPT login takes no such field";
@@ -136,8 +134,7 @@ impl Fields<'_, '_> {
                 text.insert("format".to_owned(), json!({"type": "json_object"}));
             }
             Some(ResponseFormat::JsonSchema { name, schema, strict }) => {
-                let name = if name.is_empty() { UNNAMED } else { name };
-                let own = [("type", "json_schema".into()), ("name", wire_name(name).into()), ("schema", schema.clone())];
+                let own = [("type", "json_schema".into()), ("name", format_name(name).into()), ("schema", schema.clone())];
                 format.extend(own.map(|(key, value): (&str, Value)| (key.to_owned(), value)));
                 if let Some(strict) = strict {
                     format.insert("strict".to_owned(), (*strict).into());

@@ -4,6 +4,7 @@ use crate::model::ToolSpec;
 use crate::wire::definitions::{self, Fidelity};
 use crate::wire::json_out::Object;
 use crate::wire::names::wire_name;
+use crate::wire::root_schema::{self, RootRules};
 use serde_json::Value;
 
 pub fn write(out: &mut Vec<u8>, spec: &ToolSpec) {
@@ -13,7 +14,7 @@ pub fn write(out: &mut Vec<u8>, spec: &ToolSpec) {
         o.field("description", &spec.description);
     }
     // Without the word the server makes the schema strict by itself: every optional argument would become a required one.
-    o.field("parameters", &spec.parameters).field("strict", &false);
+    o.field("parameters", &root_schema::fitted(&spec.parameters, RootRules::OpenAi)).field("strict", &false);
     o.end();
 }
 

@@ -18,6 +18,7 @@ pub mod failed_calls;
 mod ids_nine;
 mod json_formats;
 mod max_tokens;
+mod model_settings;
 mod name_in_results;
 mod no_stream_options;
 mod null_content;
@@ -66,7 +67,7 @@ pub use tool_choice::Choices;
 use super::{Ids, KeyStyle, Wire, placement};
 use crate::base::nearest;
 use crate::model::{Origin, Request, StreamEvent, ToolChoice};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// A flavour of a wire. The default is the vendor's own.
@@ -109,6 +110,8 @@ pub struct Dialect {
     pub embed_inputs: Option<usize>,
     /// The model's window in tokens, if it is known.
     pub window: Option<u64>,
+    /// Fields that the catalogue wants in each request of this model.
+    pub settings: Map<String, Value>,
     /// The account's project, for a service that wants it named in each request.
     pub project: Option<String>,
     /// Who the request goes to. Signatures, opaque blocks and reasoning are sent only to the origin that made them;
@@ -272,6 +275,7 @@ pub fn prepare<'a>(wire: Wire, dialect: &Dialect, request: &'a Request) -> Cow<'
         Calls::Native | Calls::Text => Cow::Borrowed(request),
         Calls::Constrained => Cow::Owned(constrained_calls::rewrite(request)),
     };
+    let request = model_settings::prepare(wire, dialect, request);
     placement::prepare(wire, dialect, tool_choice::prepare(dialect, request))
 }
 
