@@ -27,14 +27,12 @@ impl ListAgents {
     fn list(&self, args: &Args, ctx: &Context) -> Result<Output, ToolError> {
         let ListArgs { id, offset } = args::read(NAME, &self.schema, args)?;
         let Some(delegate) = &ctx.delegate else { return Err(ToolError::model("there are no other agents here")) };
-        match id.as_deref().map(str::trim).filter(|id| !id.is_empty()) {
-            Some(id) => delegate.look(id, usize::try_from(offset.unwrap_or(0)).unwrap_or(usize::MAX), ctx.limits.output_bytes),
-            None => {
-                let text = delegate.list();
-                let summary = format!("{} agents", delegate.names().len());
-                Ok(Output { text, summary, ..Output::default() })
-            }
+        if let Some(id) = id.as_deref().map(str::trim).filter(|id| !id.is_empty()) {
+            let offset = usize::try_from(offset.unwrap_or(0)).unwrap_or(usize::MAX);
+            return delegate.look(id, offset, ctx.limits.output_bytes);
         }
+        let summary = format!("{} agents", delegate.names().len());
+        Ok(Output { text: delegate.list(), summary, ..Output::default() })
     }
 }
 

@@ -63,7 +63,7 @@ fn model(wire: Wire, turn: &Arc<AtomicUsize>, out: impl Fn(usize) -> bool + Send
 #[test]
 fn fifty_turns_two_failovers_and_a_resume_change_no_byte_of_what_was_sent() {
     let env = TestEnv::new();
-    env.write("a.txt", (0..ROUNDS).map(|n| format!("line {n}\n")).collect::<String>());
+    env.write("a.txt", (0..ROUNDS).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat());
     let turn = Arc::new(AtomicUsize::new(0));
     // The first one is out twice, and comes back.
     let first = model(Wire::Anthropic, &turn, |n| (8..11).contains(&n) || (33..36).contains(&n));

@@ -76,7 +76,7 @@ fn only_an_answer_is_a_success() {
 #[test]
 fn a_long_answer_is_bounded_and_all_of_it_can_be_read() {
     let (lead, _orders) = chief("a", &[], &["f"]);
-    let whole: String = (0..40_000).map(|n| format!("line {n} é\n")).collect();
+    let whole = (0..40_000).map(|n| format!("line {n} é\n")).collect::<Vec<_>>().concat();
     let order = order(&lead, "f").unwrap();
     lead.office.board.asked(&order);
     let ended = Ended { id: order.id.clone(), ..ended(Cause::Done, &whole) };

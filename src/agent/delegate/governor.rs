@@ -154,9 +154,13 @@ mod tests {
     fn coders_that_wait_for_coders_do_not_hold_them_up() {
         let mut governor = Governor::new(Places { gap: Duration::ZERO, ..Places::default() });
         let now = Moment(0);
-        ["a", "b"].iter().for_each(|id| governor.ask(id, Class::Coder));
+        for id in ["a", "b"] {
+            governor.ask(id, Class::Coder);
+        }
         assert_eq!((governor.step(now), governor.step(now)), (Step::Go("a".into()), Step::Go("b".into())));
-        ["a1", "b1", "c"].iter().for_each(|id| governor.ask(id, Class::Coder));
+        for id in ["a1", "b1", "c"] {
+            governor.ask(id, Class::Coder);
+        }
         assert_eq!(governor.step(now), Step::Idle, "both places are taken");
         governor.rests("a");
         assert_eq!((governor.step(now), governor.step(now)), (Step::Go("a1".into()), Step::Idle));
@@ -170,7 +174,9 @@ mod tests {
     #[test]
     fn beginnings_are_spread() {
         let mut governor = Governor::new(Places::default());
-        ["a", "b"].iter().for_each(|id| governor.ask(id, Class::Searcher));
+        for id in ["a", "b"] {
+            governor.ask(id, Class::Searcher);
+        }
         assert_eq!(governor.step(Moment(1000)), Step::Go("a".into()));
         assert_eq!(governor.step(Moment(1030)), Step::Wait(Moment(1100)));
         assert_eq!(governor.step(Moment(1100)), Step::Go("b".into()));
@@ -219,7 +225,9 @@ mod tests {
             let places = Places::default();
             let (mut governor, mut all) = (Governor::new(places), Vec::new());
             let roots: Vec<usize> = jobs.iter().map(|j| plant(j, None, &mut all)).collect();
-            roots.iter().for_each(|at| governor.ask(&at.to_string(), all[*at].class));
+            for at in &roots {
+                governor.ask(&at.to_string(), all[*at].class);
+            }
             let (mut now, mut picks, mut last) = (Moment(0), picks.into_iter().cycle(), None);
             while all.iter().any(|one| one.state != State::Over) {
                 match governor.step(now) {
@@ -237,7 +245,9 @@ mod tests {
                         }
                         let open: Vec<usize> = all[at].children.iter().copied().filter(|c| all[*c].state != State::Over).collect();
                         if begins && !open.is_empty() {
-                            open.iter().for_each(|c| governor.ask(&c.to_string(), all[*c].class));
+                            for c in &open {
+                                governor.ask(&c.to_string(), all[*c].class);
+                            }
                             governor.rests(&id);
                             all[at].state = State::Rests;
                         }
