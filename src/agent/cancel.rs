@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Stopper {
     token: CancellationToken,
     cause: Arc<OnceLock<Cause>>,
+    /// What this one is stopped with.
+    above: Option<Arc<Self>>,
 }
 
 impl Stopper {
@@ -18,11 +20,17 @@ impl Stopper {
         self.token.cancel();
     }
 
+    /// One that is stopped with this one, and without it.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self { token: self.token.child_token(), cause: Arc::default(), above: Some(Arc::new(self.clone())) }
+    }
+
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }
 
     pub fn cause(&self) -> Option<Cause> {
-        self.cause.get().copied()
+        self.cause.get().copied().or_else(|| self.above.as_ref()?.cause())
     }
 }

@@ -5,10 +5,11 @@ use super::driver::{Compacting, Driver};
 use super::event::AgentEvent;
 use super::slim::{Limits, Recall, Slimmed, Step, Why};
 use super::turn::Turn;
-use crate::base::Failure;
+use crate::base::{Failure, clock};
 use crate::model::history::Checker;
 use crate::model::{Accumulator, Class, History, ProviderError, Request, Role, Usage};
-use crate::route::{Ask, Link, LiveEvent, Operation, Rest};
+use crate::route::{Ask, Link, LiveEvent, Operation, Rest, Router};
+use crate::session::caching::Broke;
 use std::time::{Duration, Instant};
 
 /// How often one call is begun anew because the conversation was too long.
@@ -20,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub fn limits_of(link: &Link) -> Limits {
     let dialect = link.provider.dialect();
     Limits::of(link.slimmer.as_ref(), dialect.window, dialect.default_output)
+}
+
+/// Where summaries are asked for.
+pub trait Summaries {
+    /// None: over the session's own links.
+    fn router(&self) -> Option<&Router>;
 }
 
 /// What a summary cost.
@@ -65,6 +72,7 @@ impl Driver<'_> {
         };
         self.scribe.messages(history)?;
         self.scribe.compaction(&slimmed.compaction, slimmed.history.len())?;
+        self.caching.changed(Broke::Compacted);
         let fresh = history.iter().rev().take_while(|m| m.role != Role::Assistant).count();
         self.router.shortened(slimmed.history.len(), fresh);
         *self.checker = Checker::default();
@@ -112,8 +120,21 @@ impl Driver<'_> {
     /// Asks a model for a summary, through the same door as everything else. What comes of it is journalled and counted;
     /// a failure only means that there is none.
     async fn summary(&mut self, request: Request) -> Result<Summary, Failure> {
+        let (own, summaries) = (self.router, self.summaries);
+        let mut spent = Usage::default();
+        for router in summaries.router().into_iter().chain([own]) {
+            let (summary, usage) = self.summary_over(router, request.clone()).await?;
+            spent.add(&usage);
+            if summary.is_some() || self.stopper.cause().is_some() {
+                return Ok((summary, spent));
+            }
+        }
+        Ok((None, spent))
+    }
+
+    async fn summary_over(&mut self, router: &Router, request: Request) -> Result<Summary, Failure> {
         let left = self.until.map_or(PATIENCE, |(at, _)| at.saturating_duration_since(Instant::now()).min(PATIENCE));
-        let mut live = self.router.start(Ask { operation: Operation::Generate(request), deadline: Some(left) });
+        let mut live = router.start(Ask { operation: Operation::Generate(request), deadline: Some(left) });
         let (mut reply, mut usage, mut answered) = (Accumulator::default(), Usage::default(), None);
         loop {
             let event = tokio::select! {
@@ -149,6 +170,7 @@ impl Driver<'_> {
         if let Some((model, provider, cost)) = answered {
             usage = reply.usage;
             self.scribe.usage(&model, &provider, &usage, cost)?;
+            self.caching.used(&model, &usage, clock::unix_ms());
             self.sink.emit(AgentEvent::Usage { usage: &usage, model: &model });
         }
         Ok((Some(reply.message.joined_text()), usage))

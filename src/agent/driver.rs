@@ -3,19 +3,23 @@
 
 use super::border::Border;
 use super::cancel::Stopper;
+use super::compact::Summaries;
+use super::delegate::Chief;
 use super::event::{AgentEvent, Approver, EventSink};
 use super::model_call::Called;
 use super::scribe::Scribe;
 use super::slim::Slimmer;
 use super::steps::Steps;
 use super::turn::{Outcome, Step, Turn};
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, clock, text};
 use crate::config::Approve;
-use crate::model::ToolSpec;
 use crate::model::history::Checker;
-use crate::route::{Attempt, Exhausted, Router};
+use crate::model::{ToolSpec, Usage};
+use crate::route::{Attempt, Exhausted, Rest, Router};
+use crate::session::caching::Caching;
 use crate::tool::person::Asked;
 use crate::tool::{Context, Offers, Registry};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -36,7 +40,10 @@ pub struct Driver<'a> {
     pub inquiries: &'a mut mpsc::UnboundedReceiver<Asked>,
     pub sink: &'a mut dyn EventSink,
     pub approver: &'a mut dyn Approver,
-    pub approve: Approve,
+    /// The same for all that work for this session: nobody is allowed more than the one who asked.
+    pub approve: &'a Cell<Approve>,
+    /// For handing work on, where that can be done.
+    pub chief: Option<&'a Chief>,
     pub stopper: Stopper,
     /// When the whole run must be over, and how long that was.
     pub until: Option<(Instant, Duration)>,
@@ -44,6 +51,9 @@ pub struct Driver<'a> {
     pub checker: &'a mut Checker,
     pub slimmer: &'a mut Slimmer,
     pub compacting: Compacting,
+    /// Where summaries are asked for, if not over the session's own links.
+    pub summaries: &'a dyn Summaries,
+    pub caching: &'a mut Caching,
     /// How often the call that is being made was begun anew because the conversation was too long.
     pub shortened: u32,
     pub attempts: Vec<Attempt>,
@@ -75,16 +85,21 @@ impl<'a> Driver<'a> {
             if let Some(cause) = self.stopper.cause() {
                 stop(turn, cause, self.until);
             }
+            self.letters(turn);
             self.border.cross(turn, self.context, self.sink);
             match turn.step() {
                 Step::CallModel => {
                     self.scribe.messages(turn.history())?;
                     self.slim(turn).await?;
                     self.check(turn)?;
+                    self.warn_of_expiry();
                     self.sink.emit(AgentEvent::TurnStart { turn: turn.turns() });
                     match self.call_model(turn).await? {
                         Called::Replied(reply) => {
                             self.shortened = 0;
+                            if reply.message.calls().next().is_none() {
+                                self.wait_for_others(turn).await;
+                            }
                             self.border.hear(turn);
                             turn.replied(*reply);
                         }
@@ -100,6 +115,39 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+    }
+
+    /// Answers that nobody waited for reach the model with its next call.
+    fn letters(&self, turn: &mut Turn) {
+        self.chief.iter().flat_map(|c| c.mail()).for_each(|letter| turn.steer(letter));
+    }
+
+    /// The model is finished, but not those that work for it: their answers are still to come.
+    async fn wait_for_others(&self, turn: &mut Turn) {
+        let Some(chief) = self.chief else { return };
+        while chief.waits() && self.stopper.cause().is_none() {
+            let news = chief.news();
+            tokio::select! {
+                () = self.stopper.token().cancelled() => {}
+                () = news => {}
+            }
+        }
+        self.letters(turn);
+    }
+
+    /// A big prompt that its provider's cache holds no more costs many times what it did. Whoever watches may want to stop.
+    fn warn_of_expiry(&mut self) {
+        let rests = self.router.rests();
+        let Some((link, _)) = rests.iter().find(|(_, rest)| *rest == Rest::Ready) else { return };
+        let Some((tokens, pause)) = self.caching.expired(&link.id, clock::unix_ms()) else { return };
+        let cost = link.cost_usd(&Usage { input: Some(tokens), ..Usage::default() }).filter(|c| *c > 0.0);
+        let cost = cost.map(|c| format!(", about ${c:.2}")).unwrap_or_default();
+        let (tokens, pause) = (text::thousands(tokens), text::span(pause.as_secs()));
+        let text = format!(
+            "the last call was {pause} ago: {} has probably forgotten this conversation, and {tokens} tokens are sent anew{cost}; /compact or a new session is cheaper",
+            link.id
+        );
+        self.sink.emit(AgentEvent::Warning { text: &text });
     }
 
     /// No request leaves with a broken history: a provider would refuse this and every later one.

@@ -1,5 +1,6 @@
 //! What a running agent tells its face, and what it asks of it. Implemented by the faces, in a higher row.
 
+use super::delegate::Ended;
 use super::slim::Slimmed;
 use crate::model::{ProviderError, Usage};
 use crate::route::{Attempt, Notice};
@@ -61,10 +62,31 @@ pub enum AgentEvent<'a> {
     Warning {
         text: &'a str,
     },
+    /// Another agent works for this one.
+    Child {
+        /// Its session.
+        id: &'a str,
+        agent: &'a str,
+        event: ChildEvent<'a>,
+    },
     /// Something about the way of a call.
     Notice {
         notice: &'a Notice,
     },
+}
+
+/// What is told of an agent that works for another one.
+#[derive(Debug)]
+pub enum ChildEvent<'a> {
+    /// For a call of the session `parent`.
+    Begins {
+        parent: &'a str,
+        call: &'a str,
+        prompt: &'a str,
+    },
+    /// Something of its own session.
+    Inner(&'a AgentEvent<'a>),
+    Ended(&'a Ended),
 }
 
 /// Takes events. Must not block for long: the agent waits for it.

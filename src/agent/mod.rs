@@ -3,6 +3,7 @@
 pub mod border;
 pub mod cancel;
 pub mod compact;
+pub mod delegate;
 pub mod driver;
 pub mod event;
 pub mod guard;
@@ -26,6 +27,6 @@ pub use crate::config::Approve;
 pub use border::{Border, Inbox};
 pub use cancel::Stopper;
 pub use driver::{Compacting, Driver};
-pub use event::{AgentEvent, Answer, Approver, EventSink, Question};
+pub use event::{AgentEvent, Answer, Approver, ChildEvent, EventSink, Question};
 pub use policy::{Decision, Kind};
 pub use turn::{Limits, Outcome, Turn};

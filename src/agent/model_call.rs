@@ -3,9 +3,10 @@
 use super::driver::Driver;
 use super::event::{AgentEvent, Answer, Question};
 use super::turn::Turn;
-use crate::base::{Failure, text};
+use crate::base::{Failure, clock, text};
 use crate::model::{Accumulator, Delta, Reply, Request, Stop, StreamEvent};
 use crate::route::{self, Ask, Attempt, Exhausted, LiveEvent, Operation};
+use crate::session::caching::Broke;
 use std::time::Instant;
 
 /// What came of it.
@@ -68,6 +69,7 @@ impl Driver<'_> {
                 }
                 Some(LiveEvent::Quarantined(quarantine)) => {
                     self.scribe.quarantine(&quarantine)?;
+                    self.caching.changed(Broke::SetAside);
                     turn.set_aside(&quarantine);
                     self.sink.emit(AgentEvent::Warning { text: &route::told(&quarantine) });
                 }
@@ -88,6 +90,7 @@ impl Driver<'_> {
         let mut reply = reply.finish();
         if let Some((Attempt { model, provider, cost_usd, .. }, origin)) = answered {
             self.scribe.reply(&model, &provider, &reply, cost_usd)?;
+            self.caching.used(&model, &reply.usage, clock::unix_ms());
             self.slimmer.reported(turn.history(), &self.tools(), &reply.usage);
             reply.message.origin = Some(origin);
             self.sink.emit(AgentEvent::Usage { usage: &reply.usage, model: &model });

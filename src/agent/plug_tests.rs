@@ -5,6 +5,7 @@
 //! A seeded part of it runs by default; `PUP_PLUG=all` runs all.
 
 use super::border::Border;
+use super::compact::Summaries;
 use super::driver::{Compacting, Driver};
 use super::event::{AgentEvent, Answer as Word, Approver, EventSink, Question};
 use super::resume::Unfinished;
@@ -18,12 +19,14 @@ use crate::model::history::Checker;
 use crate::model::{BlockKind, Class, Delta, History, Message, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::provider::{Answer, Answers, Piece, Provider, Scripted, Timeouts};
 use crate::route::{Link, Rotation, Router, Rules};
+use crate::session::caching::Caching;
 use crate::tool::person::Inquiry;
 use crate::tool::{Args, Context, Effect, Offers, Output, Registry, Running, Tool, ToolError};
 use crate::wire::{Encoded, Wire, anthropic, antigravity, gemini, openai_chat, openai_responses};
 use crate::workspace::Workspace;
 use bytes::Bytes;
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -287,6 +290,15 @@ impl Tool for InMemory {
     }
 }
 
+/// Summaries are not asked for.
+struct OwnLinks;
+
+impl Summaries for OwnLinks {
+    fn router(&self) -> Option<&Router> {
+        None
+    }
+}
+
 struct Nobody;
 
 impl EventSink for Nobody {
@@ -360,7 +372,10 @@ impl Bench {
                 inquiries: &mut inquiries,
                 sink: &mut Nobody,
                 approver: &mut Nobody,
-                approve: Approve::All,
+                approve: &Cell::new(Approve::All),
+                chief: None,
+                summaries: &OwnLinks,
+                caching: &mut Caching::default(),
                 stopper: Stopper::default(),
                 until: None,
                 temperature: None,

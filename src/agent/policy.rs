@@ -1,43 +1,14 @@
 //! Which calls run, which are asked about, which are refused: by their effect, never by their name.
 
 use crate::config::Approve;
-use crate::tool::Effect;
-use serde::{Deserialize, Serialize};
 
-/// The kinds of effect that can be denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Writes,
-    Exec,
-    Network,
-}
+pub use crate::tool::Kind;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     Allow,
     Ask,
     Deny,
-}
-
-impl Kind {
-    /// None for effects that nobody has to approve.
-    pub const fn of(effect: &Effect) -> Option<Self> {
-        match effect {
-            Effect::ReadOnly => None,
-            Effect::Writes(_) => Some(Self::Writes),
-            Effect::Exec => Some(Self::Exec),
-            Effect::Network => Some(Self::Network),
-        }
-    }
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Writes => "edits",
-            Self::Exec => "commands",
-            Self::Network => "network access",
-        }
-    }
 }
 
 /// What the mode says to a call of this kind.

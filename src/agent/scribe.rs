@@ -1,11 +1,12 @@
 //! Keeps the journal of a run: every message once, every attempt, an intent before each effect and its receipt after.
 //! A run without a session has a scribe that writes nothing.
 
+use super::delegate::Order;
 use super::policy::Kind;
 use crate::base::{Cause, Failure, digest};
 use crate::model::{History, Message, Reply, Stop, ToolCall, Usage};
 use crate::route::Attempt;
-use crate::session::{self, Compaction, Discarded, Effect, End, Entry, Intent, Journal, Quarantine, Receipt, Session, UsageEntry};
+use crate::session::{self, Child, Compaction, Discarded, Effect, End, Entry, Intent, Journal, Quarantine, Receipt, Session, UsageEntry};
 use crate::tool::{CallEvents, FileChange};
 use crate::workspace::process::Spawned;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,6 +117,13 @@ impl Scribe {
         };
         let (call_id, tool, args) = (call.id.clone(), call.name.clone(), call.args_raw.clone());
         self.write(Durable::Yes, || Entry::Intent(Intent { call_id, tool, args, effect, files: files(changes), checkpoint }))
+    }
+
+    /// Before it begins: after a crash its session is known.
+    pub fn child(&self, order: &Order) -> Result<(), Failure> {
+        let Order { id, call, agent, background, .. } = order;
+        let child = Child { call_id: call.clone(), session: id.clone(), agent: agent.clone(), background: *background };
+        self.write(Durable::Yes, || Entry::Child(child))
     }
 
     pub fn receipt(&self, call: &ToolCall, ok: bool, output: &str, changes: &[FileChange]) -> Result<(), Failure> {

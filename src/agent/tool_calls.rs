@@ -57,7 +57,7 @@ impl Driver<'_> {
     async fn effect(&mut self, turn: &mut Turn, call: &ToolCall, kind: Kind) -> Result<(), Failure> {
         self.announce(call);
         if let Some(refusal) = self.refused(call, kind).await {
-            let done = Done { ok: false, text: refusal, summary: "denied".to_owned(), diff: None, changes: Vec::new() };
+            let done = Done { ok: false, text: refusal, summary: "denied".to_owned(), diff: None, changes: Vec::new(), denied: Vec::new() };
             self.settle(turn, call, done, Ran::Denied(kind));
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Driver<'_> {
 
     /// Why the call may not run, if it may not.
     async fn refused(&mut self, call: &ToolCall, kind: Kind) -> Option<String> {
-        let asked = match policy::decide(self.approve, Some(kind)) {
+        let asked = match policy::decide(self.approve.get(), Some(kind)) {
             Decision::Allow => return None,
             Decision::Deny => false,
             Decision::Ask => {
@@ -130,14 +130,14 @@ impl Driver<'_> {
                 match answer {
                     Answer::Yes => return None,
                     Answer::Always => {
-                        self.approve = policy::widened(kind);
+                        self.approve.set(policy::widened(kind));
                         return None;
                     }
                     Answer::No => true,
                 }
             }
         };
-        let who = match self.approve {
+        let who = match self.approve.get() {
             _ if asked => "the user did not allow it",
             Approve::Plan => "plan mode is on: look, think and give the plan",
             _ => "this run may only read",
@@ -152,7 +152,7 @@ impl Driver<'_> {
     }
 
     fn settle(&mut self, turn: &mut Turn, call: &ToolCall, done: Done, ran: Ran) {
-        let Done { ok, text, summary, diff, .. } = done;
+        let Done { ok, text, summary, diff, denied, .. } = done;
         self.border.touch(call, self.registry(), self.context);
         self.sink.emit(AgentEvent::ToolResult {
             id: &call.id,
@@ -162,6 +162,7 @@ impl Driver<'_> {
             output: &text,
             diff: diff.as_deref(),
         });
+        turn.denied(&denied);
         turn.tool_done(ToolResult::text(&call.id, text, !ok), ran);
     }
 }
@@ -173,12 +174,14 @@ struct Done {
     summary: String,
     diff: Option<String>,
     changes: Vec<FileChange>,
+    /// What another agent needed for it, and was not allowed.
+    denied: Vec<Kind>,
 }
 
 async fn run_one(registry: &Registry, context: &Context, token: &CancellationToken, call: &ToolCall) -> Result<Done, Failure> {
     let failed = |text: String| {
         let summary = text::one_line(&text, 120);
-        Done { ok: false, text: format!("Error: {text}"), summary, diff: None, changes: Vec::new() }
+        Done { ok: false, text: format!("Error: {text}"), summary, diff: None, changes: Vec::new(), denied: Vec::new() }
     };
     let Some(tool) = registry.get(&call.name) else {
         return Ok(failed(registry.unknown(&call.name)));
@@ -188,8 +191,9 @@ async fn run_one(registry: &Registry, context: &Context, token: &CancellationTok
         Err(e) => return Ok(failed(e.to_string())),
     };
     match tool::call(tool.as_ref(), &args, &context.for_call(&call.id, token.child_token())).await {
-        Ok(out) => Ok(Done { ok: true, text: out.text, summary: out.summary, diff: out.diff, changes: out.changes }),
+        Ok(out) => Ok(Done { ok: true, text: out.text, summary: out.summary, diff: out.diff, changes: out.changes, denied: Vec::new() }),
         Err(ToolError::Model(text)) => Ok(failed(text)),
+        Err(ToolError::Denied(text, kinds)) => Ok(Done { denied: kinds, ..failed(text) }),
         Err(ToolError::Fatal(failure)) => Err(failure),
     }
 }

@@ -331,6 +331,16 @@ impl Turn {
         }
     }
 
+    /// Another agent that works for this one needed this, and it was denied.
+    pub fn denied(&mut self, kinds: &[Kind]) {
+        self.denied.extend(kinds);
+    }
+
+    /// What was needed, denied and not allowed since.
+    pub fn still_denied(&self) -> Vec<Kind> {
+        self.denied.iter().copied().collect()
+    }
+
     /// Once every call has its result, the results join the history and the model is next.
     fn close_round(&mut self) {
         let Phase::Tools(round) = &mut self.phase else { return };

@@ -110,6 +110,10 @@ fn config_screens() {
     approve                  (not set)
     max_turns                9
     compact                  true
+    summary_model            (not set)
+    governor.coders          2
+    governor.reviewers       1
+    governor.searchers       3
     timeout                  (not set)
     loop_guard               24
     auth.store               auto
@@ -265,6 +269,7 @@ fn sessions_screens() {
         "model": "gpt-4.1",
         "cwd": "/repo",
         "prompt": "fix \u001b[31mit",
+        "parent": null,
         "messages": 4,
         "status": "running",
         "ended": "limit",

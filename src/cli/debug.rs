@@ -3,6 +3,7 @@
 use super::app::App;
 use super::debug_tool::{self, Approval};
 use super::engine::{offered, registry};
+use super::home::Home;
 use super::{debug_classify, debug_wire, print};
 use crate::agent::{Stopper, prompt};
 use crate::base::places::Places;
@@ -13,6 +14,7 @@ use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -112,20 +114,16 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
     }
 }
 
-fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
+fn agent_tools(agent: Option<&str>) -> Result<(Arc<App>, Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
-    let specs = registry(&agent, None, super::run::audience(), &app.skills)?.specs();
+    let app = Arc::new(app);
+    let home = Home { app: Arc::clone(&app), model: None, provider: None, fallback: false };
+    let specs = registry(&agent, None, super::run::audience(), &app.skills, &home.candidates(&agent, &[]))?.specs();
     Ok((app, specs))
 }
 
-fn first_request(
-    app: &App,
-    agent: Option<&str>,
-    model: Option<&str>,
-    task: &str,
-    tools: std::sync::Arc<[ToolSpec]>,
-) -> Result<Value, Failure> {
+fn first_request(app: &App, agent: Option<&str>, model: Option<&str>, task: &str, tools: Arc<[ToolSpec]>) -> Result<Value, Failure> {
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
     let workspace = Workspace::open(&app.root)?;
     let (wire, dialect, upstream) = match model.or(app.settings.model.as_deref()).or(agent.model.as_deref()) {
@@ -190,7 +188,7 @@ mod tests {
         }
         let skills = Skills::load(&places, None);
         let agent = Agents::load(&places, None, crate::tool::NAMES).unwrap().get(DEFAULT_AGENT).unwrap();
-        let offers = Offers::new(&registry(&agent, Some("gpt-5.2-codex"), Audience::Person, &skills).unwrap(), true);
+        let offers = Offers::new(&registry(&agent, Some("gpt-5.2-codex"), Audience::Person, &skills, &[]).unwrap(), true);
         let all = offers.at(true, true);
         for tool in ["shell", "job", "todo", "ask_user_question", "apply_patch", "activate_skill", "recall"] {
             assert!(all.get(tool).is_some(), "{tool}");
@@ -204,7 +202,7 @@ mod tests {
         println!("{tokens} tokens with {} tools", all.names().len());
         assert!((500..2600).contains(&tokens), "{tokens}");
 
-        let alone = registry(&agent, None, Audience::Nobody, &Skills::default()).unwrap();
+        let alone = registry(&agent, None, Audience::Nobody, &Skills::default(), &[]).unwrap();
         assert!(["ask_user_question", "activate_skill", "recall"].iter().all(|t| alone.get(t).is_none()));
     }
 }

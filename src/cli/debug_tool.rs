@@ -53,7 +53,9 @@ pub async fn tool(
     };
     match result {
         Ok(output) => Ok(Printed { json: json!({"ok": true, "output": output.text, "error": null}), ok: true }),
-        Err(ToolError::Model(error)) => Ok(Printed { json: json!({"ok": false, "output": "", "error": error}), ok: false }),
+        Err(ToolError::Model(error) | ToolError::Denied(error, _)) => {
+            Ok(Printed { json: json!({"ok": false, "output": "", "error": error}), ok: false })
+        }
         Err(ToolError::Fatal(failure)) => Err(failure),
     }
 }
@@ -144,5 +146,9 @@ mod tests {
         assert_eq!(printed["tools"].as_array().unwrap().len(), 10);
         let tokens = printed["tokens"].as_u64().unwrap();
         assert!((100..=700).contains(&tokens), "{tokens}");
+        let names: Vec<String> = (0..8).map(|n| format!("programmer-{n}")).collect();
+        let all = tools(&Registry::builtin().delegating_to(&names).specs());
+        let more = all["tokens"].as_u64().unwrap() - tokens;
+        assert!(more <= 260, "{more} for handing work on");
     }
 }

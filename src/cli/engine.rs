@@ -1,12 +1,16 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
+use super::begun::{Begun, bound};
+use super::home::{Home, LazySummaries};
+use super::nursery::{House, Nursery};
 use super::resume::Taken;
+use super::shared_face::{Own, SharedFace};
 use crate::agent::compact::limits_of;
+use crate::agent::delegate::{Candidate, Chief, Office, Order};
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
-use crate::agent::turn::Outcome;
 use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, EventSink, Inbox, Limits, Stopper, Turn, plan_mode, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
@@ -15,22 +19,31 @@ use crate::catalog::{Agent, Skill, Skills};
 use crate::config::Failover;
 use crate::config::instructions::{Instruction, Sources};
 use crate::model::history::Checker;
-use crate::model::{History, Message, Usage};
-use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
+use crate::model::{History, Message};
+use crate::route::{Caller, Link, Purse, Rotation, Router, Rules};
+use crate::session::caching::{Broke, Caching};
 use crate::session::{self, Journal, Session};
 use crate::tool::person::{self, Asked};
-use crate::tool::{self, Context, Jobs, Offers, Registry};
+use crate::tool::{self, Context, Delegate, Jobs, Offers, Registry};
 use crate::workspace::checkpoint::{self, Keeper, Store};
 use crate::workspace::{Workspace, rollback};
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+
+pub use super::report::Report;
 
 /// What a session is made of, chosen and checked.
 pub struct Parts {
     pub root: PathBuf,
     pub agent: Agent,
+    /// What other agents' sessions are made from; none where no work is handed on.
+    pub home: Option<Home>,
+    /// Where this session stands, if it works for another one.
+    pub below: Option<Below>,
     pub links: Vec<Link>,
     pub rules: Rules,
     pub rotation: Rotation,
@@ -63,6 +76,20 @@ pub enum Audience {
     Nobody,
 }
 
+/// The place of a session that works for another one.
+pub struct Below {
+    pub id: String,
+    pub parent: String,
+    /// The session whose costs are its costs, and that one's run.
+    pub payer: Option<String>,
+    pub run: String,
+    /// The agents above, the first one first.
+    pub above: Vec<String>,
+    /// The same for all.
+    pub approve: Rc<Cell<Approve>>,
+    pub office: Office,
+}
+
 /// A session at work.
 pub struct Engine {
     /// Its id, if it is recorded.
@@ -70,8 +97,16 @@ pub struct Engine {
     /// What a person should know before the first turn.
     pub notes: Vec<String>,
     pub agent: Agent,
-    pub approve: Approve,
     pub limits: Limits,
+    /// What may be done without a question, by this agent and those that work for it.
+    approve: Rc<Cell<Approve>>,
+    home: Option<Home>,
+    below: Option<Below>,
+    office: Office,
+    orders: Option<mpsc::UnboundedReceiver<Order>>,
+    chief: Option<Arc<Chief>>,
+    /// Agents in the background that a resumed session's last run has left over.
+    left: Vec<Order>,
     /// Where sessions are recorded, if they are.
     places: Option<Places>,
     /// The user's and the project's own, part of every agent's prompt.
@@ -87,6 +122,8 @@ pub struct Engine {
     tool_limits: tool::Limits,
     compacting: Compacting,
     slimmer: Slimmer,
+    summaries: LazySummaries,
+    caching: Caching,
     context: Context,
     router: Router,
     /// Names this run in the ledger.
@@ -100,35 +137,11 @@ pub struct Engine {
     unfinished: Option<Unfinished>,
 }
 
-/// What came of one prompt.
-#[derive(Debug, Clone)]
-pub struct Report {
-    pub outcome: Outcome,
-    pub answer: String,
-    pub turns: u32,
-    pub tool_calls: u32,
-    pub usage: Usage,
-    pub cost_usd: Option<f64>,
-    pub attempts: Vec<Attempt>,
-    /// The link that answered last, or the first one: our id of the model, and its provider.
-    pub model: Option<String>,
-    pub provider: Option<String>,
-}
-
-impl Report {
-    /// Nothing was begun.
-    fn failed(failure: Failure) -> Self {
-        Self {
-            outcome: failure.into(),
-            answer: String::new(),
-            turns: 0,
-            tool_calls: 0,
-            usage: Usage::default(),
-            cost_usd: None,
-            attempts: Vec::new(),
-            model: None,
-            provider: None,
-        }
+impl Parts {
+    /// Whom this agent may hand work to.
+    fn candidates(&self) -> Vec<Candidate> {
+        let above = self.below.as_ref().map_or(&[][..], |b| &b.above);
+        self.home.as_ref().map(|h| h.candidates(&self.agent, above)).unwrap_or_default()
     }
 }
 
@@ -143,7 +156,7 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills)?;
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills, &parts.candidates())?;
         let (instructions, notes) = instructions(&parts, &workspace);
         let mut engine = Self::assemble(parts, workspace, &registry, instructions, Scribe::default());
         engine.notes.extend(notes);
@@ -155,16 +168,22 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills)?;
-        let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills, &parts.candidates())?;
+        let mut session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
+        session.parent = taken.session().and_then(|s| s.parent.clone());
+        let caching = Caching::of(taken.loaded());
+        let (known, left) = taken.children(parts.places.as_ref());
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
         let system = system(&parts.agent, &workspace, &instructions, &parts.skills);
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, &registry, instructions, scribe) };
+        let mut engine = Self { left, caching, history, unfinished, ..Self::assemble(parts, workspace, &registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
+        for child in known {
+            engine.office.board.put(child);
+        }
         Ok((engine, notes))
     }
 
@@ -173,6 +192,11 @@ impl Engine {
         let (live, output) = Live::new(scribe.clone());
         let (person, inquiries) = person::line();
         let taken_back = parts.leases.as_deref().map(rollback::recover).unwrap_or_default();
+        let summaries = LazySummaries::new(parts.home.clone(), parts.purse.as_ref().map(Purse::share), parts.rules);
+        let (orders, taken) = mpsc::unbounded_channel();
+        let office = parts.below.as_ref().map_or_else(|| Office { orders, board: Arc::default() }, |b| b.office.clone());
+        let approve = parts.below.as_ref().map_or_else(|| Rc::new(Cell::new(parts.approve)), |b| Rc::clone(&b.approve));
+        let run = parts.below.as_ref().map_or_else(|| id::fresh(12), |b| b.run.clone());
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
             limits: parts.tool_limits,
@@ -187,8 +211,14 @@ impl Engine {
             session: None,
             notes: context.workspace.warn(super::app::home().as_deref()).into_iter().chain(taken_back).collect(),
             agent: parts.agent,
-            approve: parts.approve,
             limits: parts.limits,
+            approve,
+            home: parts.home,
+            office,
+            orders: parts.below.is_none().then_some(taken),
+            below: parts.below,
+            chief: None,
+            left: Vec::new(),
             offers: Offers::new(registry, parts.places.is_some()),
             places: parts.places,
             instructions,
@@ -200,9 +230,11 @@ impl Engine {
             tool_limits: parts.tool_limits,
             compacting: parts.compacting,
             slimmer: Slimmer::default(),
+            summaries,
+            caching: Caching::default(),
             context,
             router: Router::new(parts.links, parts.rules, parts.rotation).paying(parts.purse).switching(parts.failover),
-            run: id::fresh(12),
+            run,
             scribe,
             steps: Steps::new(store.map(Keeper::new)),
             output,
@@ -225,10 +257,10 @@ impl Engine {
     /// Turns plan mode on, or off again; whether it is on now.
     pub fn toggle_plan(&mut self) -> bool {
         match self.before_plan.take() {
-            Some(before) => self.approve = before,
-            None => self.before_plan = Some(std::mem::replace(&mut self.approve, Approve::Plan)),
+            Some(before) => self.approve.set(before),
+            None => self.before_plan = Some(self.approve.replace(Approve::Plan)),
         }
-        self.approve == Approve::Plan
+        self.approve() == Approve::Plan
     }
 
     /// The conversation so far, the system message first.
@@ -243,6 +275,7 @@ impl Engine {
         self.history = std::iter::once(self.system(&self.agent)).collect();
         self.checker = Checker::default();
         self.slimmer.begin_anew(&self.history);
+        self.caching = Caching::default();
         self.unfinished = None;
         // What the model has read belongs to the conversation that it no longer knows.
         self.context.seen = Arc::default();
@@ -252,10 +285,12 @@ impl Engine {
     /// The changed prompt costs the provider's prompt cache once.
     pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
         let first = links.as_ref().map_or(self.router.links().first(), |l| l.first());
-        let registry = registry(&agent, first.map(|l| l.id.as_str()), self.audience, &self.skills)?;
+        let candidates = self.home.as_ref().map(|h| h.candidates(&agent, &[])).unwrap_or_default();
+        let registry = registry(&agent, first.map(|l| l.id.as_str()), self.audience, &self.skills, &candidates)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
+        self.caching.changed(Broke::Agent);
         self.history.set_system(system);
         if let Some(links) = links {
             self.router.set_links(links);
@@ -263,6 +298,13 @@ impl Engine {
         self.offers = Offers::new(&registry, self.places.is_some());
         (self.agent, self.limits) = (agent, limits);
         Ok(())
+    }
+
+    /// Who works for this session works on this model from now on, too.
+    pub fn insist_on(&mut self, model: &str) {
+        if let Some(home) = &mut self.home {
+            home.model = Some(model.to_owned());
+        }
     }
 
     /// The conversation goes on over other links.
@@ -275,8 +317,9 @@ impl Engine {
     /// Starts the journal, where there is to be one.
     fn record(&mut self, prompt: &str) -> Result<(), Failure> {
         let Some(places) = &self.places else { return Ok(()) };
-        let entry = header(id::session(), &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
-        let journal = Journal::create(places, entry, Redactor::clone(&self.context.redactor))?;
+        let (id, parent) = self.below.as_ref().map_or_else(|| (id::session(), None), |b| (b.id.clone(), Some(b.parent.clone())));
+        let entry = header(id, &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
+        let journal = Journal::create(places, Session { parent, ..entry }, Redactor::clone(&self.context.redactor))?;
         self.name(Some(journal.id().to_owned()));
         self.scribe.restart(Some(journal));
         Ok(())
@@ -305,16 +348,30 @@ impl Engine {
     fn says_who(&self) {
         if let Some(purse) = self.router.purse() {
             let (agent, workload) = (Some(self.agent.name.clone()), Some(self.agent.workload.as_str().to_owned()));
-            purse.set_caller(Caller { agent, workload, session: self.session.clone(), run: self.run.clone() });
+            let session = self.below.as_ref().map_or_else(|| self.session.clone(), |b| b.payer.clone());
+            let caller = Caller { agent, workload, session, run: self.run.clone() };
+            self.summaries.says_who(&caller);
+            purse.set_caller(caller);
         }
     }
 
     fn header(&self, agent: &Agent, link: Option<&Link>) -> Session {
-        header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None)
+        let parent = self.below.as_ref().map(|b| b.parent.clone());
+        Session { parent, ..header(self.session.clone().unwrap_or_default(), agent, link, &self.context.workspace, None) }
     }
 
     fn system(&self, agent: &Agent) -> Message {
         system(agent, &self.context.workspace, &self.instructions, &self.skills)
+    }
+
+    /// What of the input came from prompt caches.
+    pub fn caching(&self) -> &Caching {
+        &self.caching
+    }
+
+    /// What may be done without a question.
+    pub fn approve(&self) -> Approve {
+        self.approve.get()
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -326,21 +383,10 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Report {
-        if self.session.is_none()
-            && let Err(failure) = self.record(&prompt)
-        {
-            return Report::failed(failure);
+        match self.begin(prompt) {
+            Ok(begun) => Box::pin(self.drive(begun, sink, approver, stopper, bound(time))).await,
+            Err(failure) => Report::failed(failure),
         }
-        let prompt = plan_mode::told(&self.history, self.approve, prompt);
-        let mut history = std::mem::take(&mut self.history);
-        let turn = if let Some(mut unfinished) = self.unfinished.take() {
-            unfinished.prompts.push(prompt);
-            Turn::resume(history, unfinished, self.limits)
-        } else {
-            history.push(Message::user(prompt));
-            Turn::new(history, self.limits)
-        };
-        self.drive(turn, sink, approver, stopper, time).await
     }
 
     /// Takes up the work that was cut off, without a prompt. `None` where there is none.
@@ -351,9 +397,49 @@ impl Engine {
         stopper: Stopper,
         time: Option<Duration>,
     ) -> Option<Report> {
+        let begun = self.left_over()?;
+        Some(Box::pin(self.drive(begun, sink, approver, stopper, bound(time))).await)
+    }
+
+    /// The same for a session that works for another one, which drives those that work for this one.
+    pub(super) async fn work_below(
+        &mut self,
+        prompt: String,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        until: Option<(Instant, Duration)>,
+    ) -> Report {
+        match self.begin(prompt) {
+            Ok(begun) => Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await,
+            Err(failure) => Report::failed(failure),
+        }
+    }
+
+    /// See [`Self::work_below`].
+    pub(super) async fn go_on_below(
+        &mut self,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        until: Option<(Instant, Duration)>,
+    ) -> Option<Report> {
+        let begun = self.left_over()?;
+        Some(Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await)
+    }
+
+    fn begin(&mut self, prompt: String) -> Result<Begun, Failure> {
+        if self.session.is_none() {
+            self.record(&prompt)?;
+        }
+        let prompt = plan_mode::told(&self.history, self.approve(), prompt);
+        let history = std::mem::take(&mut self.history);
+        Ok(Begun { history, unfinished: self.unfinished.take(), prompt: Some(prompt) })
+    }
+
+    fn left_over(&mut self) -> Option<Begun> {
         let unfinished = self.unfinished.take()?;
-        let turn = Turn::resume(std::mem::take(&mut self.history), unfinished, self.limits);
-        Some(self.drive(turn, sink, approver, stopper, time).await)
+        Some(Begun { history: std::mem::take(&mut self.history), unfinished: Some(unfinished), prompt: None })
     }
 
     /// Makes the conversation smaller, because the user wants it. `None`: nothing can be taken out.
@@ -393,9 +479,10 @@ impl Engine {
         sink: &'a mut dyn EventSink,
         approver: &'a mut dyn Approver,
         stopper: Stopper,
-        time: Option<Duration>,
+        until: Option<(Instant, Duration)>,
     ) -> Driver<'a> {
         self.says_who();
+        self.appoint();
         let shown = self.router.links().first().and_then(|l| limits_of(l).regime().shown);
         self.context.limits = shown.map_or(self.tool_limits, |bytes| self.tool_limits.capped(bytes));
         Driver {
@@ -409,39 +496,95 @@ impl Engine {
             inquiries: &mut self.inquiries,
             sink,
             approver,
-            approve: self.approve,
+            approve: &self.approve,
+            chief: self.chief.as_deref(),
             stopper,
-            // A time that no clock can show is no bound.
-            until: time.and_then(|t| Some((Instant::now().checked_add(t)?, t))),
+            until,
             temperature: self.agent.temperature,
             checker: &mut self.checker,
             slimmer: &mut self.slimmer,
             compacting: self.compacting,
+            summaries: &self.summaries,
+            caching: &mut self.caching,
             shortened: 0,
             attempts: Vec::new(),
             switches: false,
         }
     }
 
+    /// Who hands work on, if this agent may: its calls find it in their context.
+    fn appoint(&mut self) {
+        let above = self.below.as_ref().map(|b| b.above.clone()).unwrap_or_default();
+        let may = self.home.as_ref().map(|h| h.candidates(&self.agent, &above)).unwrap_or_default();
+        self.chief = (!may.is_empty()).then(|| {
+            let session = self.below.as_ref().map(|b| b.id.clone()).or_else(|| self.session.clone()).unwrap_or_else(|| self.run.clone());
+            let (agent, office, scribe) = (self.agent.name.clone(), self.office.clone(), self.scribe.clone());
+            Arc::new(Chief { session, agent, above, may, office, scribe })
+        });
+        self.context.delegate = self.chief.clone().map(|chief| chief as Arc<dyn Delegate>);
+    }
+
+    /// A turn with those who work for its agent.
     async fn drive(
+        &mut self,
+        begun: Begun,
+        sink: &mut dyn EventSink,
+        approver: &mut dyn Approver,
+        stopper: Stopper,
+        until: Option<(Instant, Duration)>,
+    ) -> Report {
+        self.says_who();
+        let (Some(home), Some(orders)) = (self.home.clone(), self.orders.take()) else {
+            return Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await;
+        };
+        let house = House {
+            home,
+            places: self.places.clone(),
+            purse: self.router.purse().map(Purse::share),
+            rules: self.router.rules(),
+            payer: self.session.clone(),
+            run: self.run.clone(),
+            approve: Rc::clone(&self.approve),
+            office: self.office.clone(),
+            stopper: stopper.below(),
+            until,
+        };
+        let face = SharedFace::new(sink, approver);
+        let mut nursery = Nursery::new(&house, &face, orders);
+        let (mut own, mut asks) = (Own(&face), Own(&face));
+        let turn = begun.turn(self.limits);
+        let report = tokio::select! {
+            report = Box::pin(self.alone(turn, &mut own, &mut asks, stopper, until)) => report,
+            never = nursery.attend() => match never {},
+        };
+        let (orders, children) = nursery.close().await;
+        self.orders = Some(orders);
+        report.with(children)
+    }
+
+    /// A turn of this agent.
+    async fn alone(
         &mut self,
         mut turn: Turn,
         sink: &mut dyn EventSink,
         approver: &mut dyn Approver,
         stopper: Stopper,
-        time: Option<Duration>,
+        until: Option<(Instant, Duration)>,
     ) -> Report {
-        if self.approve == Approve::All {
+        if self.approve() == Approve::All {
             self.steps.warm();
         }
         self.border.begin(turn.history());
-        let mut driver = self.driver(sink, approver, stopper, time);
+        for order in std::mem::take(&mut self.left) {
+            // Whoever drives this session drives those, too, and outlives it.
+            let _ = self.office.orders.send(order);
+        }
+        let mut driver = self.driver(sink, approver, stopper, until);
         let ended = driver.run(&mut turn).await;
         for note in driver.steps.settle().await {
             driver.sink.emit(AgentEvent::Warning { text: &note });
         }
-        let (approve, attempts) = (driver.approve, std::mem::take(&mut driver.attempts));
-        self.approve = approve;
+        let attempts = std::mem::take(&mut driver.attempts);
         let outcome = ended.unwrap_or_else(|f| {
             // The calls that it was in the middle of get a result, or no later prompt could be sent.
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
@@ -452,6 +595,7 @@ impl Engine {
         let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
         let report = Report {
             answer: turn.answer(),
+            denied: turn.still_denied(),
             turns: turn.turns(),
             tool_calls: turn.tool_calls(),
             usage: *turn.usage(),
@@ -459,6 +603,8 @@ impl Engine {
             model: link.map(|l| l.id.clone()),
             provider: link.map(|l| l.provider.id().to_owned()),
             attempts,
+            children: Vec::new(),
+            caching: self.caching.clone(),
             outcome,
         };
         self.history = turn.into_history();
@@ -479,10 +625,11 @@ pub struct Filling {
 }
 
 /// The agent's tools, as they suit the model and whoever is there.
-pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience, skills: &Skills) -> Result<Registry, Failure> {
+pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience, skills: &Skills, may: &[Candidate]) -> Result<Registry, Failure> {
     let selected = Registry::builtin().select(&agent.tools)?;
     let usable = if audience == Audience::Nobody { selected.unattended() } else { selected };
-    Ok(usable.suited_to(model).with_skills(offered(agent, skills)))
+    let names: Vec<String> = may.iter().map(|c| c.name.clone()).collect();
+    Ok(usable.suited_to(model).with_skills(offered(agent, skills)).delegating_to(&names))
 }
 
 /// The skills that the agent is told of.
@@ -504,6 +651,7 @@ fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace,
         provider,
         cwd: workspace.root().display().to_string(),
         prompt: prompt.map(ToOwned::to_owned),
+        parent: None,
         pup: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use super::agents;
 use super::app::App;
 use super::ask::can_ask;
 use super::engine::{Audience, Parts};
+use super::home::Home;
 use super::log;
 use super::output::Format;
 use super::resume::Taken;
@@ -16,12 +17,12 @@ use crate::base::{Cause, Failure};
 use crate::catalog::Agent;
 use crate::config::{self, Failover, Settings};
 use crate::model::money::Nanos;
-use crate::route::{Link, Rules};
+use crate::route::{Link, Purse, Rules};
 use crate::session::Session;
 use crate::tool;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// The most that is taken from a pipe.
@@ -131,15 +132,18 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let agent = agent(&app, args.agent.as_deref(), recorded)?;
     let workload = args.workload.as_deref().map(str::parse).transpose()?.unwrap_or(agent.workload);
     let behind = if args.fallback { Behind::Chain } else { Behind::Nothing };
+    let home = Home { app: Arc::new(app), model: args.model.clone(), provider: args.provider.clone(), fallback: args.fallback };
+    let app = &home.app;
     let wanted = Wanted { model: args.model, provider: args.provider, pin: agent.model.clone(), workload, behind };
     let left_out = agents::left_out(&agent);
     let redactor = app.redactor.clone();
-    let (Chosen { links, notes: of_keys }, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &redactor)?;
+    let (Chosen { links, notes: of_keys }, other_model) = links(app, &wanted, recorded.and_then(|s| s.model.as_deref()), &redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let timeout = app.settings.timeout;
     let notes = note.into_iter().chain(app.notes()).chain(left_out).chain(other_model).chain(of_keys).collect();
     let places = (!args.no_session).then(|| app.places.clone());
-    let parts = parts(&app, agent, links, redactor, approve, places, run_cap);
+    let purse = app.purse(run_cap);
+    let parts = parts(home, agent, links, redactor, approve, places, purse);
     Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
 }
 
@@ -167,21 +171,24 @@ pub fn root(cwd: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// What a session is made of, by the settings. It is recorded in `places`, if there are any.
 pub fn parts(
-    app: &App,
+    home: Home,
     agent: Agent,
     links: Vec<Link>,
     redactor: Redactor,
     approve: Approve,
     places: Option<Places>,
-    run_cap: Option<Nanos>,
+    purse: Purse,
 ) -> Parts {
+    let app = Arc::clone(&home.app);
     let settings = &app.settings;
     Parts {
+        home: Some(home),
+        below: None,
         limits: limits(settings, &agent),
         rules: rules(settings),
         rotation: app.rotation(&redactor),
         failover: failover(settings, &agent),
-        purse: Some(app.purse(run_cap)),
+        purse: Some(purse),
         hidden: app.secret_variables(),
         compacting: if settings.compact { Compacting::On } else { Compacting::Off },
         tool_limits: tool::Limits {

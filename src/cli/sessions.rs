@@ -4,7 +4,8 @@ use super::print;
 use crate::base::places::Places;
 use crate::base::{Failure, text};
 use crate::model::{Block, Message, Role};
-use crate::session::{self, Journal, Loaded, Status, Summary};
+use crate::session::caching::Caching;
+use crate::session::{self, Entry, Journal, Loaded, Status, Summary};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write;
@@ -52,7 +53,19 @@ fn list(all: &[Summary], json: bool, out: &mut dyn Write) -> Result<(), Failure>
         let when: String = s.updated.chars().take(16).collect::<String>().replace('T', " ");
         vec![s.id.clone(), when, end.to_owned(), clean(what, 80)]
     };
-    print::table(out, &all.iter().map(row).collect::<Vec<_>>())
+    let mut rows = Vec::new();
+    // Those that work for another one stand below it, indented; one whose own is gone stands for itself.
+    let there = |s: &Summary| s.parent.as_ref().is_some_and(|p| all.iter().any(|o| o.id == *p));
+    let mut todo: Vec<(usize, &Summary)> = all.iter().rev().filter(|s| !there(s)).map(|s| (0, s)).collect();
+    while let Some((depth, one)) = todo.pop() {
+        let mut cells = row(one);
+        if let (Some(id), Some(agent), 1..) = (cells.first_mut(), &one.agent, depth) {
+            *id = format!("{}{} {}", "  ".repeat(depth), id, clean(agent, 40));
+        }
+        rows.push(cells);
+        todo.extend(all.iter().filter(|s| s.parent.as_ref() == Some(&one.id)).map(|s| (depth + 1, s)));
+    }
+    print::table(out, &rows)
 }
 
 fn show_json(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> Result<(), Failure> {
@@ -65,6 +78,8 @@ fn show_json(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> 
             "status": status,
             "ended": loaded.ended,
             "messages": loaded.history,
+            "children": loaded.entries.iter().filter_map(|l| if let Entry::Child(c) = &l.entry { Some(c) } else { None }).collect::<Vec<_>>(),
+            "cache": Caching::of(loaded).figures(),
             "dangling": dangling,
             "dropped": loaded.dropped,
         }),
@@ -77,6 +92,14 @@ fn show(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> Resul
         let model = s.model.as_deref().unwrap_or("?");
         print::line(out, &format!("agent {}, model {model}, in {}", clean(&s.agent, 80), clean(&s.cwd, 200)))?;
     }
+    if let Some(parent) = loaded.latest().and_then(|s| s.parent.as_ref()) {
+        print::line(out, &format!("works for session {parent}"))?;
+    }
+    for line in &loaded.entries {
+        if let Entry::Child(child) = &line.entry {
+            print::line(out, &format!("has invoked {} in session {}", clean(&child.agent, 80), child.session))?;
+        }
+    }
     for message in &loaded.history {
         show_message(message, out)?;
     }
@@ -86,6 +109,9 @@ fn show(id: &str, loaded: &Loaded, status: Status, out: &mut dyn Write) -> Resul
     }
     for what in &loaded.dropped {
         print::line(out, &format!("not readable: {}", clean(what, 200)))?;
+    }
+    if let Some(words) = Caching::of(loaded).words() {
+        print::line(out, &words)?;
     }
     let end = loaded.ended.as_ref().map(|e| e.cause.as_str());
     match status {

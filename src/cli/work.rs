@@ -3,7 +3,7 @@
 
 use super::ask::TerminalApprover;
 use super::engine::{Engine, Parts, Report};
-use super::output::{Counts, ErrorObject, Format, Notes, ResultObject, Screen, StreamFace, Style, TextFace, json_line};
+use super::output::{ChildObject, Counts, ErrorObject, Format, Notes, ResultObject, Screen, StreamFace, Style, TextFace, json_line};
 use super::resume::Taken;
 use super::stop;
 use crate::agent::turn::Outcome;
@@ -122,7 +122,9 @@ fn result(report: Report, engine: &Engine, started: Instant) -> ResultObject {
         tool_calls: report.tool_calls,
         usage: Counts::from(&report.usage),
         cost_usd: report.cost_usd,
+        cache: report.caching.figures(),
         attempts: report.attempts,
+        children: report.children.iter().map(ChildObject::from).collect(),
         error: message.map(|message| ErrorObject { message, hint }),
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..ResultObject::new(cause)

@@ -141,7 +141,7 @@ fn faults_of_files() {
     "#);
     insta::assert_snapshot!(user("[zoo]\nx = 3\n"), @r#"
     config: ~/config/config.toml:1:2: there is no setting `zoo`
-    hint: the settings are model, paid_models, agent, approve, max_turns, compact, timeout, loop_guard, auth.store, auth.rotation, failover, failover_orchestrator, failover_reasoning, failover_coding, failover_librarian, budget.daily, budget.monthly, budget.session, budget.providers, budget.ceiling, cli.claude, cli.codex, http.connect_timeout, http.first_byte_timeout, http.idle_timeout, http.deadline, http.retries, http.ca_file, shell.timeout, shell.max_output
+    hint: the settings are model, paid_models, agent, approve, max_turns, compact, summary_model, governor.coders, governor.reviewers, governor.searchers, timeout, loop_guard, auth.store, auth.rotation, failover, failover_orchestrator, failover_reasoning, failover_coding, failover_librarian, budget.daily, budget.monthly, budget.session, budget.providers, budget.ceiling, cli.claude, cli.codex, http.connect_timeout, http.first_byte_timeout, http.idle_timeout, http.deadline, http.retries, http.ca_file, shell.timeout, shell.max_output
     "#);
     insta::assert_snapshot!(user("[http]\nca_file = \"ca.pem\"\n"), @r#"
     config: ~/config/config.toml:2:11: `http.ca_file` must be the absolute path of a file, not "ca.pem"

@@ -58,6 +58,20 @@ pub const KEYS: &[Key] = &[
         default: Some("true"),
         doc: "Whether a conversation is made smaller before it is too long for its model.",
     },
+    Key {
+        name: "summary_model",
+        kind: Kind::Text,
+        default: None,
+        doc: "Model that writes the summary when a conversation is made smaller. Unset: the LIBRARIAN chain, or the run's own model where one was named.",
+    },
+    Key {
+        name: "governor.coders",
+        kind: Kind::Count { least: 1 },
+        default: Some("2"),
+        doc: "How many agents of the workload CODING work at once for another agent.",
+    },
+    Key { name: "governor.reviewers", kind: Kind::Count { least: 1 }, default: Some("1"), doc: "The same for REASONING." },
+    Key { name: "governor.searchers", kind: Kind::Count { least: 1 }, default: Some("3"), doc: "The same for LIBRARIAN." },
     Key { name: "timeout", kind: Kind::Duration, default: None, doc: "Longest time of one run. Unset: no limit." },
     Key {
         name: "loop_guard",

@@ -130,6 +130,14 @@ pub struct Budget {
     pub ceiling: Option<(f64, f64)>,
 }
 
+/// How many agents of a kind work at once for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Governor {
+    pub coders: u32,
+    pub reviewers: u32,
+    pub searchers: u32,
+}
+
 /// Everything in force. The meaning of each field stands beside its key (`super::KEYS`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -144,6 +152,9 @@ pub struct Settings {
     pub failover: Failover,
     /// Of single workloads, by their names in lower case.
     pub failovers: Vec<(&'static str, Failover)>,
+    /// The model that summaries are asked of.
+    pub summary_model: Option<String>,
+    pub governor: Governor,
     pub budget: Budget,
     pub auth: Auth,
     pub cli: Cli,
@@ -199,6 +210,12 @@ impl Config {
                 .into_iter()
                 .filter_map(|w| Some((w, Failover::from_word(&self.text(&format!("failover_{w}"))?)?)))
                 .collect(),
+            summary_model: self.text("summary_model"),
+            governor: Governor {
+                coders: self.count("governor.coders").unwrap_or(1),
+                reviewers: self.count("governor.reviewers").unwrap_or(1),
+                searchers: self.count("governor.searchers").unwrap_or(1),
+            },
             budget: Budget {
                 daily: self.amount("budget.daily"),
                 daily_is_set: self.is_set("budget.daily"),

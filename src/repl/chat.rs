@@ -14,11 +14,12 @@ use crate::cli::app::App;
 use crate::cli::engine::{Engine, Report};
 use crate::cli::output::{Screen, Style, TextFace};
 use crate::model::Usage;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Everything that outlives a turn.
 pub struct Chat {
-    pub(super) app: App,
+    pub(super) app: Arc<App>,
     pub(super) engine: Engine,
     pub(super) screen: Screen,
     pub(super) meter: Meter,
@@ -55,7 +56,7 @@ impl From<Option<Cause>> for Next {
 }
 
 impl Chat {
-    pub fn new(app: App, engine: Engine, surroundings: Surroundings) -> Self {
+    pub fn new(app: Arc<App>, engine: Engine, surroundings: Surroundings) -> Self {
         let Surroundings { named, places, screen, input, watch } = surroundings;
         Self { app, engine, screen, meter: Meter::default(), named, places, face: TextFace::new(screen, false), input, watch }
     }
@@ -93,7 +94,7 @@ impl Chat {
 
     async fn hear(&mut self) -> Heard {
         let plain = self.input.mode() == Mode::Plain;
-        let mode = if self.engine.approve == Approve::Plan { " (plan)" } else { "" };
+        let mode = if self.engine.approve() == Approve::Plan { " (plan)" } else { "" };
         let name = format!("{}{mode}", self.engine.agent.name);
         let heard = tokio::select! {
             heard = self.input.prompt(&name) => heard,
@@ -152,10 +153,10 @@ impl Chat {
     fn ended(&self, report: &Report, began: Instant) {
         let outcome = &report.outcome;
         match outcome.cause {
-            Cause::Denied if self.engine.approve == Approve::Plan => {
+            Cause::Denied if self.engine.approve() == Approve::Plan => {
                 self.say(Style::Yellow, "plan mode: nothing was changed; /plan ends it");
             }
-            Cause::Denied if self.engine.approve == Approve::ReadOnly => {
+            Cause::Denied if self.engine.approve() == Approve::ReadOnly => {
                 self.say(Style::Yellow, "this chat may only read; without `--approve read-only` it asks");
             }
             // Whoever said no knows.

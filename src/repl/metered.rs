@@ -1,7 +1,7 @@
 //! The screen with a meter behind it: what a turn shows is also counted.
 
 use super::meter::Meter;
-use crate::agent::{AgentEvent, EventSink};
+use crate::agent::{AgentEvent, ChildEvent, EventSink};
 use crate::cli::output::TextFace;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -51,7 +51,9 @@ impl EventSink for Metered<'_> {
                 let approved = self.approved.take();
                 *diff = diff.filter(|d| approved.as_deref() != Some(*d));
             }
-            AgentEvent::TurnStart { .. }
+            AgentEvent::Child { event: ChildEvent::Inner(AgentEvent::Usage { usage, model }), .. } => self.meter.replied(model, usage),
+            AgentEvent::Child { .. }
+            | AgentEvent::TurnStart { .. }
             | AgentEvent::ToolCall { .. }
             | AgentEvent::ToolOutput { .. }
             | AgentEvent::Waiting { .. }

@@ -26,6 +26,7 @@ use crate::catalog::Agent;
 use crate::cli::ChatArgs;
 use crate::cli::app::App;
 use crate::cli::engine::{Engine, Parts};
+use crate::cli::home::Home;
 use crate::cli::output::{Format, Screen, Style};
 use crate::cli::select::{Behind, Chosen, Wanted};
 use crate::cli::{agents, log, run as one_run, work};
@@ -36,6 +37,7 @@ use input::{Input, Memory};
 use rustyline::ColorMode;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use terminal::{Guard, Mode};
 use watch::Watch;
 
@@ -47,7 +49,7 @@ pub fn run(args: ChatArgs) -> u8 {
 fn open(args: ChatArgs) -> Result<u8, Failure> {
     terminals()?;
     let flags = flags(&args);
-    let app = App::load(&one_run::root(args.cwd.as_deref())?, &flags)?;
+    let app = Arc::new(App::load(&one_run::root(args.cwd.as_deref())?, &flags)?);
     let log = (args.verbose > 0).then(|| log_file(&app)).transpose()?;
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
     let (Chosen { links, notes: of_keys }, redactor) = links_for(&app, &agent, args.model.as_deref())?;
@@ -61,7 +63,7 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let memory = (!args.no_session).then(|| Memory { path: app.places.state.join("chat-history"), redactor: redactor.clone() });
     let approve = app.settings.approve.unwrap_or(Approve::Ask);
     let places = (!args.no_session).then(|| app.places.clone());
-    let engine = Engine::idle(parts_of(&app, agent, links, redactor, approve, places.clone()))?;
+    let engine = Engine::idle(parts_of(home_of(&app, args.model.as_deref()), agent, links, redactor, approve, places.clone()))?;
     notes.extend(engine.notes.iter().cloned());
 
     let mode = Mode::detect();
@@ -134,9 +136,15 @@ fn log_file(app: &App) -> Result<(File, String), Failure> {
     Ok((file, path.display().to_string()))
 }
 
+/// What other agents' sessions are made from; `named`: the model that the user named.
+fn home_of(app: &Arc<App>, named: Option<&str>) -> Home {
+    Home { app: Arc::clone(app), model: named.map(str::to_owned), provider: None, fallback: false }
+}
+
 /// What a conversation is made of.
-fn parts_of(app: &App, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
-    let mut parts = one_run::parts(app, agent, links, redactor, approve, places, None);
+fn parts_of(home: Home, agent: Agent, links: Vec<Link>, redactor: Redactor, approve: Approve, places: Option<Places>) -> Parts {
+    let purse = home.app.purse(None);
+    let mut parts = one_run::parts(home, agent, links, redactor, approve, places, purse);
     // No model call has a deadline: somebody is there to end it.
     parts.rules.deadline = None;
     parts

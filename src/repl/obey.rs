@@ -93,6 +93,9 @@ impl Chat {
         let row = |name: &str, n: u64| self.screen.line(Style::Plain, &format!("{name:<28}{:>12}", text::thousands(n)));
         parts.rows().into_iter().for_each(|(name, n)| row(name, n));
         row("in all, in tokens, about", tokens);
+        if let Some(share) = self.engine.caching().figures().share {
+            self.screen.line(Style::Plain, &format!("{:<28}{:>11.0}%", "sent so far, from the cache", share * 100.0));
+        }
         if let Some(limits) = limits {
             match compacting {
                 Compacting::On => row("made smaller above", limits.trigger),
@@ -174,6 +177,7 @@ impl Chat {
             return Ok(());
         }
         self.engine.switch_model(links)?;
+        self.engine.insist_on(id);
         for note in &notes {
             self.say(Style::Yellow, note);
         }
@@ -218,7 +222,8 @@ impl Chat {
     }
 
     fn recent(&self) -> Done {
-        let others = session::list(&self.app.places)?.into_iter().filter(|s| Some(&s.id) != self.engine.session.as_ref());
+        let all = session::list(&self.app.places)?.into_iter().filter(|s| s.parent.is_none());
+        let others = all.filter(|s| Some(&s.id) != self.engine.session.as_ref());
         let recent: Vec<Summary> = others.take(RECENT).collect();
         if recent.is_empty() {
             self.say(Style::Plain, "there are no other sessions yet");

@@ -1,7 +1,7 @@
 //! `/resume ID`: the chat leaves its conversation and goes on with a recorded one.
 
 use super::chat::{Chat, Next};
-use super::{links_again, parts_of};
+use super::{home_of, links_again, parts_of};
 use crate::base::places::Places;
 use crate::base::{Failure, text};
 use crate::cli::engine::Engine;
@@ -31,7 +31,7 @@ impl Chat {
         let agent = run::agent(&self.app, None, recorded)?;
         let model = recorded.and_then(|s| s.model.as_deref());
         let (Chosen { links, .. }, redactor, note) = links_again(&self.app, &agent, self.named.as_deref(), model)?;
-        let parts = parts_of(&self.app, agent, links, redactor, self.engine.approve, Some(places));
+        let parts = parts_of(home_of(&self.app, self.named.as_deref()), agent, links, redactor, self.engine.approve(), Some(places));
         self.close().await;
         let (engine, notes) = Engine::resume(parts, taken, None).await?;
         self.engine = engine;

@@ -36,7 +36,7 @@ pub struct Purse {
     ceiling: Option<Rates>,
     caller: Mutex<Caller>,
     me: Process,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What is said once, and how far the caps are used.
@@ -84,7 +84,14 @@ pub struct Settled {
 
 impl Purse {
     pub fn new(desk: Arc<Desk>, caps: Caps, ceiling: Option<Rates>) -> Self {
-        Self { desk, caps, ceiling, caller: Mutex::default(), me: Process::current(), state: Mutex::default() }
+        Self { desk, caps, ceiling, caller: Mutex::default(), me: Process::current(), state: Arc::default() }
+    }
+
+    /// The same ledger and caps for another agent's calls.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        let (desk, state) = (Arc::clone(&self.desk), Arc::clone(&self.state));
+        Self { desk, caps: self.caps.clone(), ceiling: self.ceiling, caller: Mutex::new(self.caller()), me: self.me, state }
     }
 
     pub fn set_caller(&self, caller: Caller) {

@@ -28,6 +28,9 @@ pub fn from_journals(store: &Store, places: &Places) {
 fn receipts(id: &str, loaded: &Loaded) -> Vec<(Vec<String>, Receipt)> {
     let mut all: Vec<(Vec<String>, Receipt)> = Vec::new();
     let mut agent = None;
+    // Who works for another session works at its expense; ids below it begin with its own.
+    let below = loaded.session.as_ref().is_some_and(|s| s.parent.is_some());
+    let id = if below { id.split('.').next().unwrap_or(id) } else { id };
     for line in &loaded.entries {
         match &line.entry {
             Entry::Session(session) => agent = Some(session.agent.clone()),

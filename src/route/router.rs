@@ -128,6 +128,10 @@ impl Router {
         self.failover = failover;
     }
 
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
     pub fn links(&self) -> &[Link] {
         &self.links
     }

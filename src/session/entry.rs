@@ -18,6 +18,8 @@ pub enum Entry {
     Session(Session),
     /// A message of the conversation, in order.
     Message { message: Message },
+    /// A tool call hands work to another agent, which has a session of its own. Made again, the call finds that session.
+    Child(Child),
     /// A tool call is about to have its effect.
     Intent(Intent),
     /// The command of an intent is running.
@@ -43,8 +45,8 @@ pub enum Entry {
 
 impl Entry {
     /// The kinds that this version reads.
-    pub const KINDS: [&'static str; 11] =
-        ["session", "message", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "quarantine", "compaction", "end"];
+    pub const KINDS: [&'static str; 12] =
+        ["session", "message", "child", "intent", "spawned", "receipt", "attempt", "usage", "discarded", "quarantine", "compaction", "end"];
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -61,9 +63,22 @@ pub struct Session {
     /// The first task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// The session whose agent has handed this work on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Version of the pup that wrote this.
     #[serde(default)]
     pub pup: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Child {
+    pub call_id: String,
+    pub session: String,
+    pub agent: String,
+    /// Its answer comes as a message of its own, not as the call's result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
 }
 
 /// The kind of a tool call's effect, which decides what a crash between intent and receipt means.

@@ -136,6 +136,7 @@ impl Loaded {
                 }
             }
             Entry::Attempt(_)
+            | Entry::Child(_)
             | Entry::Usage(_)
             | Entry::Discarded(_)
             | Entry::Quarantine(_)

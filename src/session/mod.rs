@@ -7,6 +7,7 @@
 //! before it is written.
 
 mod blobs;
+pub mod caching;
 mod compaction;
 mod entry;
 mod journal;
@@ -15,7 +16,9 @@ mod lock;
 mod shelf;
 
 pub use compaction::{Compaction, Shown};
-pub use entry::{Attempt, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Quarantine, Receipt, Session, Spawned, UsageEntry};
+pub use entry::{
+    Attempt, Child, Discarded, Effect, End, Entry, FileChange, Intent, Outcome, Quarantine, Receipt, Session, Spawned, UsageEntry,
+};
 pub use journal::Journal;
 pub use load::{Dangling, Line, Loaded};
 pub use shelf::{Status, Summary, find, journal_path, list, recent};

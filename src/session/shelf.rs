@@ -19,6 +19,8 @@ pub struct Summary {
     pub cwd: Option<String>,
     /// First line of the first task.
     pub prompt: Option<String>,
+    /// The session whose agent has handed this work on.
+    pub parent: Option<String>,
     pub messages: usize,
     pub status: Status,
     /// How it ended; `None` while it runs and after a crash.
@@ -119,18 +121,35 @@ fn summary(places: &Places, id: String, written: u64) -> Summary {
     match load(&journal_path(places, &id)) {
         Ok(loaded) => {
             let now = loaded.latest().cloned();
-            let prompt = loaded.session.and_then(|s| s.prompt);
+            let (prompt, parent) = loaded.session.map_or((None, None), |s| (s.prompt, s.parent));
             let (messages, ended) = (loaded.history.len(), loaded.ended.map(|e| e.cause));
             let prompt = prompt.as_deref().map(|p| text::one_line(p, 80));
             let (agent, model, cwd) = now.map_or((None, None, None), |s| (Some(s.agent), s.model, Some(s.cwd)));
             let status = Status::of(places, &id, ended.is_some());
-            Summary { id, updated, agent, model, cwd, prompt, messages, status, ended, problem: None }
+            Summary { id, updated, agent, model, cwd, prompt, parent, messages, status, ended, problem: None }
         }
         Err(f) => {
             let (status, problem) = (Status::Unreadable, Some(f.message));
-            Summary { id, updated, agent: None, model: None, cwd: None, prompt: None, messages: 0, status, ended: None, problem }
+            Summary {
+                id,
+                updated,
+                agent: None,
+                model: None,
+                cwd: None,
+                prompt: None,
+                parent: None,
+                messages: 0,
+                status,
+                ended: None,
+                problem,
+            }
         }
     }
+}
+
+/// Whether one of these is the session that this one works for.
+fn is_below(id: &str, all: &[String]) -> bool {
+    id.rmatch_indices('.').any(|(at, _)| id.get(..at).is_some_and(|above| all.iter().any(|a| a == above)))
 }
 
 /// The id of the session that `wanted` means: `last`, a whole id, or the beginning of exactly one.
@@ -141,12 +160,19 @@ pub fn find(places: &Places, wanted: &str) -> Result<String, Failure> {
         Failure::usage(what).hint(hint)
     };
     if wanted == "last" {
-        return all.first().cloned().ok_or_else(|| Failure::usage("there are no sessions yet").hint("`pup run \"...\"` starts one"));
+        return all
+            .iter()
+            .find(|id| !is_below(id, &all))
+            .cloned()
+            .ok_or_else(|| Failure::usage("there are no sessions yet").hint("`pup run \"...\"` starts one"));
     }
     if all.iter().any(|id| id == wanted) {
         return Ok(wanted.to_owned());
     }
-    let found: Vec<&String> = all.iter().filter(|id| !wanted.is_empty() && id.starts_with(wanted)).collect();
+    let mut found: Vec<&String> = all.iter().filter(|id| !wanted.is_empty() && id.starts_with(wanted)).collect();
+    // The sessions that work for one begin with its id, and are meant only where more of theirs is written.
+    let above: Vec<String> = found.iter().map(|id| (*id).clone()).collect();
+    found.retain(|id| !is_below(id, &above));
     match found.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(none(format!("there is no session `{}`", text::one_line(wanted, 80)))),

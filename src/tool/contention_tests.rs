@@ -28,7 +28,7 @@ impl Agent {
         let tool = self.tools.get(name).unwrap();
         match self.runtime.block_on(call(tool.as_ref(), args.as_object().unwrap(), &self.ctx)) {
             Ok(out) => Ok(out.text),
-            Err(ToolError::Model(text)) => Err(text),
+            Err(ToolError::Model(text) | ToolError::Denied(text, _)) => Err(text),
             Err(ToolError::Fatal(failure)) => panic!("{failure}"),
         }
     }

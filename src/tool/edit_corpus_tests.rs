@@ -125,7 +125,7 @@ fn run(root: &Path, name: &str, args: Value) -> Result<String, String> {
     let tools = Registry::builtin();
     match runtime.block_on(call(tools.get(name).unwrap().as_ref(), &args, &context)) {
         Ok(out) => Ok(out.text),
-        Err(ToolError::Model(text)) => Err(text),
+        Err(ToolError::Model(text) | ToolError::Denied(text, _)) => Err(text),
         Err(ToolError::Fatal(failure)) => panic!("{failure}"),
     }
 }

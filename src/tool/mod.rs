@@ -7,10 +7,13 @@ mod ask_user_question;
 mod change;
 mod command_log;
 mod create_file;
+pub mod delegate;
 mod delete_file;
 mod grep;
+mod invoke_agent;
 mod job;
 pub mod jobs;
+mod list_agents;
 mod list_files;
 pub mod person;
 mod read_file;
@@ -23,6 +26,7 @@ mod shell_output;
 mod todo;
 mod walk;
 
+pub use delegate::{Delegate, Errand};
 pub use jobs::Jobs;
 pub use registry::{NAMES, Offers, Registry};
 
@@ -32,6 +36,7 @@ use crate::model::ToolSpec;
 use crate::workspace::process::Spawned;
 use crate::workspace::seen::Seen;
 use crate::workspace::{PathError, Workspace};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -49,12 +54,44 @@ pub enum Effect {
     Network,
 }
 
+/// The kinds of effect that can be denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Writes,
+    Exec,
+    Network,
+}
+
+impl Kind {
+    /// None for effects that nobody has to approve.
+    pub const fn of(effect: &Effect) -> Option<Self> {
+        match effect {
+            Effect::ReadOnly => None,
+            Effect::Writes(_) => Some(Self::Writes),
+            Effect::Exec => Some(Self::Exec),
+            Effect::Network => Some(Self::Network),
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Writes => "edits",
+            Self::Exec => "commands",
+            Self::Network => "network access",
+        }
+    }
+}
+
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// Told to the model, which can do better; nothing was changed.
     #[error("{0}")]
     Model(String),
+    /// The same, where what it needed of these kinds was denied.
+    #[error("{0}")]
+    Denied(String, Vec<Kind>),
     /// The run cannot go on.
     #[error(transparent)]
     Fatal(#[from] Failure),
@@ -74,7 +111,7 @@ impl ToolError {
 
 /// One file's content before and after a call, as SHA-256; `None` is "no such file". With it the journal can tell
 /// after a crash whether an intended edit was done.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileChange {
     pub path: PathBuf,
     pub before: Option<String>,
@@ -179,6 +216,8 @@ pub struct Context {
     pub journal: Option<Arc<Path>>,
     /// The id of the call, handed to `events`.
     pub call: Arc<str>,
+    /// Other agents that can be handed work, where there are some.
+    pub delegate: Option<Arc<dyn Delegate>>,
 }
 
 impl Context {
@@ -198,6 +237,7 @@ impl Context {
             jobs: Arc::default(),
             journal: None,
             call: Arc::from(""),
+            delegate: None,
         }
     }
 
@@ -266,6 +306,7 @@ pub async fn call(tool: &dyn Tool, args: &Args, ctx: &Context) -> Result<Output,
     match tool.run(args, ctx).await {
         Ok(out) => Ok(Output { text: clean(out.text), summary: clean(out.summary), diff: out.diff.map(clean), changes: out.changes }),
         Err(ToolError::Model(text)) => Err(ToolError::Model(clean(text))),
+        Err(ToolError::Denied(text, kinds)) => Err(ToolError::Denied(clean(text), kinds)),
         Err(ToolError::Fatal(failure)) => Err(ToolError::Fatal(failure)),
     }
 }

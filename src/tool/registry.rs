@@ -7,7 +7,9 @@ use super::ask_user_question::{AskUserQuestion, NOBODY};
 use super::create_file::CreateFile;
 use super::delete_file::DeleteFile;
 use super::grep::Grep;
+use super::invoke_agent::{self, InvokeAgent};
 use super::job::JobTool;
+use super::list_agents::{self, ListAgents};
 use super::list_files::ListFiles;
 use super::read_file::ReadFile;
 use super::recall::Recall;
@@ -19,7 +21,7 @@ use crate::catalog::Skill;
 use crate::model::ToolSpec;
 use std::sync::Arc;
 
-/// What the built-in tools are called, in their order, without making them.
+/// What tools are called that agent files may name, in their order, without making them.
 pub const NAMES: &[&str] = &[
     "list_files",
     "read_file",
@@ -31,7 +33,12 @@ pub const NAMES: &[&str] = &[
     "todo",
     "ask_user_question",
     "apply_patch",
+    invoke_agent::NAME,
+    list_agents::NAME,
 ];
+
+/// Tools that an agent file may name, and that come with what they stand on instead of with the name.
+pub const DELEGATION: &[&str] = &[invoke_agent::NAME, list_agents::NAME];
 
 const PATCHES: &str = "apply_patch";
 const ASKS: &str = "ask_user_question";
@@ -49,7 +56,7 @@ impl Registry {
         Self { tools, specs }
     }
 
-    /// Every tool that is built in.
+    /// The built-in tools that need nothing but a workspace.
     pub fn builtin() -> Self {
         Self::new(vec![
             Arc::new(ListFiles::new()),
@@ -89,11 +96,23 @@ impl Registry {
         if skills.is_empty() {
             return self;
         }
-        Self::new(self.tools.into_iter().chain([Arc::new(ActivateSkill::new(skills)) as Arc<dyn Tool>]).collect())
+        self.with([Arc::new(ActivateSkill::new(skills)) as Arc<dyn Tool>])
     }
 
-    fn with(&self, tool: impl Tool + 'static) -> Self {
-        Self::new(self.tools.iter().cloned().chain([Arc::new(tool) as Arc<dyn Tool>]).collect())
+    /// With the tools that hand work to the agents of these names, if there are any.
+    #[must_use]
+    pub fn delegating_to(&self, names: &[String]) -> Self {
+        if names.is_empty() {
+            return self.clone();
+        }
+        let more: [Arc<dyn Tool>; 2] = [Arc::new(InvokeAgent::new(names)), Arc::new(ListAgents::new())];
+        self.with(more)
+    }
+
+    /// With further tools behind these.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        Self::new(self.tools.iter().cloned().chain(more).collect())
     }
 
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
@@ -104,7 +123,7 @@ impl Registry {
         for pattern in globs {
             let glob = globset::Glob::new(pattern).map_err(|e| Failure::config(format!("tool pattern `{pattern}`: {}", e.kind())))?;
             let matcher = glob.compile_matcher();
-            if !self.names().iter().any(|n| matcher.is_match(n)) {
+            if !self.names().iter().chain(DELEGATION).any(|n| matcher.is_match(n)) {
                 let hint =
                     nearest::did_you_mean(pattern, self.names()).unwrap_or_else(|| format!("the tools are {}", self.names().join(", ")));
                 return Err(Failure::config(format!("no tool is named `{pattern}`")).hint(hint));
@@ -148,8 +167,10 @@ pub struct Offers {
 impl Offers {
     /// `recorded`: what was taken out of the conversation can be found again.
     pub fn new(tools: &Registry, recorded: bool) -> Self {
-        let with_jobs = |tools: &Registry| if tools.get("shell").is_some() { tools.with(JobTool::new()) } else { tools.clone() };
-        let recalling = if recorded { tools.with(Recall::new()) } else { tools.clone() };
+        let with_jobs = |tools: &Registry| {
+            if tools.get("shell").is_some() { tools.with([Arc::new(JobTool::new()) as Arc<dyn Tool>]) } else { tools.clone() }
+        };
+        let recalling = if recorded { tools.with([Arc::new(Recall::new()) as Arc<dyn Tool>]) } else { tools.clone() };
         let sets = [tools, &recalling].map(|tools| [tools.clone(), with_jobs(tools)]);
         Self { sets, recorded }
     }

@@ -29,7 +29,7 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let tool = self.tools.get(name).unwrap();
         runtime.block_on(call(tool.as_ref(), &args, &self.ctx)).map_err(|e| match e {
-            ToolError::Model(text) => text,
+            ToolError::Model(text) | ToolError::Denied(text, _) => text,
             ToolError::Fatal(failure) => panic!("{failure}"),
         })
     }

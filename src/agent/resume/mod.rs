@@ -165,6 +165,8 @@ fn known(call: &ToolCall, last: Option<&str>, recent: &[Line]) -> Known {
     for line in recent {
         match &line.entry {
             Entry::Receipt(receipt) if receipt.call_id == call.id => return Known::Finished(receipt.clone()),
+            // Whoever works on it has a session of its own; made again, the call finds it.
+            Entry::Child(child) if child.call_id == call.id => return Known::Untouched,
             Entry::Intent(intent) if intent.call_id == call.id && intent.effect != Effect::ReadOnly => known = Known::Began(intent.clone()),
             _ => {}
         }

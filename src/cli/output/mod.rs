@@ -4,11 +4,11 @@ mod result;
 mod stream;
 mod text;
 
-pub use result::{Counts, ErrorObject, ResultObject};
+pub use result::{ChildObject, Counts, ErrorObject, ResultObject};
 pub use stream::StreamFace;
 pub use text::{Screen, Style, TextFace};
 
-use crate::agent::{AgentEvent, EventSink};
+use crate::agent::{AgentEvent, ChildEvent, EventSink};
 use clap::ValueEnum;
 use std::io::{self, Write};
 
@@ -35,6 +35,11 @@ impl Notes {
             AgentEvent::Warning { text } => self.0.push((*text).to_owned()),
             AgentEvent::Notice { notice } if notice.is_for_people() => self.0.push(notice.to_string()),
             AgentEvent::Compacted { slimmed } => self.0.push(slimmed.words()),
+            AgentEvent::Child { agent, event: ChildEvent::Inner(event), .. } => {
+                let before = self.0.len();
+                self.note(event);
+                self.0.iter_mut().skip(before).for_each(|note| note.insert_str(0, &format!("{agent}: ")));
+            }
             _ => {}
         }
     }

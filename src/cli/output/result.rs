@@ -1,8 +1,10 @@
 //! The result object of `--output json`, and the last line of `--output stream-json`.
 
+use crate::agent::delegate::Ended;
 use crate::base::{Cause, Failure};
 use crate::model::Usage;
 use crate::route::Attempt;
+use crate::session::caching::{Caching, Figures};
 use serde::Serialize;
 
 /// One object, always, also on failure. The fields are a contract (`docs/cli.md`).
@@ -24,7 +26,11 @@ pub struct ResultObject {
     pub usage: Counts,
     /// Null where a price is unknown.
     pub cost_usd: Option<f64>,
+    /// Of all input of the session so far.
+    pub cache: Figures,
     pub attempts: Vec<Attempt>,
+    /// The agents that worked for this one; their tokens, costs and attempts are in the figures above.
+    pub children: Vec<ChildObject>,
     pub error: Option<ErrorObject>,
     /// What a person should know of the run, in words.
     pub notes: Vec<String>,
@@ -39,6 +45,37 @@ pub struct Counts {
     pub cache_write: u64,
     pub output: u64,
     pub reasoning: u64,
+}
+
+/// An agent that worked for another one.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChildObject {
+    pub session: String,
+    pub agent: String,
+    pub ok: bool,
+    pub cause: &'static str,
+    pub turns: u32,
+    pub tool_calls: u32,
+    pub usage: Counts,
+    pub cost_usd: Option<f64>,
+    /// Why there is no answer.
+    pub error: Option<String>,
+}
+
+impl From<&Ended> for ChildObject {
+    fn from(ended: &Ended) -> Self {
+        Self {
+            session: ended.id.clone(),
+            agent: ended.agent.clone(),
+            ok: ended.ok(),
+            cause: ended.outcome.cause.as_str(),
+            turns: ended.turns,
+            tool_calls: ended.tool_calls,
+            usage: Counts::from(&ended.usage),
+            cost_usd: ended.cost_usd(),
+            error: (!ended.ok()).then(|| ended.trouble()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -76,7 +113,9 @@ impl ResultObject {
             tool_calls: 0,
             usage: Counts::default(),
             cost_usd: None,
+            cache: Caching::default().figures(),
             attempts: Vec::new(),
+            children: Vec::new(),
             error: None,
             notes: Vec::new(),
             duration_ms: 0,

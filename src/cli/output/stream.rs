@@ -1,7 +1,7 @@
 //! `--output stream-json`: one object a line, as it happens.
 
-use super::{Notes, json_line};
-use crate::agent::{AgentEvent, EventSink};
+use super::{ChildObject, Notes, json_line};
+use crate::agent::{AgentEvent, ChildEvent, EventSink};
 use crate::route::Notice;
 use serde_json::{Value, json};
 
@@ -21,29 +21,50 @@ impl StreamFace {
 impl EventSink for StreamFace {
     fn emit(&mut self, event: AgentEvent<'_>) {
         self.notes.note(&event);
-        let line = match event {
-            AgentEvent::Notice { notice } => noticed(notice),
-            AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
-            AgentEvent::Text { text } => json!({"type": "text", "text": text}),
-            AgentEvent::Thinking { text } => json!({"type": "thinking", "text": text}),
-            AgentEvent::ToolCall { id, name, args, .. } => json!({"type": "tool_call", "id": id, "name": name, "arguments": args}),
-            AgentEvent::ToolOutput { id, text } => json!({"type": "tool_output", "id": id, "text": text}),
-            AgentEvent::ToolResult { id, name, ok, summary, output, diff } => {
-                json!({"type": "tool_result", "id": id, "name": name, "ok": ok, "summary": summary, "output": output, "diff": diff})
+        json_line(&line(&event));
+    }
+}
+
+fn line(event: &AgentEvent<'_>) -> Value {
+    match event {
+        AgentEvent::Notice { notice } => noticed(notice),
+        AgentEvent::TurnStart { turn } => json!({"type": "turn_start", "turn": turn}),
+        AgentEvent::Text { text } => json!({"type": "text", "text": text}),
+        AgentEvent::Thinking { text } => json!({"type": "thinking", "text": text}),
+        AgentEvent::ToolCall { id, name, args, .. } => json!({"type": "tool_call", "id": id, "name": name, "arguments": args}),
+        AgentEvent::ToolOutput { id, text } => json!({"type": "tool_output", "id": id, "text": text}),
+        AgentEvent::ToolResult { id, name, ok, summary, output, diff } => {
+            json!({"type": "tool_result", "id": id, "name": name, "ok": ok, "summary": summary, "output": output, "diff": diff})
+        }
+        AgentEvent::AttemptFailed { attempt, error, discarded_chars } => json!({
+            "type": "attempt_failed", "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome.as_str(),
+            "status": attempt.status, "scope": attempt.scope, "latency_ms": attempt.latency_ms,
+            "retry_after_s": attempt.retry_after_s, "message": error.message, "discarded_chars": discarded_chars,
+        }),
+        AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
+        AgentEvent::Usage { usage, model } => json!({"type": "usage", "model": model, "usage": usage}),
+        AgentEvent::Compacted { slimmed } => json!({
+            "type": "compacted", "before": slimmed.compaction.before, "after": slimmed.compaction.after, "what": slimmed.compaction.what,
+        }),
+        AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
+        AgentEvent::Child { id, agent, event } => child(id, agent, event),
+    }
+}
+
+/// Of an agent that works for another one: everything of its session as it would be told of its own, under the session's id.
+fn child(id: &str, agent: &str, event: &ChildEvent<'_>) -> Value {
+    match event {
+        ChildEvent::Begins { parent, call, prompt } => {
+            json!({"type": "agent_start", "child": id, "agent": agent, "parent": parent, "call": call, "prompt": prompt})
+        }
+        ChildEvent::Inner(event) => json!({"type": "agent_event", "child": id, "agent": agent, "event": line(event)}),
+        ChildEvent::Ended(ended) => {
+            let mut line = json!({"type": "agent_end", "child": id});
+            if let (Some(line), Ok(Value::Object(fields))) = (line.as_object_mut(), serde_json::to_value(ChildObject::from(*ended))) {
+                line.extend(fields);
             }
-            AgentEvent::AttemptFailed { attempt, error, discarded_chars } => json!({
-                "type": "attempt_failed", "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome.as_str(),
-                "status": attempt.status, "scope": attempt.scope, "latency_ms": attempt.latency_ms,
-                "retry_after_s": attempt.retry_after_s, "message": error.message, "discarded_chars": discarded_chars,
-            }),
-            AgentEvent::Waiting { pause, link } => json!({"type": "waiting", "model": link, "seconds": pause.as_secs_f64()}),
-            AgentEvent::Usage { usage, model } => json!({"type": "usage", "model": model, "usage": usage}),
-            AgentEvent::Compacted { slimmed } => json!({
-                "type": "compacted", "before": slimmed.compaction.before, "after": slimmed.compaction.after, "what": slimmed.compaction.what,
-            }),
-            AgentEvent::Warning { text } => json!({"type": "warning", "message": text}),
-        };
-        json_line(&line);
+            line
+        }
     }
 }
 

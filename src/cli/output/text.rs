@@ -1,6 +1,6 @@
 //! `--output text`: for people at a terminal as it happens, for pipes the answer alone.
 
-use crate::agent::{AgentEvent, EventSink};
+use crate::agent::{AgentEvent, ChildEvent, EventSink};
 use crate::base::text;
 use std::io::{self, IsTerminal, Write};
 
@@ -125,6 +125,37 @@ impl TextFace {
         }
     }
 
+    /// A line for each thing that an agent does which works for another one.
+    fn child(&self, agent: &str, id: &str, event: &ChildEvent<'_>) {
+        let line = |style, text: &str| self.screen.line(style, &format!("  [{agent}] {}", text::one_line(text, 160)));
+        match event {
+            ChildEvent::Begins { prompt, .. } => line(Style::Bold, &format!("begins ({id}): {prompt}")),
+            ChildEvent::Ended(ended) if ended.ok() => {
+                line(
+                    Style::Dim,
+                    &format!(
+                        "done: {}, {}",
+                        text::counted(ended.turns.into(), "turn"),
+                        text::counted(ended.tool_calls.into(), "tool call")
+                    ),
+                );
+            }
+            ChildEvent::Ended(ended) => line(Style::Yellow, &ended.trouble()),
+            ChildEvent::Inner(AgentEvent::ToolCall { line: call, .. }) => line(Style::Plain, &format!("> {call}")),
+            ChildEvent::Inner(AgentEvent::ToolResult { ok: false, summary, .. }) => line(Style::Yellow, summary),
+            ChildEvent::Inner(AgentEvent::AttemptFailed { attempt, error, .. }) => {
+                line(Style::Yellow, &format!("! {}: {error}", attempt.model));
+            }
+            ChildEvent::Inner(AgentEvent::Waiting { pause, link }) => {
+                line(Style::Yellow, &format!("! trying {link} again in {:.1} s", pause.as_secs_f64()));
+            }
+            ChildEvent::Inner(AgentEvent::Warning { text }) => line(Style::Yellow, text),
+            ChildEvent::Inner(AgentEvent::Compacted { slimmed }) => line(Style::Dim, &slimmed.words()),
+            ChildEvent::Inner(AgentEvent::Notice { notice }) if notice.is_for_people() => line(Style::Yellow, &notice.to_string()),
+            ChildEvent::Inner(_) => {}
+        }
+    }
+
     fn result(&mut self, id: &str, ok: bool, summary: &str, diff: Option<&str>) {
         let whose = self.open.iter().position(|(open, _)| open == id).map(|ix| self.open.remove(ix).1);
         let text = match whose {
@@ -204,6 +235,10 @@ impl EventSink for TextFace {
                 if !self.quiet {
                     self.screen.always(Style::Yellow, &format!("pup: {line}"));
                 }
+            }
+            AgentEvent::Child { agent, id, event } => {
+                self.break_line();
+                self.child(agent, id, &event);
             }
             AgentEvent::Thinking { .. } | AgentEvent::Usage { .. } | AgentEvent::Notice { .. } => {}
         }
