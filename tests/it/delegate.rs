@@ -29,7 +29,7 @@ fn env() -> TestEnv {
 }
 
 fn run(env: &TestEnv, server: &Server) -> Launch {
-    env.pup().args(["run", "--yolo", "-a", "lead"]).model_server(server).limit(Duration::from_secs(60))
+    env.pup().args(["run", "--yolo", "-a", "lead"]).model_server(server).limit(Duration::from_mins(1))
 }
 
 /// Who asks.
@@ -127,7 +127,9 @@ fn two_at_once_each_see_their_own_task_and_count_in_the_whole() {
     for name in ["lead", "helper"] {
         let mut by_task: BTreeMap<String, Vec<Request>> = BTreeMap::new();
         asked.iter().filter(|r| who(r) == name).for_each(|r| by_task.entry(task(r)).or_default().push(r.clone()));
-        by_task.values().for_each(|run| assert_stable_prefix(run));
+        for run in by_task.values() {
+            assert_stable_prefix(run);
+        }
     }
     assert_eq!(asked[0].tools(), ["read_file", "shell", "invoke_agent", "list_agents"]);
 
@@ -149,7 +151,6 @@ fn itself_circles_and_strangers_are_refused_in_words() {
         ("lead", 0) => {
             Reply::tool_calls([invoke("lead", "x"), invoke("code-puppy", "x"), invoke("helper", " "), invoke("middle", "go round")])
         }
-        ("lead", _) => Reply::text(request.results().join("\n")),
         ("middle", 0) => Reply::tool_calls([invoke("lead", "you do it")]),
         (_, _) => Reply::text(request.results().join("\n")),
     });
