@@ -29,15 +29,24 @@ pub const fn millis(d: Duration) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Clock {
     start: Duration,
+    running: fn() -> Duration,
 }
 
 impl Clock {
     pub fn system() -> Self {
-        Self { start: running() }
+        Self { start: running(), running }
+    }
+
+    /// That of the runtime, which a test can stop and which then jumps to whatever is waited for.
+    #[cfg(test)]
+    pub fn of_runtime() -> Self {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let running = || tokio::time::Instant::now().into_std().saturating_duration_since(*START.get_or_init(std::time::Instant::now));
+        Self { start: running(), running }
     }
 
     pub fn now(&self) -> Moment {
-        Moment(millis(running().saturating_sub(self.start)))
+        Moment(millis((self.running)().saturating_sub(self.start)))
     }
 }
 

@@ -22,6 +22,11 @@ pub fn fresh(digits: usize) -> String {
     digest::short(format!("{nanos}:{}:{here}:{n}", std::process::id()).as_bytes(), digits)
 }
 
+/// A number from 0 to 1 that no other process is likely to have now. No secret, and no even distribution is promised.
+pub fn share() -> f64 {
+    u32::from_str_radix(&fresh(4), 16).map_or(0.5, |n| f64::from(n) / 65535.0)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

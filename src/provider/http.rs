@@ -1,5 +1,6 @@
 //! The one HTTP provider. What differs between vendors is data: address, headers, key, dialect, time-outs.
 
+use super::Refused;
 use super::body::Segments;
 use super::exchange::{Exchange, Source};
 use crate::auth::oauth::{Bearer, Login};
@@ -136,7 +137,7 @@ impl HttpProvider {
     }
 
     /// One attempt: sends the request and returns once the status is known to be good. `tools` are those that it offers.
-    pub(super) async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
+    pub(super) async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, Refused> {
         let sent = Sent { method: Method::POST, path: &encoded.path, headers: &encoded.headers, body: &encoded.body };
         self.asked(&sent, async |response| self.exchange(response, tools).await).await
     }
@@ -145,12 +146,12 @@ impl HttpProvider {
     pub(super) async fn call(&self, call: &Call) -> Result<Bytes, ProviderError> {
         let method = if call.body.is_some() { Method::POST } else { Method::GET };
         let sent = Sent { method, path: &call.path, headers: &call.headers, body: call.body.as_deref().unwrap_or_default() };
-        self.asked(&sent, async |response| self.whole(response).await).await
+        self.asked(&sent, async |response| self.whole(response).await).await.map_err(|refused| refused.error)
     }
 
     /// Sends it as the account wants to be shown, and reads the reply. Where a login's token is refused, that is renewed
     /// once, which still is the same attempt.
-    async fn asked<T>(&self, sent: &Sent<'_>, read: impl AsyncFn(Response) -> Result<T, ProviderError>) -> Result<T, ProviderError> {
+    async fn asked<T>(&self, sent: &Sent<'_>, read: impl AsyncFn(Response) -> Result<T, Refused>) -> Result<T, Refused> {
         let login = match &self.endpoint.access {
             Access::Login(login) => login,
             Access::Key(key) => {
@@ -169,7 +170,7 @@ impl HttpProvider {
         }
         match read(response).await {
             Ok(good) => Ok(good),
-            Err(failed) => Err(self.refused(login, &bearer, failed).await),
+            Err(Refused { error, limits }) => Err(Refused { error: self.refused(login, &bearer, error).await, limits }),
         }
     }
 
@@ -195,7 +196,7 @@ impl HttpProvider {
         error
     }
 
-    async fn exchange(&self, response: Response, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
+    async fn exchange(&self, response: Response, tools: &[ToolSpec]) -> Result<Exchange, Refused> {
         let Endpoint { wire, dialect, timeouts, .. } = self.endpoint.as_ref();
         let decoder = || Decoder::new(*wire, dialect).sent_by(self.endpoint.sender()).with_tools(tools);
         if response.status().is_success() {
@@ -206,20 +207,20 @@ impl HttpProvider {
         if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&refusal.body).is_some() {
             return Ok(Exchange::new(Source::Whole(Some(refusal.body.into())), decoder(), *timeouts));
         }
-        Err(self.judged(&refusal))
+        Err(Refused { error: self.judged(&refusal), limits: Limits::read(&refusal.headers, Some(clock::unix_ms())) })
     }
 
-    async fn whole(&self, mut response: Response) -> Result<Bytes, ProviderError> {
+    async fn whole(&self, mut response: Response) -> Result<Bytes, Refused> {
         if !response.status().is_success() {
-            return Err(self.judged(&refusal(response).await));
+            return Err(self.judged(&refusal(response).await).into());
         }
         let (mut body, idle) = (BytesMut::new(), self.endpoint.timeouts.idle);
         loop {
             let next = tokio::time::timeout(idle, net::chunk(&mut response)).await;
             let late = |_| ProviderError::timeout(format!("the reply stalled: no bytes for {} s", idle.as_secs_f64()));
-            let Some(piece) = next.map_err(late)?? else { return Ok(body.freeze()) };
+            let Some(piece) = next.map_err(late)?.map_err(ProviderError::from)? else { return Ok(body.freeze()) };
             if body.len() + piece.len() > WHOLE_BODY {
-                return Err(ProviderError::network(format!("the reply is larger than {} MiB", WHOLE_BODY >> 20)));
+                return Err(ProviderError::network(format!("the reply is larger than {} MiB", WHOLE_BODY >> 20)).into());
             }
             body.extend_from_slice(&piece);
         }

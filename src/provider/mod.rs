@@ -13,10 +13,11 @@ pub mod scripted;
 pub use cli::CliProvider;
 pub use exchange::Exchange;
 pub use http::{Endpoint, HttpProvider, Timeouts};
-pub use scripted::Scripted;
+pub use scripted::{Answer, Answers, Piece, Scripted};
 
 use crate::auth::Access;
 use crate::model::{ProviderError, ToolSpec};
+use crate::wire::limits::Limits;
 use crate::wire::ops::Call;
 use crate::wire::{Dialect, Encoded, Wire};
 use bytes::Bytes;
@@ -27,6 +28,19 @@ pub enum Provider {
     Http(HttpProvider),
     Cli(CliProvider),
     Scripted(Scripted),
+}
+
+/// Why an attempt brought no reply, and what the refusal's headers say of allowances.
+#[derive(Debug)]
+pub struct Refused {
+    pub error: ProviderError,
+    pub limits: Limits,
+}
+
+impl From<ProviderError> for Refused {
+    fn from(error: ProviderError) -> Self {
+        Self { error, limits: Limits::default() }
+    }
 }
 
 impl Provider {
@@ -43,7 +57,7 @@ impl Provider {
         match self {
             Self::Http(p) => p.endpoint().wire,
             Self::Cli(p) => p.wire(),
-            Self::Scripted(_) => Wire::OpenaiChat,
+            Self::Scripted(p) => p.wire(),
         }
     }
 
@@ -66,11 +80,11 @@ impl Provider {
 
     /// Sends one encoded request. `tools` are those that it offers: their names come back as they are here, however the
     /// wire had to write them. An `Err` is a refusal or a failure before the reply began.
-    pub async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
+    pub async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, Refused> {
         match self {
             Self::Http(p) => p.send(encoded, tools).await,
-            Self::Cli(p) => p.send(encoded).await,
-            Self::Scripted(p) => p.send(encoded, tools),
+            Self::Cli(p) => Ok(p.send(encoded).await?),
+            Self::Scripted(p) => p.send(encoded, tools).await,
         }
     }
 

@@ -2,11 +2,14 @@
 //!
 //! It is the model of `pup demo`. What it sends passes through the same decoder as any provider's bytes.
 
+use super::Refused;
 use super::exchange::{Exchange, Source};
 use super::http::Timeouts;
+use crate::base::clock;
 use crate::model::{BlockKind, Delta, ProviderError, Request, Stop, StreamEvent, ToolSpec, Usage};
+use crate::wire::limits::Limits;
 use crate::wire::openai_chat::{self, Head, ReplyWriter};
-use crate::wire::{self, Decoder, Dialect, Encoded, Wire};
+use crate::wire::{self, Decoder, Dialect, Encoded, Sender, Wire};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,8 +41,7 @@ pub enum FaultKind {
 /// Replies with scene N to a history that holds the calls of N earlier scenes, so that a repeated request gets the same
 /// reply, from whichever of several scripted providers.
 #[derive(Debug)]
-pub struct Scripted {
-    id: String,
+struct Scenes {
     scenes: Vec<Scene>,
     faults: Vec<Fault>,
     /// Between two pieces of a stream, so that a person can watch.
@@ -47,16 +49,48 @@ pub struct Scripted {
     requests: AtomicUsize,
 }
 
-/// A piece of a scripted stream.
-#[derive(Debug)]
-pub(super) enum Piece {
+/// What is answered to requests where no network is.
+pub trait Answers: std::fmt::Debug + Send + Sync {
+    fn answer(&self, request: &Encoded) -> Result<Answer, ProviderError>;
+}
+
+/// One answer, as a server would give it.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: VecDeque<Piece>,
+}
+
+/// A piece of an answer's body.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// These bytes, after this time.
     Bytes(Bytes, Duration),
+    /// The connection breaks.
     Cut,
+    /// Nothing comes any more, on an open connection.
+    Silence,
+}
+
+/// A provider that answers out of this process, over a wire.
+#[derive(Debug)]
+pub struct Scripted {
+    id: String,
+    wire: Wire,
+    timeouts: Timeouts,
+    answers: Box<dyn Answers>,
 }
 
 impl Scripted {
+    /// One that plays scenes.
     pub fn new(id: &str, scenes: Vec<Scene>, faults: Vec<Fault>, pace: Duration) -> Self {
-        Self { id: id.to_owned(), scenes, faults, pace, requests: AtomicUsize::new(0) }
+        let answers = Box::new(Scenes { scenes, faults, pace, requests: AtomicUsize::new(0) });
+        Self::answering(id, Wire::OpenaiChat, Timeouts { connect: LONG, first_byte: LONG, idle: LONG }, answers)
+    }
+
+    pub fn answering(id: &str, wire: Wire, timeouts: Timeouts, answers: Box<dyn Answers>) -> Self {
+        Self { id: id.to_owned(), wire, timeouts, answers }
     }
 
     /// The provider's id.
@@ -64,13 +98,34 @@ impl Scripted {
         &self.id
     }
 
-    pub(super) fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, ProviderError> {
+    pub fn wire(&self) -> Wire {
+        self.wire
+    }
+
+    pub(super) async fn send(&self, encoded: &Encoded, tools: &[ToolSpec]) -> Result<Exchange, Refused> {
+        let Answer { status, headers, mut body } = self.answers.answer(encoded)?;
+        let (now, sender) = (clock::unix_ms(), Sender::new(self.wire, &self.id));
+        let (sender, limits) = (sender.at(now), Limits::read(&headers, Some(now)));
+        if (200..300).contains(&status) {
+            let decoder = Decoder::new(self.wire, &Dialect::default()).sent_by(sender).with_tools(tools);
+            return Ok(Exchange::new(Source::Script(body), decoder, self.timeouts).with_limits(limits));
+        }
+        let mut whole = Vec::new();
+        while let Some(bytes) = next(&mut body).await? {
+            whole.extend_from_slice(&bytes);
+        }
+        Err(Refused { error: wire::classify(sender, status, &headers, &whole), limits })
+    }
+}
+
+impl Answers for Scenes {
+    fn answer(&self, encoded: &Encoded) -> Result<Answer, ProviderError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let fault = self.faults.iter().find(|f| f.request == number).map(|f| f.kind);
         if let Some(FaultKind::RateLimit { retry_after_s }) = fault {
-            let headers = [("retry-after".to_owned(), retry_after_s.to_string())];
-            let body = br#"{"error":{"message":"too many requests (on purpose)","type":"rate_limit_error"}}"#;
-            return Err(wire::classify(Wire::OpenaiChat, 429, &headers, body));
+            let body = &br#"{"error":{"message":"too many requests (on purpose)","type":"rate_limit_error"}}"#[..];
+            let headers = vec![("retry-after".to_owned(), retry_after_s.to_string())];
+            return Ok(Answer { status: 429, headers, body: [Piece::Bytes(body.into(), Duration::ZERO)].into() });
         }
         let bytes = encoded.to_vec();
         let request =
@@ -79,7 +134,7 @@ impl Scripted {
         let Some(scene) = self.scenes.get(turn) else {
             return Err(ProviderError::network(format!("the script has no scene {turn}")));
         };
-        let mut pieces: VecDeque<Piece> = VecDeque::new();
+        let mut body: VecDeque<Piece> = VecDeque::new();
         let mut left = if let Some(FaultKind::CutAfter(bytes)) = fault { Some(bytes) } else { None };
         let mut writer = ReplyWriter::new(Head { id: format!("scene-{turn}"), model: request.model.clone(), created: 0 });
         for event in scene.events(turn, &request, bytes.len()) {
@@ -90,17 +145,16 @@ impl Scripted {
             }
             let frame = Bytes::from(frame);
             let take = left.map_or(frame.len(), |n| n.min(frame.len()));
-            pieces.push_back(Piece::Bytes(frame.slice(..take), self.pace));
+            body.push_back(Piece::Bytes(frame.slice(..take), self.pace));
             if let Some(n) = &mut left {
                 *n -= take;
                 if *n == 0 {
-                    pieces.push_back(Piece::Cut);
+                    body.push_back(Piece::Cut);
                     break;
                 }
             }
         }
-        let timeouts = Timeouts { connect: LONG, first_byte: LONG, idle: LONG };
-        Ok(Exchange::new(Source::Script(pieces), Decoder::new(Wire::OpenaiChat, &Dialect::default()).with_tools(tools), timeouts))
+        Ok(Answer { status: 200, headers: Vec::new(), body })
     }
 }
 
@@ -117,6 +171,7 @@ pub(super) async fn next(pieces: &mut VecDeque<Piece>) -> Result<Option<Bytes>, 
             Ok(Some(bytes))
         }
         Some(Piece::Cut) => Err(ProviderError::network("the connection broke: reset by peer (pulled on purpose)")),
+        Some(Piece::Silence) => std::future::pending().await,
         None => Ok(None),
     }
 }

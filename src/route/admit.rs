@@ -5,7 +5,7 @@ use super::health::Health;
 use super::limiter::Booking;
 use super::link::Link;
 use super::notice::Notice;
-use super::purse::{self, Granted, Refused, Sent, Settled};
+use super::purse::{Granted, Sent, Settled};
 use super::router::Router;
 use crate::base::clock::Moment;
 use crate::model::aside::Kind;
@@ -15,21 +15,17 @@ use crate::wire::limits::Limits;
 use crate::wire::quirk::ReplyFilter;
 use std::sync::Arc;
 
-/// The answer to the question.
-pub(super) enum Admit<'r> {
-    Go(Box<Admitted<'r>>),
-    /// There is room at this time, by our own count.
-    Later(Moment, ProviderError),
-    /// Not in this call.
-    No(ProviderError),
-}
-
-/// A request that may go.
+/// A request that is paid for and not counted yet. Dropped, what was reserved for it is free again.
 pub(super) struct Admitted<'r> {
     pub encoded: Encoded,
     pub filter: ReplyFilter,
-    pub flight: Flight<'r>,
     pub notice: Option<Notice>,
+    router: &'r Router,
+    link: &'r Link,
+    sent: Sent,
+    size: Size,
+    /// About how many tokens it counts against limits.
+    likely: u64,
 }
 
 /// A request on its way over a link, counted and paid for until its end is known. Dropped before, it was given up.
@@ -43,8 +39,8 @@ pub(super) struct Flight<'r> {
     size: Size,
 }
 
-/// The answer for a conversation.
-pub(super) async fn conversation<'r>(router: &'r Router, link: &'r Link, request: &mut Request, now: Moment) -> Admit<'r> {
+/// The request of a conversation as this link is sent it, or why it may not go in this call.
+pub(super) async fn conversation<'r>(router: &'r Router, link: &'r Link, request: &mut Request) -> Result<Admitted<'r>, ProviderError> {
     request.model.clone_from(&link.origin.model);
     let asked = request.max_output;
     let (mut encoded, mut filter) = link.encode(request);
@@ -61,42 +57,51 @@ pub(super) async fn conversation<'r>(router: &'r Router, link: &'r Link, request
     };
     let before = link.before(request);
     let likely = size.likely_tokens(before).saturating_add(asked.unwrap_or(0));
-    let who = link.identity();
-    if let Some((until, why)) = router.health().fit(&who, &link.terms.quotas, likely, now) {
-        return Admit::Later(until, why);
-    }
     let output = budget::most_output(asked, link.terms.max_output);
-    let (granted, notice) = match router.claim(link, size.most_tokens(before), output).await {
-        Ok(granted) => granted,
-        Err(Refused::Over(over)) => return Admit::No(purse::refusal(&over, &link.id)),
-        Err(Refused::Other(error)) => return Admit::No(error),
-    };
-    let Granted { output: fits, sent } = granted;
+    let claimed = router.claim(link, size.most_tokens(before), output).await;
+    let (Granted { output: fits, sent }, notice) = claimed.map_err(|refused| refused.error(&link.id))?;
     // Where a cap binds the answer, or nobody else does, the provider has to know.
     if fits < output || (router.is_capped() && asked.is_none() && link.terms.max_output.is_none()) {
         request.max_output = Some(fits);
         (encoded, filter) = link.encode(request);
         request.max_output = asked;
     }
-    let booked = router.health().trying(&who, &link.terms.quotas, likely, now);
-    let flight = Flight { router, link, sent: Some(sent), booked, size };
-    Admit::Go(Box::new(Admitted { encoded, filter, flight, notice }))
+    Ok(Admitted { encoded, filter, notice, router, link, sent, size, likely })
 }
 
-/// The answer for what is no conversation: `bytes` of input that is charged, and no output.
-pub(super) async fn input<'r>(
-    router: &'r Router,
-    link: &'r Link,
-    bytes: u64,
-    now: Moment,
-) -> Result<(Flight<'r>, Option<Notice>), ProviderError> {
-    let size = Size { bytes, images: 0 };
-    let (Granted { sent, .. }, notice) = router.claim(link, bytes, 0).await.map_err(|refused| match refused {
-        Refused::Over(over) => purse::refusal(&over, &link.id),
-        Refused::Other(error) => error,
-    })?;
-    let booked = router.health().trying(&link.identity(), &[], 0, now);
-    Ok((Flight { router, link, sent: Some(sent), booked, size }, notice))
+/// A request that may go.
+pub(super) struct Admission<'r> {
+    pub encoded: Encoded,
+    pub filter: ReplyFilter,
+    pub notice: Option<Notice>,
+    pub flight: Flight<'r>,
+}
+
+impl<'r> Admitted<'r> {
+    /// Counts it against the link's quotas, or says when there is room by our own count.
+    pub fn book(self, now: Moment) -> Result<Admission<'r>, (Moment, ProviderError)> {
+        let Self { encoded, filter, notice, router, link, sent, size, likely } = self;
+        let (who, health) = (link.identity(), &mut *router.health());
+        if let Some(full) = health.fit(&who, &link.terms.quotas, likely, now) {
+            return Err(full);
+        }
+        let booked = health.trying(&who, &link.terms.quotas, likely, now);
+        Ok(Admission { encoded, filter, notice, flight: Flight { router, link, sent: Some(sent), booked, size } })
+    }
+}
+
+/// The same for what is no conversation: `bytes` of input that is charged, and no output. Nothing counts it.
+pub(super) async fn input<'r>(router: &'r Router, link: &'r Link, bytes: u64) -> Result<(Sent, Option<Notice>), ProviderError> {
+    let claimed = router.claim(link, bytes, 0).await;
+    claimed.map(|(granted, notice)| (granted.sent, notice)).map_err(|refused| refused.error(&link.id))
+}
+
+impl<'r> Flight<'r> {
+    /// One that no quota counts.
+    pub fn uncounted(router: &'r Router, link: &'r Link, sent: Sent, now: Moment) -> Self {
+        let booked = router.health().trying(&link.identity(), &[], 0, now);
+        Self { router, link, sent: Some(sent), booked, size: Size::default() }
+    }
 }
 
 impl Flight<'_> {
@@ -137,11 +142,14 @@ impl Flight<'_> {
         settled
     }
 
-    /// It failed; `began`: within its reply.
-    pub async fn failed(mut self, error: &ProviderError, began: bool) -> Settled {
+    /// It failed; `began`: within its reply. A refusal's headers tell of allowances as well.
+    pub async fn failed(mut self, error: &ProviderError, began: bool, limits: &Limits, now: Moment) -> Settled {
         let Some(sent) = self.sent.take() else { return Settled::default() };
-        self.close(&sent, |_| ());
-        sent.failed(error, began).await
+        let (who, limits) = (self.link.identity(), limits.until_back(error.retry_after_s));
+        let scarce = self.close(&sent, |health| health.reported(&who, &limits, now));
+        let mut settled = sent.failed(error, began).await;
+        settled.notices.extend(scarce.map(|left| Notice::Capacity { model: self.link.id.clone(), left }));
+        settled
     }
 
     fn close<T>(&self, sent: &Sent, with: impl FnOnce(&mut Health) -> T) -> T {

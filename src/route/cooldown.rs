@@ -197,6 +197,12 @@ impl Cooldowns {
         }
     }
 
+    /// Until when it may not be tried whatever else is hoped for: somebody said so, or it was asked too often.
+    pub(super) fn firm(&self, who: &Identity, now: Moment) -> Moment {
+        let firm = all(who).into_iter().filter_map(|t| self.all.get(&t)).filter(|c| !is_guess(&c.error));
+        firm.filter_map(|c| c.until).max().unwrap_or(now).max(now)
+    }
+
     /// When the link may be tried next.
     pub fn ready(&self, who: &Identity, now: Moment) -> Ready {
         let mut ready = Ready::Now;
@@ -259,6 +265,11 @@ fn target(who: &Identity, error: &ProviderError) -> Option<Target> {
         (_, Scope::Key) => Some(key),
         (_, Scope::Provider) => Some(provider),
     }
+}
+
+/// Whether the time for which this failure cools is only our own guess, so that it may be well again before.
+pub(super) fn is_guess(error: &ProviderError) -> bool {
+    error.retry_after_s.is_none() && error.is_transient() && error.class != Class::RateLimit
 }
 
 /// How long; none means for good.

@@ -3,9 +3,12 @@
 //! A link that cannot take an image or a document is no fallback for one that can: it is left out as long as another link
 //! is there. If no link can, the pieces are described by a line instead.
 
+use super::event::LiveEvent;
+use super::link::Link;
 use crate::model::aside::{self, Kind};
 use crate::model::history::Mark;
 use crate::model::{Block, History, ImageSource, Message, Part};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The kinds that depend on the model. Signatures and opaque blocks depend on their origin, which the wires look after.
@@ -67,6 +70,39 @@ pub fn pass<'l>(held: &[Kind], lacks: impl IntoIterator<Item = &'l [Kind]>) -> V
         able.fill(true);
     }
     able
+}
+
+/// What the conversation holds, and which links were already said to lack what.
+#[derive(Debug, Default)]
+pub(super) struct Gates {
+    holdings: Holdings,
+    told: BTreeSet<(String, Kind)>,
+}
+
+impl Gates {
+    /// Which links can take what this history holds, and what is to be said of the others.
+    pub fn check(&mut self, links: &[Link], history: &History) -> (Vec<bool>, Vec<LiveEvent>) {
+        let held = &self.holdings.of(history).kinds;
+        if held.is_empty() {
+            return (vec![true; links.len()], Vec::new());
+        }
+        let able = pass(held, links.iter().map(|l| l.lacks.as_slice()));
+        let mut events = Vec::new();
+        for (link, able) in links.iter().zip(&able) {
+            let lacks: Vec<Kind> = held.iter().copied().filter(|kind| link.lacks.contains(kind)).collect();
+            let news = lacks.iter().filter(|kind| self.told.insert((link.id.clone(), **kind))).count();
+            if news > 0 {
+                events.push(LiveEvent::Gated { link: link.id.clone(), lacks, passed_over: !able });
+            }
+        }
+        (able, events)
+    }
+
+    /// How many images this history holds, and the bytes of those that are not addresses.
+    pub fn images(&mut self, history: &History) -> (u64, u64) {
+        let held = self.holdings.of(history);
+        (held.images, held.image_bytes)
+    }
 }
 
 /// A history for a model that lacks some kinds: a line stands in the place of each such piece. The lines of earlier

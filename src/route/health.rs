@@ -63,6 +63,15 @@ impl Health {
         }
     }
 
+    /// Until when a link may not be tried even where that is the last hope.
+    pub(super) fn firm(&self, who: &Identity, now: Moment) -> Moment {
+        let told = match self.headroom.level(who, now) {
+            Level::NearlyOut(left) if left.remaining == Some(0) && left.named => left.until,
+            _ => now,
+        };
+        self.cooldowns.firm(who, now).max(told)
+    }
+
     /// Until when the breaker of a provider is open, if it is.
     pub fn shut(&self, provider: &str, now: Moment) -> Option<(Moment, ProviderError)> {
         match self.breakers.get(provider)?.gate(now) {

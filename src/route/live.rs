@@ -1,85 +1,28 @@
 //! A call in progress: carries out what the plan decides and hands the reply's events up as they come.
 
-use super::admit::{self, Admit, Admitted, Flight};
+use super::admit::{self, Admission, Flight};
+use super::event::{LiveEvent, Product};
 use super::link::Link;
 use super::notice::Notice;
 use super::plan::{Plan, Step};
-use super::purse::Settled;
+use super::purse::{Purse, Settled};
 use super::query::{self, Progress};
+use super::reading::{Reading, State};
 use super::receipt::Exhausted;
+use super::record;
 use super::router::{Operation, Router};
-use super::suspect;
-use crate::base::clock::{self, Moment};
+use super::suspect::Suspects;
+use crate::base::clock::Moment;
 use crate::base::id;
-use crate::config::Failover;
-use crate::model::aside::{self, Kind};
-use crate::model::{Class, Delta, Embeddings, Listed, Origin, ProviderError, StreamEvent};
-use crate::provider::Exchange;
-use crate::session::{Attempt, Outcome, Quarantine};
+use crate::model::{ProviderError, StreamEvent};
+use crate::provider::{Exchange, Refused};
 use crate::wire::limits::Limits;
-use crate::wire::quirk::ReplyFilter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a wait lasts before another look at what other processes know.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// What happens while a question is answered, in order.
-#[derive(Debug)]
-pub enum LiveEvent {
-    /// An attempt failed.
-    Failed {
-        attempt: Attempt,
-        error: ProviderError,
-    },
-    /// The whole reply is there; the last event of a call that succeeded.
-    Answered {
-        attempt: Attempt,
-        origin: Origin,
-        /// What the reply's headers said of allowances; nothing where it was no answer.
-        limits: Box<Limits>,
-    },
-    /// Pieces of the conversation were refused; it goes on without them. The asker's own copy has to lose them as well.
-    Quarantined(Quarantine),
-    /// What the conversation holds and this link cannot take: it is passed over, or where no link can, it gets a line in
-    /// the place of each such piece. Told once in a session.
-    Gated {
-        link: String,
-        lacks: Vec<Kind>,
-        passed_over: bool,
-    },
-    /// The next attempt is due in this time.
-    Waiting {
-        pause: Duration,
-        link: String,
-    },
-    Event(StreamEvent),
-    /// Something about the way of the call.
-    Notice(Notice),
-    /// Another model would go on, and the user wants to be asked: [`Live::stay`] says no, the next [`Live::next`] yes.
-    MaySwitch {
-        from: String,
-        to: String,
-        why: String,
-    },
-    /// What an operation that is no answer brought.
-    Result(Product),
-    /// What this attempt had shown is void; nothing of it will be repeated or continued.
-    Discarded {
-        chars: usize,
-    },
-    /// The last event of a call that failed on every link.
-    GaveUp(Exhausted),
-}
-
-/// What an operation brings that is no answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Product {
-    Embeddings(Embeddings),
-    Tokens(u64),
-    Models(Vec<Listed>),
-}
 
 /// A call in progress.
 #[derive(Debug)]
@@ -97,10 +40,9 @@ pub struct Live<'r> {
     announced: bool,
     /// The link that is asked again at once, without what it refused.
     again: Option<usize>,
-    /// How often in this call something was left out.
-    rounds: u32,
-    /// What the asker was asked for: the model, and the link of the plan that was to be tried.
-    asked: Option<(String, usize)>,
+    suspects: Suspects,
+    /// The link of the plan that was to be tried when the asker was asked.
+    asked: Option<usize>,
     /// Another model than the first of this call was tried.
     switched: bool,
     began: Moment,
@@ -114,12 +56,8 @@ struct Open<'r> {
     link: &'r Link,
     exchange: Exchange,
     flight: Flight<'r>,
-    filter: ReplyFilter,
+    reading: Reading,
     began: Moment,
-    /// Characters of text handed out so far.
-    shown: usize,
-    committed: bool,
-    ended: bool,
 }
 
 impl<'r> Live<'r> {
@@ -134,7 +72,7 @@ impl<'r> Live<'r> {
             queue: told.into(),
             announced: false,
             again: None,
-            rounds: 0,
+            suspects: Suspects::default(),
             asked: None,
             switched: false,
             began: router.clock.now(),
@@ -147,11 +85,10 @@ impl<'r> Live<'r> {
         if self.asked.take().is_none() {
             return;
         }
-        let first = self.router.links().first().map_or("", |l| l.id.as_str());
-        let current = self.router.way().current(first).to_owned();
-        let links: Vec<bool> = (0..self.order.len()).map(|ix| self.link(ix).is_some_and(|l| l.id == current)).collect();
+        let current = self.router.current();
+        let stays = |ix: usize| link(self.router, &self.order, ix).is_some_and(|l| l.id == current);
         self.plan.unpick();
-        self.plan.keep(|ix| links.get(ix).copied().unwrap_or(false));
+        self.plan.keep(stays);
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -167,17 +104,17 @@ impl<'r> Live<'r> {
                 self.read().await;
                 continue;
             }
-            if let Some(link) = self.again.take() {
+            // One without a piece that it refused, or no word came against another model.
+            if let Some(link) = self.again.take().or(self.asked.take()) {
                 self.attempt(link).await;
                 continue;
             }
-            if let Some((_, link)) = &self.asked {
-                // No word against it.
-                let link = *link;
-                self.attempt(link).await;
-                continue;
+            self.router.show(&mut self.plan, &self.order);
+            if !self.plan.tries(self.router.clock.now()) {
+                // An attempt looks by itself.
+                self.router.look().await;
+                self.router.show(&mut self.plan, &self.order);
             }
-            self.router.look(&mut self.plan, &self.order).await;
             match self.plan.next(self.router.clock.now()) {
                 Step::Try { link } => {
                     self.announced = false;
@@ -217,7 +154,7 @@ impl<'r> Live<'r> {
 
     /// A link of the plan.
     fn link(&self, ix: usize) -> Option<&'r Link> {
-        self.router.links().get(*self.order.get(ix)?)
+        link(self.router, &self.order, ix)
     }
 
     /// Why the link that is left cannot be used.
@@ -228,22 +165,13 @@ impl<'r> Live<'r> {
 
     /// What the asker has to say before another model is tried.
     fn question(&mut self, ix: usize) -> Option<LiveEvent> {
-        if self.router.failover != Failover::Ask {
-            return None;
-        }
-        let first = self.router.links().first().map_or("", |l| l.id.as_str());
-        let (from, to) = (self.router.way().current(first).to_owned(), self.link(ix)?.id.clone());
-        if from == to {
-            return None;
-        }
-        let why = self.why(&from).unwrap_or_else(|| format!("{to} can be used again"));
-        self.asked = Some((to.clone(), ix));
-        Some(LiveEvent::MaySwitch { from, to, why })
+        let question = self.router.question(self.link(ix)?, |from| self.why(from))?;
+        self.asked = Some(ix);
+        Some(question)
     }
 
     /// Says that the next attempt goes over this link, where that is news.
     fn goes(&mut self, link: &Link) {
-        self.asked = None;
         let notices = self.router.goes(link, |from| self.why(from));
         self.switched |= notices.iter().any(|n| matches!(n, Notice::Switched { .. }));
         self.tell(notices);
@@ -260,47 +188,68 @@ impl<'r> Live<'r> {
     async fn attempt(&mut self, ix: usize) {
         let Some(link) = self.link(ix) else { return };
         let began = self.router.clock.now();
-        if let Some(purse) = self.router.purse() {
-            let note = purse.note().await;
-            self.tell(note);
-        }
         let Operation::Generate(request) = &mut self.operation else {
             return self.query(ix, link, began).await;
         };
         let tools = Arc::clone(&request.tools);
-        let admitted = match admit::conversation(self.router, link, request, began).await {
-            Admit::Go(admitted) => *admitted,
-            Admit::Later(until, why) => return self.plan.hold(until, why, began),
-            Admit::No(why) => return self.plan.forbid(why, began),
+        let admitted = admit::conversation(self.router, link, request).await;
+        if !self.stands(ix) {
+            return;
+        }
+        let Admission { encoded, filter, mut flight, notice } = match admitted.map(|a| a.book(began)) {
+            Ok(Ok(admission)) => admission,
+            Ok(Err((until, why))) => return self.plan.hold(until, why, began),
+            Err(why) => return self.plan.forbid(why, began),
         };
-        let Admitted { encoded, filter, mut flight, notice } = admitted;
         self.goes(link);
         self.tell(notice);
         tracing::debug!(link = link.id, bytes = encoded.len(), attempt = self.plan.attempts(), "sending");
         flight.goes();
-        match self.in_time(link.provider.send(&encoded, &tools)).await.and_then(|sent| sent) {
+        let sent = match self.in_time(link.provider.send(&encoded, &tools)).await {
+            Ok(sent) => sent,
+            Err(late) => Err(late.into()),
+        };
+        match sent {
             Ok(exchange) => {
-                self.open = Some(Open { ix, link, exchange, flight, filter, began, shown: 0, committed: false, ended: false });
+                self.open = Some(Open { ix, link, exchange, flight, reading: Reading::new(filter, link.provider.wire()), began });
             }
-            Err(error) if link.relax(&error) => {
-                flight.failed(&error, false).await;
-                Box::pin(self.attempt(ix)).await;
-            }
-            Err(error) => {
-                let settled = flight.failed(&error, false).await;
+            Err(Refused { error, limits }) => {
+                let settled = flight.failed(&error, false, &limits, self.router.clock.now()).await;
+                if link.relax(&error) {
+                    return self.once_more(ix);
+                }
                 self.failed(ix, link, began, error, settled);
             }
         }
+    }
+
+    /// The link is asked again at once, with another request.
+    fn once_more(&mut self, ix: usize) {
+        self.plan.again();
+        self.again = Some(ix);
+    }
+
+    /// What other processes know was looked at: whether this link still is the one to be tried.
+    fn stands(&mut self, ix: usize) -> bool {
+        let note = self.router.purse().and_then(Purse::note);
+        self.tell(note);
+        self.router.show(&mut self.plan, &self.order);
+        self.plan.stands(ix, self.router.clock.now())
     }
 
     /// One attempt at an operation that is no answer.
     async fn query(&mut self, ix: usize, link: &'r Link, began: Moment) {
         let bytes =
             if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
-        let (mut flight, notice) = match admit::input(self.router, link, bytes, began).await {
+        let admitted = admit::input(self.router, link, bytes).await;
+        if !self.stands(ix) {
+            return;
+        }
+        let (sent, notice) = match admitted {
             Ok(admitted) => admitted,
             Err(why) => return self.plan.forbid(why, began),
         };
+        let mut flight = Flight::uncounted(self.router, link, sent, began);
         self.goes(link);
         self.tell(notice);
         flight.goes();
@@ -318,7 +267,7 @@ impl<'r> Live<'r> {
                 self.answered(link, began, Limits::default(), settled);
             }
             Err(error) => {
-                let settled = flight.failed(&error, false).await;
+                let settled = flight.failed(&error, false, &Limits::default(), self.router.clock.now()).await;
                 self.failed(ix, link, began, error, settled);
             }
         }
@@ -326,8 +275,7 @@ impl<'r> Live<'r> {
 
     fn answered(&mut self, link: &Link, began: Moment, limits: Limits, settled: Settled) {
         let now = self.router.clock.now();
-        let mut attempt = record(link, Outcome::Ok, began, now);
-        (attempt.cost_usd, attempt.estimated) = (settled.cost_usd, settled.estimated);
+        let attempt = record::of(link, None, (began, now), &settled);
         self.over = true;
         self.router.answered(link);
         let recovered = self.switched.then(|| Notice::Recovered { model: link.id.clone(), took: now.since(self.began) });
@@ -342,9 +290,15 @@ impl<'r> Live<'r> {
             Ok(event) => event,
             Err(error) => Some(StreamEvent::Error { error }),
         };
-        match event {
-            Some(StreamEvent::Error { error }) => self.broke(open, error).await,
-            None if open.ended => {
+        let (events, state) = open.reading.next(event);
+        for event in events {
+            open.flight.heard(&event);
+            self.queue.push_back(LiveEvent::Event(event));
+        }
+        match state {
+            State::Goes => self.open = Some(open),
+            State::Broke(error) => self.broke(open, error).await,
+            State::Whole => {
                 let request = if let Operation::Generate(request) = &self.operation { Some(request) } else { None };
                 if let Some(request) = request {
                     open.link.took(request.messages.len());
@@ -353,70 +307,31 @@ impl<'r> Live<'r> {
                 let settled = open.flight.answered(request, &limits, self.router.clock.now()).await;
                 self.answered(open.link, open.began, limits, settled);
             }
-            None => self.broke(open, ProviderError::network("the stream ended before its terminal event")).await,
-            Some(event) => {
-                let mut out = Vec::new();
-                open.filter.push(event, &mut out);
-                for event in out {
-                    // A filter may find that the end is none.
-                    if let StreamEvent::Error { error } = event {
-                        return self.broke(open, error).await;
-                    }
-                    open.flight.heard(&event);
-                    open.committed |= event.is_content();
-                    open.ended |= matches!(event, StreamEvent::End { .. });
-                    if let StreamEvent::Delta { delta: Delta::Text { text }, .. } = &event {
-                        open.shown += text.chars().count();
-                    }
-                    self.queue.push_back(LiveEvent::Event(event));
-                }
-                self.open = Some(open);
-            }
         }
     }
 
     /// The open attempt failed in the middle: what it showed is void.
     async fn broke(&mut self, open: Open<'r>, mut error: ProviderError) {
-        error.committed = open.committed;
-        if open.committed {
-            self.queue.push_back(LiveEvent::Discarded { chars: open.shown });
-        }
-        let settled = open.flight.failed(&error, true).await;
+        self.queue.extend(open.reading.void(&mut error));
+        let settled = open.flight.failed(&error, true, open.exchange.limits(), self.router.clock.now()).await;
         self.failed(open.ix, open.link, open.began, error, settled);
     }
 
     fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError, settled: Settled) {
         let error = link.hush(error);
         let now = self.router.clock.now();
-        let mut attempt = record(link, Outcome::Failed(error.class), began, now);
-        attempt.status = error.status;
-        attempt.scope = Some(error.scope);
-        attempt.retry_after_s = error.retry_after_s;
-        (attempt.cost_usd, attempt.estimated) = (settled.cost_usd, settled.estimated);
-        let quarantine = self.quarantine(link, &error);
+        let attempt = record::of(link, Some(&error), (began, now), &settled);
+        let quarantine = self.suspects.take_out(&mut self.operation, link, &error);
         if quarantine.is_none() {
-            self.plan.failed(&error, &mut self.router.health(), now, jitter());
+            self.plan.failed(&error, &mut self.router.health(), now, id::share());
             self.router.failed(link, &error, now);
-        }
-        if matches!(error.class, Class::RateLimit | Class::Quota) {
-            tracing::info!(event = "rate_limit", link = link.id, class = error.class.as_str(), retry_after_s = error.retry_after_s);
         }
         self.queue.push_back(LiveEvent::Failed { attempt, error });
         self.tell(settled.notices);
         if let Some(quarantine) = quarantine {
-            self.again = Some(ix);
+            self.once_more(ix);
             self.queue.push_back(LiveEvent::Quarantined(quarantine));
         }
-    }
-
-    /// Leaves out of the request what this refusal is about, if that can be told. The link is as good as before.
-    fn quarantine(&mut self, link: &Link, error: &ProviderError) -> Option<Quarantine> {
-        let Operation::Generate(request) = &mut self.operation else { return None };
-        let record = suspect::Record { accepted: link.accepted(), rounds: self.rounds };
-        let quarantine = suspect::suspects(&request.messages, error, &link.origin, record)?;
-        request.messages = aside::set_aside(&request.messages, &|p| quarantine.pieces.contains(p), &quarantine.why);
-        self.rounds += 1;
-        Some(quarantine)
     }
 
     /// Runs a future up to the call's deadline.
@@ -428,22 +343,7 @@ impl<'r> Live<'r> {
     }
 }
 
-fn record(link: &Link, outcome: Outcome, began: Moment, now: Moment) -> Attempt {
-    Attempt {
-        model: link.id.clone(),
-        provider: link.provider.id().to_owned(),
-        account: link.origin.account.clone(),
-        outcome,
-        status: None,
-        scope: None,
-        latency_ms: clock::millis(now.since(began)),
-        retry_after_s: None,
-        cost_usd: None,
-        estimated: false,
-    }
-}
-
-/// Spreads the retries of processes that failed together. Any cheap source will do.
-fn jitter() -> f64 {
-    u32::from_str_radix(&id::fresh(4), 16).map_or(0.5, |n| f64::from(n) / 65535.0)
+/// A link of a plan over these.
+fn link<'r>(router: &'r Router, order: &[usize], ix: usize) -> Option<&'r Link> {
+    router.links().get(*order.get(ix)?)
 }

@@ -4,7 +4,7 @@
 //! The last usable link is retried with backoff, honouring the provider's own times, until the deadline. There is no
 //! other retry loop in pup.
 
-use super::cooldown::{Identity, Ready, speaks_for};
+use super::cooldown::{Identity, Ready, is_guess, speaks_for};
 use super::health::{Health, Rank};
 use super::receipt::Exhausted;
 use crate::base::clock::Moment;
@@ -119,6 +119,8 @@ struct LinkState {
     name: String,
     who: Identity,
     failures: u32,
+    /// How often it was asked itself. Where waiting is all that is left, whoever was asked less comes first.
+    tried: u32,
     /// Not before this.
     ready: Moment,
     /// Of no use any more for this call.
@@ -127,8 +129,12 @@ struct LinkState {
     reserve: bool,
     rank: Rank,
     warm: bool,
-    /// It rests by our own guess, for failures of earlier calls: nobody said that it is not well again.
+    /// It rests by our own guess: nobody said that it is not well again.
     guess: bool,
+    /// Not before this even so: others said it, or our own count did.
+    firm: Moment,
+    /// The pause after its last failure in this call is over then.
+    paused: Moment,
     /// Its last failure, perhaps of an earlier call, and when that was.
     last: Option<(ProviderError, Moment)>,
 }
@@ -143,14 +149,20 @@ impl LinkState {
         !self.out && !self.reserve
     }
 
+    /// When it can be tried where all links rest: one that may be well again is asked rather than waited for.
+    fn due(&self) -> Moment {
+        if self.guess { self.ready.min(self.firm.max(self.paused)) } else { self.ready }
+    }
+
     /// Takes over what is known of it.
-    fn cool(&mut self, (ready, rank): (Ready, Rank)) {
+    fn cool(&mut self, (ready, rank): (Ready, Rank), firm: Moment) {
+        self.firm = self.firm.max(firm);
         // A conversation that is under way is not new work; but what is nearly used up would refuse it.
         self.rank = if self.warm && rank < Rank::NearlyOut { Rank::Warm } else { rank };
         match ready {
             Ready::Now => {}
             Ready::At(until, error, since) => {
-                self.guess = self.failures == 0 && error.retry_after_s.is_none() && error.is_transient() && error.class != Class::RateLimit;
+                self.guess = is_guess(&error);
                 self.wait(until, error, since);
             }
             Ready::Never(error, since) => {
@@ -173,12 +185,15 @@ impl Plan {
             name,
             who,
             failures: 0,
+            tried: 0,
             ready: now,
             out: false,
             reserve: false,
             rank: Rank::default(),
             warm: false,
             guess: false,
+            firm: now,
+            paused: now,
             last: None,
         };
         let links = links.into_iter().map(state).collect();
@@ -191,7 +206,7 @@ impl Plan {
     pub fn look(&mut self, health: &Health, now: Moment) {
         for link in &mut self.links {
             if !link.out {
-                link.cool(health.outlook(&link.who, now));
+                link.cool(health.outlook(&link.who, now), health.firm(&link.who, now));
             }
         }
         // A provider that fails all the time rests as long as there is another one; the last one has its own pauses.
@@ -221,7 +236,7 @@ impl Plan {
         self.attempts = self.attempts.saturating_sub(1);
         let Some(link) = self.current.take() else { return };
         if let Some(state) = self.links.get_mut(link) {
-            state.ready = state.ready.max(until);
+            (state.ready, state.firm) = (state.ready.max(until), state.firm.max(until));
             state.last = Some((why, now));
         }
         self.napping = (until.since(now) <= self.rules.nap).then_some(link);
@@ -240,6 +255,27 @@ impl Plan {
         if let Some(link) = self.links.get_mut(link) {
             link.rank = link.rank.max(Rank::Low);
         }
+    }
+
+    /// Whether this would be the next thing to do, without doing it.
+    pub fn tries(&self, now: Moment) -> bool {
+        self.attempts < self.rules.max_attempts && self.pick(now).is_some_and(|(_, ready)| ready <= now)
+    }
+
+    /// Whether the link that is to be tried still is the one, now that more is known. If not, nothing was sent.
+    pub fn stands(&mut self, link: usize, now: Moment) -> bool {
+        let stands = self.pick(now).is_some_and(|(ix, ready)| ix == link && ready <= now);
+        if stands {
+            self.napping = None;
+        } else {
+            self.unpick();
+        }
+        stands
+    }
+
+    /// The same link is tried once more, with another request.
+    pub fn again(&mut self) {
+        self.attempts += 1;
     }
 
     /// Nobody wants the link that was to be tried: nothing was sent.
@@ -305,7 +341,6 @@ impl Plan {
         if now < ready {
             return Step::Wait { until: ready, link };
         }
-        self.napping = None;
         self.attempts += 1;
         Step::Try { link }
     }
@@ -316,16 +351,11 @@ impl Plan {
         let state = |ix: usize| self.links.get(ix).map(|l| (ix, l));
         let retry = self.current.and_then(state).filter(|(_, l)| !l.out && l.failures > 0 && l.ready <= now.plus(self.rules.quick_retry));
         let nap = self.napping.and_then(state).filter(|(_, l)| !l.out && l.ready <= now.plus(self.rules.nap));
-        let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, *ix));
-        let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.ready, *ix));
-        // Where all rest, one that may be well again is asked rather than waited for.
-        let guess = || self.links.iter().enumerate().find(|(_, l)| l.open() && l.guess && l.failures == 0);
-        if let (None, None, None, Some((ix, _))) = (retry, nap, first(), guess()) {
-            return Some((ix, now));
-        }
-        let (ix, link) = retry.or(nap).or_else(first).or_else(soonest)?;
-        let in_time = link.ready <= now || self.deadline().is_none_or(|d| link.ready < d);
-        in_time.then_some((ix, link.ready))
+        let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, l.tried, *ix));
+        let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.due().max(now), l.tried, *ix));
+        let (ix, at) = retry.or(nap).or_else(first).or_else(soonest).map(|(ix, l)| (ix, l.due()))?;
+        let in_time = at <= now || self.deadline().is_none_or(|d| at < d);
+        in_time.then_some((ix, at))
     }
 
     /// Takes in the failure of the last attempt. `jitter` in 0..=1 spreads retries of many processes.
@@ -336,16 +366,20 @@ impl Plan {
         health.ended(&who, Some(error.class), now);
         let alike: Vec<bool> = self.links.iter().map(|l| speaks_for(&who, error, &l.who)).collect();
         let others = self.links.iter().zip(&alike).any(|(l, alike)| !alike && l.usable(now));
+        // Many that rest are together asked no oftener than one alone.
+        let open = u32::try_from(self.links.iter().filter(|l| l.open()).count()).unwrap_or(u32::MAX);
         let rules = self.rules;
         let Some(link) = self.links.get_mut(current) else { return };
-        link.failures += 1;
+        (link.failures, link.tried) = (link.failures + 1, link.tried + 1);
         let failures = link.failures;
         let class = error.class;
         let own = error.retry_after();
         let passes = error.is_transient() || (class == Class::Quota && own.is_some());
         link.last = Some((error.clone(), now));
         let short = own.is_none_or(|t| t <= rules.quick_retry);
-        if others && verdict(class, error.scope) == Verdict::Retry && class != Class::RateLimit && failures == 1 && short {
+        // What was silent for so long would be so once more, and the others would have no time left.
+        let quick = !matches!(class, Class::RateLimit | Class::Timeout) && verdict(class, error.scope) == Verdict::Retry;
+        if others && quick && failures == 1 && short {
             link.ready = now.plus(rules.quick_retry);
             return;
         }
@@ -354,6 +388,7 @@ impl Plan {
         }
         let alike = self.links.iter_mut().zip(alike).enumerate().filter(|(ix, (_, alike))| *ix == current || *alike);
         for link in alike.map(|(_, (link, _))| link) {
+            link.paused = now.plus(backoff(rules, failures, jitter).saturating_mul(open));
             if !passes {
                 // Wrong for good, as far as this call can tell.
                 link.out = true;

@@ -333,3 +333,108 @@ fn a_link_that_cannot_take_it_all_is_the_last_resort() {
     p.failed(ProviderError::new(Class::Auth, Scope::Key, "x"), Moment(1), 0.0);
     assert_eq!(p.next(Moment(1)), Step::Try { link: 0 });
 }
+
+/// Two keys of one model, and nothing else.
+fn sisters(health: &Health, now: Moment) -> Plan {
+    let key = |n: usize| (format!("k{n}"), Identity { provider: "p".into(), account: Some(format!("k{n}")), upstream: "u".into() });
+    Plan::new(Rules::default(), (0..2).map(key), health, now)
+}
+
+#[test]
+fn where_a_link_is_silent_the_next_one_is_asked_at_once() {
+    let mut p = plan(2);
+    p.next(Moment(0));
+    p.failed(error(Class::Timeout, None), Moment(20_000), 0.0);
+    assert_eq!(p.next(Moment(20_000)), Step::Try { link: 1 });
+}
+
+#[test]
+fn of_several_keys_that_are_left_none_is_forgotten() {
+    let mut health = Health::default();
+    let (mut p, mut now, mut asked) = (sisters(&health, Moment(0)), Moment(0), Vec::new());
+    while asked.len() < 6 {
+        match p.next(now) {
+            Step::Try { link } => {
+                asked.push(link);
+                p.failed(&error(Class::Server, None), &mut health, now, 0.0);
+            }
+            Step::Wait { until, .. } => now = until,
+            Step::GiveUp(report) => panic!("{report:?}"),
+        }
+    }
+    assert_eq!(asked, [0, 1, 0, 1, 0, 1]);
+}
+
+#[test]
+fn a_link_that_rests_by_a_guess_and_has_no_room_is_waited_for() {
+    let mut p = plan(2);
+    let mut now = Moment(0);
+    for _ in 0..2 {
+        while let Step::Wait { until, .. } = p.next(now) {
+            now = until;
+        }
+        p.failed(error(Class::Server, None), now, 0.0);
+    }
+    let mut again = p.again(1, Moment(2_000));
+    assert_eq!(again.next(Moment(2_000)), Step::Try { link: 0 }, "it may be well again");
+    let mut full = error(Class::RateLimit, Some(30.0));
+    full.scope = Scope::Key;
+    again.plan.hold(Moment(32_000), full, Moment(2_000));
+    assert_eq!(again.next(Moment(2_000)), Step::Wait { until: Moment(32_000), link: 0 });
+}
+
+#[test]
+fn before_a_call_is_given_up_what_rests_by_a_guess_is_asked_once_more() {
+    let mut health = Health::default();
+    let rules = Rules { deadline: Some(Duration::from_mins(1)), ..Rules::default() };
+    let mut p = Plan::new(rules, names(2), &health, Moment(0));
+    let mut now = Moment(0);
+    // The first one fails twice and rests for five minutes; the second one is wrong for good.
+    for class in [Class::Server, Class::Server, Class::Auth] {
+        while let Step::Wait { until, .. } = p.next(now) {
+            now = until;
+        }
+        p.failed(&error(class, None), &mut health, now, 0.0);
+    }
+    let Step::Wait { until, link: 0 } = p.next(now) else { panic!("gave up") };
+    assert!(until < Moment(10_000), "{until:?}");
+    assert_eq!(p.next(until), Step::Try { link: 0 });
+}
+
+#[test]
+fn what_somebody_named_is_waited_for_even_where_a_guess_rests_longer() {
+    let mut health = Health::default();
+    let who = Identity { provider: "p0".into(), account: None, upstream: "u0".into() };
+    let mut named = error(Class::RateLimit, Some(40.0));
+    named.scope = Scope::Key;
+    health.cooldowns.note(&who, &named, Moment(0));
+    health.cooldowns.note(&who, &error(Class::Server, None), Moment(0));
+    let mut p = Plan::new(Rules::default(), names(1), &health, Moment(1));
+    assert_eq!(p.next(Moment(1)), Step::Wait { until: Moment(40_000), link: 0 });
+}
+
+#[test]
+fn after_the_machine_has_slept_a_call_is_over_and_the_next_one_knows_nothing_old() {
+    let mut p = plan(2);
+    p.next(Moment(0));
+    p.failed(error(Class::RateLimit, Some(3_000.0)), Moment(0), 0.0);
+    p.next(Moment(0));
+    let morning = Moment(8 * 3_600_000);
+    p.failed(error(Class::Network, None), morning, 0.0);
+    assert!(matches!(p.next(morning), Step::GiveUp(_)), "its deadline passed in the night");
+    assert_eq!(p.again(2, morning).next(morning), Step::Try { link: 0 }, "nothing rests any more");
+}
+
+#[test]
+fn a_look_that_changes_the_choice_costs_no_attempt() {
+    let mut health = Health::default();
+    let mut p = Plan::new(Rules::default(), names(2), &health, Moment(0));
+    assert!(p.tries(Moment(0)));
+    assert_eq!(p.next(Moment(0)), Step::Try { link: 0 });
+    assert!(p.stands(0, Moment(0)));
+    let who = Identity { provider: "p0".into(), account: None, upstream: "u0".into() };
+    health.cooldowns.note(&who, &error(Class::RateLimit, Some(30.0)), Moment(0));
+    p.look(&health, Moment(0));
+    assert!(!p.stands(0, Moment(0)));
+    assert_eq!((p.attempts(), p.next(Moment(0))), (0, Step::Try { link: 1 }));
+}

@@ -4,11 +4,12 @@
 use super::budget::{self, Caps, LEAST_OUTPUT, Rates, Spender, Tariff};
 use super::link::{Link, Terms};
 use super::notice::Notice;
+use super::shared::{Heard, Inquiry};
 use crate::base::clock;
 use crate::base::owner::Process;
 use crate::model::money::Nanos;
 use crate::model::{Delta, ProviderError, StreamEvent, Usage};
-use crate::store::{Cap, Claim, Desk, Over, Owner, Receipt, Refusal, Store, Unusual};
+use crate::store::{self, Cap, Claim, Desk, Over, Owner, Receipt, Refusal, Store, Unusual};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Shares of a cap at which it is said, in per cent.
@@ -42,8 +43,17 @@ pub struct Purse {
 #[derive(Debug, Default)]
 struct State {
     unpriced: Vec<String>,
-    noted: bool,
+    /// What is to be said of the store: not known yet, not said yet, said.
+    note: Note,
     used: f64,
+}
+
+#[derive(Debug, Default)]
+enum Note {
+    #[default]
+    Unknown,
+    Due(String),
+    Said,
 }
 
 /// Why a call may not go.
@@ -60,9 +70,12 @@ pub(super) struct Granted {
     pub sent: Sent,
 }
 
+/// Whether it may, and what is to be said of that.
+pub(super) type Claimed = Result<(Granted, Option<Notice>), Refused>;
+
 /// What a call used and cost, once it is over.
 #[derive(Debug, Default)]
-pub(super) struct Settled {
+pub struct Settled {
     /// US dollars; none where a price is unknown.
     pub cost_usd: Option<f64>,
     pub estimated: bool,
@@ -96,51 +109,73 @@ impl Purse {
     }
 
     /// What is to be said of the store, once.
-    pub(super) async fn note(&self) -> Option<Notice> {
-        if std::mem::replace(&mut self.state().noted, true) {
-            return None;
+    pub(super) fn note(&self) -> Option<Notice> {
+        let note = &mut self.state().note;
+        match std::mem::take(note) {
+            Note::Unknown => None,
+            Note::Due(text) => {
+                *note = Note::Said;
+                Some(Notice::State(text))
+            }
+            Note::Said => {
+                *note = Note::Said;
+                None
+            }
         }
-        let note = self.desk.ask(|store| store.note.clone()).await;
-        note.unwrap_or_else(|| Some("there is no shared state: limits and costs are not kept".into())).map(Notice::State)
     }
 
-    /// Reserves what the call can cost at the most: so many tokens of input, and an answer of `output` tokens or, where
-    /// that does not fit, of as many as do.
-    pub(super) async fn claim(&self, link: &Link, input: u64, output: u64) -> Result<(Granted, Option<Notice>), Refused> {
-        let tariff = link.terms.tariff(self.ceiling);
-        let caller = self.caller();
-        let spender = Spender { session: caller.session.as_deref(), run: &caller.run, provider: &link.origin.provider };
-        let now = clock::unix_ms();
-        let mut sent = Sent::new(link, tariff, input, output);
-        sent.desk = Some(Arc::clone(&self.desk));
-        sent.receipt.at = now;
-        sent.receipt.session.clone_from(&caller.session);
-        sent.receipt.agent.clone_from(&caller.agent);
-        sent.receipt.workload.clone_from(&caller.workload);
-        sent.scopes = Caps::scopes(&spender, now);
-        sent.caps = self.caps.binding(&spender, now);
+    /// Takes in a look at the store; none where there is no store.
+    pub(super) fn looked(&self, heard: Option<&Heard>) {
+        let state = &mut *self.state();
+        if let Some(heard) = heard {
+            state.used = heard.used;
+        }
+        if matches!(state.note, Note::Unknown) {
+            let note = heard.map_or(Some("there is no shared state: limits and costs are not kept"), |h| h.note.as_deref());
+            state.note = note.map_or(Note::Said, |text| Note::Due(text.to_owned()));
+        }
+    }
+
+    /// A look at the store on its thread, and what else is to be done there.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        inquiry: Inquiry,
+        job: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> (Option<Heard>, Option<T>) {
+        self.desk.ask(move |store| (inquiry.make(store), job(store))).await.unzip()
+    }
+
+    /// Looks at the store and reserves what the call can cost at the most: so many tokens of input, and an answer of `output`
+    /// tokens or, where that does not fit, of as many as do.
+    pub(super) async fn claim(&self, link: &Link, input: u64, output: u64, owner: Owner, inquiry: Inquiry) -> (Option<Heard>, Claimed) {
+        // What uses nothing costs nothing, whatever the price.
+        let tariff = if input == 0 && output == 0 { Tariff::Paid } else { link.terms.tariff(self.ceiling) };
+        let mut sent = self.sent(link, tariff, input, output);
+        sent.outlives = matches!(owner, Owner::Durable { .. });
         let rates = match tariff {
             Tariff::Metered(rates) => rates,
-            Tariff::Paid => return Ok((Granted { output, sent }, None)),
-            Tariff::Unknown if self.caps.any_explicit() => return Err(Refused::Other(unpriced(link))),
-            Tariff::Unknown => {
-                let told = &mut self.state().unpriced;
-                let news = !told.contains(&link.id);
-                if news {
-                    told.push(link.id.clone());
-                }
-                let notice = news.then(|| Notice::Unpriced { model: link.id.clone() });
-                return Ok((Granted { output, sent }, notice));
+            Tariff::Unknown if self.caps.any_explicit() => {
+                return (self.ask(inquiry, |_| ()).await.0, Err(Refused::Other(unpriced(link))));
+            }
+            Tariff::Paid | Tariff::Unknown => {
+                let notice = if tariff == Tariff::Unknown { self.unpriced(link) } else { None };
+                return (self.ask(inquiry, |_| ()).await.0, Ok((Granted { output, sent }, notice)));
             }
         };
-        let (scopes, caps, owner) = (sent.scopes.clone(), sent.caps.clone(), Owner::Process(self.me));
+        let (scopes, caps) = (sent.scopes.clone(), sent.caps.clone());
         let input = times(rates.input, input);
         let reserve = move |store: &Store| {
             let claim = Claim { scopes: &scopes, input, per_output: rates.output, output, least: LEAST_OUTPUT.min(output), owner };
             (store.reserve(&claim, &caps), store.shared)
         };
+        let (heard, reserved) = self.ask(inquiry, reserve).await;
+        (heard, self.judge(link, output, sent, reserved))
+    }
+
+    /// What came of the attempt to reserve.
+    fn judge(&self, link: &Link, output: u64, mut sent: Sent, reserved: Option<(Result<store::Granted, Refusal>, bool)>) -> Claimed {
         let lasting = self.caps.any_lasting();
-        match self.desk.ask(reserve).await {
+        match reserved {
             Some((Ok(granted), shared)) if shared || !lasting => {
                 sent.id = Some(granted.id);
                 sent.output = granted.output;
@@ -155,14 +190,46 @@ impl Purse {
         }
     }
 
+    /// What an earlier process reserved under this number.
+    pub(super) fn taken_up(&self, id: i64, link: &Link, input: u64, output: u64) -> Sent {
+        let mut sent = self.sent(link, link.terms.tariff(self.ceiling), input, output);
+        (sent.id, sent.outlives) = (Some(id), true);
+        sent
+    }
+
+    /// A call for the caller of now.
+    fn sent(&self, link: &Link, tariff: Tariff, input: u64, output: u64) -> Sent {
+        let caller = self.caller();
+        let spender = Spender { session: caller.session.as_deref(), run: &caller.run, provider: &link.origin.provider };
+        let now = clock::unix_ms();
+        let mut sent = Sent::new(link, tariff, input, output);
+        sent.desk = (input > 0 || output > 0).then(|| Arc::clone(&self.desk));
+        sent.scopes = Caps::scopes(&spender, now);
+        sent.caps = self.caps.binding(&spender, now);
+        sent.receipt.at = now;
+        (sent.receipt.agent, sent.receipt.workload, sent.receipt.session) =
+            (caller.agent.clone(), caller.workload.clone(), caller.session.clone());
+        sent
+    }
+
+    /// That the price of this link is not known, once.
+    fn unpriced(&self, link: &Link) -> Option<Notice> {
+        let told = &mut self.state().unpriced;
+        if told.contains(&link.id) {
+            return None;
+        }
+        told.push(link.id.clone());
+        Some(Notice::Unpriced { model: link.id.clone() })
+    }
+
+    /// A call of this process.
+    pub(super) fn own(&self) -> Owner {
+        Owner::Process(self.me)
+    }
+
     /// Whether somebody asked for a limit on what is spent.
     pub(super) fn is_capped(&self) -> bool {
         self.caps.any_explicit()
-    }
-
-    /// How far the caps are used; for whoever asks next.
-    pub(super) fn looked(&self, used: f64) {
-        self.state().used = used;
     }
 
     /// The caps that bind calls to no provider in particular, for a look at how far they are used.
@@ -205,6 +272,8 @@ pub(super) struct Sent {
     content: u64,
     /// The request is on its way.
     gone: bool,
+    /// What is held for it stays when this is dropped, and with it the process.
+    outlives: bool,
     over: bool,
 }
 
@@ -229,6 +298,7 @@ impl Sent {
             output,
             content: 0,
             gone: false,
+            outlives: false,
             over: false,
         }
     }
@@ -251,6 +321,19 @@ impl Sent {
 
     pub fn used(&mut self, usage: &Usage) {
         self.receipt.usage.replace_with(usage);
+    }
+
+    /// The number under which it is held.
+    pub fn held(&self) -> Option<i64> {
+        self.id
+    }
+
+    /// It never went: what was held for it is free.
+    pub async fn release(mut self) {
+        self.over = true;
+        if let (Some(desk), Some(id)) = (&self.desk, self.id) {
+            desk.ask(move |store| release(store, id)).await;
+        }
     }
 
     /// What the provider said of its use.
@@ -331,18 +414,20 @@ impl Drop for Sent {
         if self.over {
             return;
         }
-        let Some(desk) = self.desk.clone() else { return };
+        let Some(desk) = self.desk.clone().filter(|_| !self.outlives) else { return };
         if self.gone {
             let job = self.close("cancelled", true);
             desk.send(move |store| {
                 job(store);
             });
         } else if let Some(id) = self.id {
-            desk.send(move |store| {
-                store.release(id).unwrap_or_else(|e| tracing::debug!(%e, "a reservation stays until the process ends"));
-            });
+            desk.send(move |store| release(store, id));
         }
     }
+}
+
+fn release(store: &Store, id: i64) {
+    store.release(id).unwrap_or_else(|e| tracing::debug!(%e, "a reservation stays until its owner is gone"));
 }
 
 /// The highest share of a cap that this call has reached.
@@ -352,9 +437,14 @@ fn alert(cap: &Cap, before: Nanos, after: Nanos) -> Option<Notice> {
     Some(Notice::Budget { cap: cap.name.clone(), percent, spent: after, limit: cap.limit })
 }
 
-/// The refusal in the plan's words, for its report.
-pub(super) fn refusal(over: &Over, model: &str) -> ProviderError {
-    ProviderError::over_budget(budget::over(over, model).message)
+impl Refused {
+    /// The refusal in the plan's words, for its report.
+    pub fn error(self, model: &str) -> ProviderError {
+        match self {
+            Self::Over(over) => ProviderError::over_budget(budget::over(&over, model).message),
+            Self::Other(error) => error,
+        }
+    }
 }
 
 #[cfg(test)]

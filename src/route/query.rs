@@ -1,7 +1,7 @@
 //! One attempt at an operation that is no answer: all of its calls over one link, in order.
 
+use super::event::Product;
 use super::link::Link;
-use super::live::Product;
 use super::router::Operation;
 use crate::model::{Embeddings, Listed, ProviderError};
 use crate::wire::ops::{self, Call, Op};

@@ -2,23 +2,22 @@
 
 use super::budget::Tariff;
 use super::cooldown::{Identity, Ready};
-use super::gate::{self, Holdings};
+use super::event::LiveEvent;
+use super::gate::Gates;
 use super::health::Health;
 use super::link::Link;
-use super::live::{Live, LiveEvent};
+use super::live::Live;
 use super::notice::Notice;
 use super::plan::{Plan, Rules};
-use super::purse::{Granted, Purse, Refused, Sent};
+use super::purse::{Claimed, Granted, Purse, Sent};
 use super::rotation::{Candidate, Rotation};
-use super::shared::{self, Wall};
+use super::shared::{self, Heard, Inquiry, Wall};
 use super::way::{Going, Way};
 use crate::base::clock::{Clock, Moment, unix_ms};
 use crate::config::Failover;
-use crate::model::aside::Kind;
 use crate::model::{EmbedRequest, History, ProviderError, Request};
-use crate::store::Cursor;
+use crate::store::{Cursor, Owner};
 use crate::wire::ops::{self, Op};
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,17 +31,10 @@ pub struct Router {
     rotation: Rotation,
     gates: Mutex<Gates>,
     way: Mutex<Way>,
-    pub(super) failover: Failover,
+    failover: Failover,
     /// None keeps no ledger and shares nothing.
     purse: Option<Purse>,
     cursor: Arc<Mutex<Cursor>>,
-}
-
-/// What the conversation holds, and which links were already said to lack what.
-#[derive(Debug, Default)]
-struct Gates {
-    holdings: Holdings,
-    told: BTreeSet<(String, Kind)>,
 }
 
 /// Whether a link may be tried, and what keeps it from it.
@@ -118,6 +110,14 @@ impl Router {
         self
     }
 
+    /// By the runtime's clock, which a test can stop.
+    #[cfg(test)]
+    #[must_use]
+    pub fn in_virtual_time(mut self) -> Self {
+        self.clock = Clock::of_runtime();
+        self
+    }
+
     /// Who pays, if a ledger is kept.
     pub fn purse(&self) -> Option<&Purse> {
         self.purse.as_ref()
@@ -174,27 +174,33 @@ impl Router {
         Wall { now: self.clock.now(), unix_ms: unix_ms() }
     }
 
-    /// Tells other processes what is new here, takes in what they know, and lets the plan see it.
-    pub(super) async fn look(&self, plan: &mut Plan, order: &[usize]) {
-        let mut thrifty = false;
+    /// Tells other processes what is new here and takes in what they know. What is reserved for a call does so as well.
+    pub(super) async fn look(&self) {
         if let Some(purse) = &self.purse {
-            let wall = self.wall();
-            let (telling, caps, cursor) = (self.health().tell(wall), purse.binding(), Arc::clone(&self.cursor));
-            let job = move |store: &crate::store::Store| {
-                let cursor = &mut cursor.lock().unwrap_or_else(PoisonError::into_inner);
-                shared::exchange(store, &telling, cursor, &caps, wall.unix_ms)
-            };
-            if let Some(heard) = purse.desk().ask(job).await {
-                purse.looked(heard.used);
-                self.health().learn(heard.news, wall);
-            }
-            thrifty = purse.is_thrifty();
-            if self.rotation.heard() {
-                self.recall();
-            }
+            let (heard, _) = purse.ask(self.inquiry(purse), |_| ()).await;
+            self.heard(purse, heard);
         }
+    }
+
+    fn inquiry(&self, purse: &Purse) -> Inquiry {
+        let wall = self.wall();
+        Inquiry { telling: self.health().tell(wall), caps: purse.binding(), cursor: Arc::clone(&self.cursor), unix_ms: wall.unix_ms }
+    }
+
+    fn heard(&self, purse: &Purse, heard: Option<Heard>) {
+        purse.looked(heard.as_ref());
+        if let Some(heard) = heard {
+            self.health().learn(heard.news, self.wall());
+        }
+        if self.rotation.heard() {
+            self.recall();
+        }
+    }
+
+    /// Lets the plan see what is known now.
+    pub(super) fn show(&self, plan: &mut Plan, order: &[usize]) {
         plan.look(&self.health(), self.clock.now());
-        if thrifty {
+        if self.purse.as_ref().is_some_and(Purse::is_thrifty) {
             let costs = |ix: &usize| self.links.get(*ix).is_some_and(|l| l.terms.tariff(None) != Tariff::Paid);
             order.iter().enumerate().filter(|(_, ix)| costs(ix)).for_each(|(ix, _)| plan.spare(ix));
         }
@@ -205,25 +211,48 @@ impl Router {
         self.purse.as_ref().is_some_and(Purse::is_capped)
     }
 
-    /// Reserves what a call can cost.
-    pub(super) async fn claim(&self, link: &Link, input: u64, output: u64) -> Result<(Granted, Option<Notice>), Refused> {
+    /// Reserves what a call can cost, and looks what other processes know.
+    pub(super) async fn claim(&self, link: &Link, input: u64, output: u64) -> Claimed {
         match &self.purse {
-            Some(purse) => purse.claim(link, input, output).await,
+            Some(purse) => self.claim_for(purse, purse.own(), link, input, output).await,
             None => Ok((Granted { output, sent: Sent::new(link, link.terms.tariff(None), input, output) }, None)),
         }
     }
 
+    /// The same for this owner.
+    pub(super) async fn claim_for(&self, purse: &Purse, owner: Owner, link: &Link, input: u64, output: u64) -> Claimed {
+        let (heard, claimed) = purse.claim(link, input, output, owner, self.inquiry(purse)).await;
+        self.heard(purse, heard);
+        claimed
+    }
+
     /// How many images the conversation holds, and the bytes of those that are not addresses.
     pub(super) fn images(&self, request: &Request) -> (u64, u64) {
-        let held = &mut self.gates.lock().unwrap_or_else(PoisonError::into_inner).holdings;
-        let held = held.of(&request.messages);
-        (held.images, held.image_bytes)
+        self.gates().images(&request.messages)
+    }
+
+    fn gates(&self) -> MutexGuard<'_, Gates> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The model that the session is with.
+    pub(super) fn current(&self) -> String {
+        self.way().current(self.first()).to_owned()
+    }
+
+    /// Our id of the model that was chosen.
+    fn first(&self) -> &str {
+        self.links.first().map_or("", |l| l.id.as_str())
+    }
+
+    /// What the asker has to say before an attempt goes over this link; `why`, if the one before cannot be used.
+    pub(super) fn question(&self, link: &Link, why: impl FnOnce(&str) -> Option<String>) -> Option<LiveEvent> {
+        (self.failover == Failover::Ask).then(|| self.way().question(self.first(), &link.id, why))?
     }
 
     /// The next attempt goes over this link; `why`, if the one before cannot be used. What is to be said of that.
     pub(super) fn goes(&self, link: &Link, why: impl FnOnce(&str) -> Option<String>) -> Vec<Notice> {
-        let first = self.links.first().map_or("", |l| l.id.as_str());
-        let switch = match self.way().goes(first, &link.id, why, self.clock.now()) {
+        let switch = match self.way().goes(self.first(), &link.id, why, self.clock.now()) {
             Going::On => return Vec::new(),
             Going::First => None,
             Going::Over(notice) => Some(notice),
@@ -251,7 +280,7 @@ impl Router {
         let mut plan = Plan::new(rules, names, &self.health(), now);
         let mut told = Vec::new();
         if let Some(request) = conversation {
-            let (able, news) = self.gate(request);
+            let (able, news) = self.gates().check(&self.links, &request.messages);
             let able: Vec<bool> = order.iter().map(|ix| able.get(*ix).copied().unwrap_or(true)).collect();
             plan.prefer(&able);
             told = news;
@@ -261,8 +290,7 @@ impl Router {
             }
         }
         if self.failover == Failover::Never {
-            let first = self.links.first().map_or("", |l| l.id.as_str());
-            plan.keep(|ix| order.get(ix).and_then(|ix| self.links.get(*ix)).is_some_and(|l| l.id == first));
+            plan.keep(|ix| order.get(ix).and_then(|ix| self.links.get(*ix)).is_some_and(|l| l.id == self.first()));
         }
         if let Some(op) = ask.operation.needs() {
             for (ix, (link, _)) in ordered().enumerate().filter(|(_, (link, _))| !link.provider.wire().has(op)) {
@@ -285,25 +313,6 @@ impl Router {
         if let Some(held) = held {
             self.rotation.failed(link, error, held);
         }
-    }
-
-    /// Which links can take what this request holds, and what is to be said of the others.
-    fn gate(&self, request: &Request) -> (Vec<bool>, Vec<LiveEvent>) {
-        let Gates { holdings, told } = &mut *self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = &holdings.of(&request.messages).kinds;
-        if held.is_empty() {
-            return (vec![true; self.links.len()], Vec::new());
-        }
-        let able = gate::pass(held, self.links.iter().map(|l| l.lacks.as_slice()));
-        let mut events = Vec::new();
-        for (link, able) in self.links.iter().zip(&able) {
-            let lacks: Vec<Kind> = held.iter().copied().filter(|kind| link.lacks.contains(kind)).collect();
-            let news = lacks.iter().filter(|kind| told.insert((link.id.clone(), **kind))).count();
-            if news > 0 {
-                events.push(LiveEvent::Gated { link: link.id.clone(), lacks, passed_over: !able });
-            }
-        }
-        (able, events)
     }
 }
 

@@ -10,6 +10,7 @@ use super::headroom::{Left, Scope};
 use super::health::Health;
 use crate::base::clock::{Moment, millis};
 use crate::store::{Cap, Cursor, Entry, News, Store, Used, Wins};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const COOLDOWN: &str = "cooldown";
@@ -32,6 +33,25 @@ pub(super) struct Heard {
     pub news: News,
     /// The most that any of the caps is used, 1 being all.
     pub used: f64,
+    /// What a person should know of the store.
+    pub note: Option<String>,
+}
+
+/// A look at the shared state, for the store's thread.
+#[derive(Debug)]
+pub(super) struct Inquiry {
+    pub telling: Telling,
+    pub caps: Vec<Cap>,
+    pub cursor: Arc<Mutex<Cursor>>,
+    pub unix_ms: u64,
+}
+
+impl Inquiry {
+    /// Tells and hears, in one go.
+    pub fn make(&self, store: &Store) -> Heard {
+        let cursor = &mut self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        exchange(store, &self.telling, cursor, &self.caps, self.unix_ms)
+    }
 }
 
 /// Moments of this process on the wall clock.
@@ -69,7 +89,7 @@ pub(super) fn exchange(store: &Store, telling: &Telling, cursor: &mut Cursor, ca
     tell(store, telling, unix_ms);
     let news = store.news(cursor, unix_ms).inspect_err(|e| tracing::debug!(%e, "no news of other processes")).unwrap_or_default();
     let share = |cap: &Cap| store.totals(&cap.scope).map_or(0.0, |t| t.spent.dollars() / cap.limit.dollars().max(f64::MIN_POSITIVE));
-    Heard { news, used: caps.iter().map(share).fold(0.0, f64::max) }
+    Heard { news, used: caps.iter().map(share).fold(0.0, f64::max), note: store.note.clone() }
 }
 
 impl Health {

@@ -4,6 +4,8 @@
 //! A provider names the item, or only lets it be guessed. What it took before is innocent at first: the suspects are
 //! among the messages that are new to it. If that does not help, all of the kind are.
 
+use super::link::Link;
+use super::router::Operation;
 use crate::base::text;
 use crate::model::aside::{self, Kind, Piece};
 use crate::model::blame::{ImageFault, Item};
@@ -19,6 +21,24 @@ pub struct Record {
     /// How many messages were part of a request that it answered.
     pub accepted: usize,
     pub rounds: u32,
+}
+
+/// What was left out in the course of one call.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    rounds: u32,
+}
+
+impl Suspects {
+    /// Leaves out of a request what this refusal is about, if that can be told. The link is as good as before.
+    pub fn take_out(&mut self, operation: &mut Operation, link: &Link, error: &ProviderError) -> Option<Quarantine> {
+        let Operation::Generate(request) = operation else { return None };
+        let record = Record { accepted: link.accepted(), rounds: self.rounds };
+        let quarantine = suspects(&request.messages, error, &link.origin, record)?;
+        request.messages = aside::set_aside(&request.messages, &|p| quarantine.pieces.contains(p), &quarantine.why);
+        self.rounds += 1;
+        Some(quarantine)
+    }
 }
 
 /// What to leave out after this refusal by `origin`; none where nothing can be blamed.

@@ -1,5 +1,6 @@
 //! Which model a session is with, and when it may go over to another one.
 
+use super::event::LiveEvent;
 use super::notice::Notice;
 use crate::base::clock::Moment;
 use std::time::Duration;
@@ -35,11 +36,18 @@ impl Way {
         let going = if from == to {
             Going::First
         } else {
-            let why = why(from).unwrap_or_else(|| format!("{to} can be used again"));
+            let why = why(from).unwrap_or_else(|| again(to));
             Going::Over(Notice::Switched { from: from.to_owned(), to: to.to_owned(), why })
         };
         self.current = Some((to.to_owned(), now));
         going
+    }
+
+    /// What has to be asked before an attempt goes to this model, where the user wants to be asked.
+    pub fn question(&self, first: &str, to: &str, why: impl FnOnce(&str) -> Option<String>) -> Option<LiveEvent> {
+        let from = self.current(first);
+        let why = |from: &str| why(from).unwrap_or_else(|| again(to));
+        (from != to).then(|| LiveEvent::MaySwitch { from: from.to_owned(), to: to.to_owned(), why: why(from) })
     }
 
     /// The model that a switch would leave.
@@ -51,6 +59,11 @@ impl Way {
     pub fn stays(&self, id: &str, now: Moment) -> bool {
         self.current.as_ref().is_some_and(|(current, since)| current == id && now.since(*since) < STAY)
     }
+}
+
+/// The reason where nothing speaks against the model that is left.
+fn again(to: &str) -> String {
+    format!("{to} can be used again")
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ type Job = Box<dyn FnOnce(&Store) + Send>;
 pub struct Desk {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// In the place of a thread, for tests whose clock may not run while one works.
+    #[cfg(test)]
+    here: Option<std::sync::Arc<Store>>,
 }
 
 impl Desk {
@@ -28,7 +31,18 @@ impl Desk {
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(work);
         let thread = thread.inspect_err(|e| tracing::warn!(%e, "no thread for the shared state")).ok();
-        Self { jobs: Some(jobs), thread }
+        Self {
+            jobs: Some(jobs),
+            thread,
+            #[cfg(test)]
+            here: None,
+        }
+    }
+
+    /// One that works where it is asked.
+    #[cfg(test)]
+    pub fn here(store: std::sync::Arc<Store>) -> Self {
+        Self { jobs: None, thread: None, here: Some(store) }
     }
 
     /// Has a job done, and waits for what comes of it. None where there is no store at all.
@@ -43,6 +57,10 @@ impl Desk {
 
     /// Has a job done, some time before the process ends.
     pub fn send(&self, job: impl FnOnce(&Store) + Send + 'static) {
+        #[cfg(test)]
+        if let Some(store) = &self.here {
+            return job(store);
+        }
         if let Some(jobs) = &self.jobs {
             // A store that could not be opened takes none; that was said.
             let _ = jobs.send(Box::new(job));

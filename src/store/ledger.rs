@@ -212,7 +212,7 @@ fn release_dead(change: &Transaction<'_>) -> rusqlite::Result<()> {
     dead.into_iter().try_for_each(|id| release(change, id))
 }
 
-fn record(change: &Transaction<'_>, scopes: &[String], receipt: &Receipt) -> rusqlite::Result<()> {
+pub(super) fn record(change: &Transaction<'_>, scopes: &[String], receipt: &Receipt) -> rusqlite::Result<()> {
     let n = |v: Option<u64>| v.and_then(|v| i64::try_from(v).ok());
     let u = &receipt.usage;
     let written = match (u.cache_write, u.cache_write_1h) {

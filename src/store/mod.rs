@@ -8,6 +8,7 @@
 mod costs;
 mod desk;
 mod ledger;
+mod mend;
 mod state;
 
 pub use costs::{By, Spent, Unusual};
@@ -15,8 +16,8 @@ pub use desk::Desk;
 pub use ledger::{Cap, Claim, Granted, Over, Owner, Receipt, Refusal, Totals};
 pub use state::{Cursor, Entry, News, Used, Wins};
 
+use crate::base::Failure;
 use crate::base::places::Places;
-use crate::base::{Failure, clock};
 use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,8 +39,8 @@ pub struct Store {
     pub note: Option<String>,
     /// Whether other processes see what this one writes, and it outlives the process.
     pub shared: bool,
-    /// In the place of a damaged one: what was in that is not in here.
-    pub made_anew: bool,
+    /// It stands in the place of a damaged one, and the ledger of that is not in here: see [`Store::fill`].
+    pub lost: bool,
 }
 
 /// Why a database cannot be used.
@@ -61,7 +62,7 @@ impl Store {
     pub fn open(places: &Places) -> Result<Self, Failure> {
         let path = places.state.join("state.db");
         match file(&path) {
-            Ok(connection) => Ok(Self::with(connection, None, true)),
+            Ok(connection) => Self::lasting(connection, None),
             Err(Unusable::Damaged(why)) => Self::anew(&path, &why),
             Err(why) => {
                 Self::in_memory(Some(format!("{} cannot be used: {why}; limits and costs are kept for this run only", path.display())))
@@ -76,20 +77,23 @@ impl Store {
     }
 
     fn with(connection: Connection, note: Option<String>, shared: bool) -> Self {
-        Self { connection: Mutex::new(connection), note, shared, made_anew: false }
+        Self { connection: Mutex::new(connection), note, shared, lost: false }
+    }
+
+    /// One that other processes see.
+    fn lasting(connection: Connection, note: Option<String>) -> Result<Self, Failure> {
+        match mend::lost(&connection) {
+            Ok(lost) => Ok(Self { lost, ..Self::with(connection, note, true) }),
+            Err(e) => Self::in_memory(Some(format!("the shared state cannot be read: {e}; limits and costs are kept for this run only"))),
+        }
     }
 
     fn anew(path: &Path, why: &rusqlite::Error) -> Result<Self, Failure> {
-        let aside = aside(path);
-        let moved = std::fs::rename(path, &aside);
-        for tail in ["-wal", "-shm"] {
-            // They belong to the old file and would spoil the new one.
-            let _ = std::fs::remove_file(tailed(path, tail));
-        }
-        match moved.map_err(Unusable::from).and_then(|()| file(path)) {
-            Ok(connection) => {
-                let note = format!("{} was damaged ({why}) and is now {}; a new one was made", path.display(), aside.display());
-                Ok(Self { made_anew: true, ..Self::with(connection, Some(note), true) })
+        match mend::replace(path) {
+            Ok((connection, aside)) => {
+                let moved =
+                    |aside: &Path| format!("{} was damaged ({why}) and is now {}; a new one was made", path.display(), aside.display());
+                Self::lasting(connection, aside.as_deref().map(moved))
             }
             Err(e) => Self::in_memory(Some(format!("{} is damaged and cannot be replaced: {e}", path.display()))),
         }
@@ -143,10 +147,6 @@ fn private(_: &Path) -> std::io::Result<()> {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-}
-
-fn aside(path: &Path) -> PathBuf {
-    tailed(path, &format!(".damaged-{}", clock::unix_ms()))
 }
 
 fn tailed(path: &Path, tail: &str) -> PathBuf {

@@ -88,6 +88,17 @@ impl Window {
 }
 
 impl Limits {
+    /// Those of a refusal: what it says of its own end is nearer than when a window is full again.
+    #[must_use]
+    pub fn until_back(&self, retry_after_s: Option<f64>) -> Self {
+        let mut limits = self.clone();
+        if let Some(back) = retry_after_s {
+            let spent = limits.windows.iter_mut().filter(|w| w.spent());
+            spent.for_each(|w| w.reset_s = Some(w.reset_s.map_or(back, |reset| reset.min(back))));
+        }
+        limits
+    }
+
     /// Reads them. `local_ms` is the caller's clock, for where the reply has no usable `date`.
     pub fn read(headers: &Headers, local_ms: Option<u64>) -> Self {
         Self::by(headers, Now::new(headers, local_ms))

@@ -144,6 +144,14 @@ impl Wire {
         }
     }
 
+    /// Whether the end of a reply repeats all that was in it, so that nothing is lost with an event that cannot be read.
+    pub const fn repeats(self) -> bool {
+        match self {
+            Self::OpenaiChat | Self::Anthropic | Self::Gemini | Self::Antigravity => false,
+            Self::OpenaiResponses | Self::ClaudeCli | Self::CodexCli => true,
+        }
+    }
+
     fn encoder(self, dialect: Dialect) -> Box<dyn Encode> {
         match self {
             Self::OpenaiChat => Box::new(openai_chat::Encoder::new(dialect)),

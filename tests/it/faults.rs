@@ -98,8 +98,8 @@ fn after_every_transient_fault_at_every_turn_the_task_is_finished_once() {
 fn what_only_looks_like_a_fault_costs_no_attempt() {
     let rows: [(&str, Spoil); 9] = [
         ("trickle", |r| r.delay_each(Duration::from_millis(4))),
-        ("an event that is no JSON", |r| r.malformed_at(2)),
-        ("many of them", |r| r.malformed_at(1).malformed_at(2).malformed_at(3)),
+        ("an event that is no JSON", |r| r.frame_at(2, "data: busy, please wait\n\n")),
+        ("many of them", |r| (1..4).fold(r, |r, at| r.frame_at(at, "data: busy, please wait\n\n"))),
         ("comments and unknown events", |r| {
             r.frame_at(1, ": still here\n\n").frame_at(2, "event: ping\ndata: {\"x\":1}\n\n").frame_at(2, "data:\n\n")
         }),

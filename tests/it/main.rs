@@ -10,6 +10,7 @@
 mod agents;
 mod anthropic;
 mod architecture;
+mod bad_state;
 mod budget;
 mod calls;
 mod chat;
@@ -17,6 +18,7 @@ mod chat_screen;
 mod classify;
 mod cli_links;
 mod cli_smoke;
+mod commands;
 mod compact;
 mod compact_facts;
 mod crossing;
@@ -26,6 +28,7 @@ mod doctor;
 mod every_pair;
 mod faults;
 mod gemini;
+mod guide;
 mod interrupt;
 mod journal;
 mod keys;
@@ -54,9 +57,13 @@ mod responses;
 mod resume;
 mod rules;
 mod run;
+mod skills;
+mod spenders;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a tool box: a helper is kept for the topics that come next")]
 mod support;
 mod task;
 mod terminal;
 mod undo;
+mod undo_proof;
+mod words;

@@ -81,10 +81,10 @@ fn the_pool_counts_what_became_of_connections() {
         for good in [true, false, true] {
             match provider(server.base_url()).send(&encoded, &[]).await {
                 Ok(mut exchange) => while exchange.next().await.is_some() {},
-                Err(error) => assert!(!good, "{error}"),
+                Err(refused) => assert!(!good, "{}", refused.error),
             }
         }
-        let error = provider(refusing.base_url()).send(&encoded, &[]).await.unwrap_err();
+        let error = provider(refusing.base_url()).send(&encoded, &[]).await.unwrap_err().error;
         assert!(error.message.to_lowercase().contains("connection refused"), "{error}");
     });
     let mut stats = serde_json::to_value(pool.stats()).unwrap();

@@ -30,6 +30,11 @@ pub fn node_package(name: &str) -> Option<PathBuf> {
     there.then_some(folder)
 }
 
+/// Whether the surroundings give `what`.
+pub fn given(there: bool, what: &str) -> bool {
+    found(there, what)
+}
+
 fn found(there: bool, what: &str) -> bool {
     let required = std::env::var_os("PUP_REQUIRE_ALL").is_some_and(|v| v == "1");
     assert!(there || !required, "PUP_REQUIRE_ALL=1, and {what} is missing");

@@ -41,7 +41,8 @@ pub fn run(id: &str, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
     let deadline = app.settings.http.deadline.min(app.settings.timeout.unwrap_or(Duration::MAX));
     // One attempt for each key.
     let max_attempts = u32::try_from(links.len()).unwrap_or(u32::MAX);
-    let router = Router::new(links, Rules { max_attempts, deadline: Some(deadline), ..Rules::default() }, app.rotation(redactor));
+    let rules = Rules { max_attempts, deadline: Some(deadline), ..Rules::default() };
+    let router = Router::new(links, rules, app.rotation(redactor)).paying(Some(app.purse(None)));
     let Some(link) = router.links().first() else { return Err(Failure::internal("a model without a link")) };
     let mut found = Finding::default();
     for bound in BOUNDS {
