@@ -79,7 +79,7 @@ fn a_whole_reply_on_a_connection_that_stays_open_is_not_waited_for() {
     for (model, base, key, body, output) in [
         ("gemini/gemini-3-pro-preview", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY", gemini, json!(5)),
         ("openai/gpt-4.1", "OPENAI_BASE_URL", "OPENAI_API_KEY", chat, json!(5)),
-        ("openai/gpt-4.1", "OPENAI_BASE_URL", "OPENAI_API_KEY", uncounted, json!(null)),
+        ("openai/gpt-4.1", "OPENAI_BASE_URL", "OPENAI_API_KEY", uncounted, json!(0)),
         ("anthropic/claude-sonnet-4-5", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", anthropic, json!(5)),
     ] {
         let env = TestEnv::new();
