@@ -529,14 +529,17 @@ impl Schedule {
 }
 
 /// Runs a schedule; what happened in it, or what must not have.
-fn run(seed: u64, store: &Store, desk: &Arc<Desk>) -> Result<BTreeMap<String, u64>, String> {
+fn run(seed: u64) -> Result<BTreeMap<String, u64>, String> {
+    // One of its own: what other schedules found out of their providers is nothing to this one.
+    let store = Arc::new(Store::in_memory(None).unwrap());
+    let desk = Arc::new(Desk::here(Arc::clone(&store)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let schedule = schedule(seed, desk);
+        let schedule = schedule(seed, &desk);
         let tasks = (0..schedule.tasks).map(|task| schedule.task(task, seed));
         let ends: Judged = futures_util::future::join_all(tasks).await.into_iter().collect();
         ends?;
-        schedule.money(store)?;
+        schedule.money(&store)?;
         let mut books = schedule.world.books();
         match books.wrong.first() {
             Some(wrong) => Err(wrong.clone()),
@@ -558,11 +561,9 @@ fn no_schedule_of_faults_splices_loses_repeats_overspends_or_asks_what_rests() {
         let part = |n: usize| {
             let seeds: Vec<u64> = seeds.iter().copied().skip(n).step_by(threads).collect();
             move || {
-                let store = Arc::new(Store::in_memory(None).unwrap());
-                let desk = Arc::new(Desk::here(Arc::clone(&store)));
                 let (mut wrong, mut seen) = (Vec::new(), BTreeMap::<String, u64>::new());
                 for seed in seeds {
-                    match run(seed, &store, &desk) {
+                    match run(seed) {
                         Ok(what) => what.into_iter().for_each(|(k, n)| *seen.entry(k).or_default() += n),
                         Err(e) => wrong.push(format!("seed {seed}: {e}")),
                     }

@@ -388,7 +388,9 @@ impl Plan {
         }
         let alike = self.links.iter_mut().zip(alike).enumerate().filter(|(ix, (_, alike))| *ix == current || *alike);
         for link in alike.map(|(_, (link, _))| link) {
-            link.paused = now.plus(backoff(rules, failures, jitter).saturating_mul(open));
+            // Whoever was not asked itself yet is not held up by the others' number.
+            let share = if link.tried == 0 { 1 } else { open };
+            link.paused = now.plus(backoff(rules, failures, jitter).saturating_mul(share).min(rules.backoff_max.saturating_mul(2)));
             if !passes {
                 // Wrong for good, as far as this call can tell.
                 link.out = true;

@@ -300,7 +300,7 @@ fn a_server_that_is_down_is_waited_for_once_however_many_keys_there_are() {
     alone.plan.links.pop();
     assert_eq!(alone.next(Moment(0)), Step::Try { link: 0 });
     alone.failed(down, Moment(0), 0.0);
-    assert_eq!(alone.next(Moment(0)), Step::Wait { until: Moment(500), link: 0 });
+    assert_eq!(alone.next(Moment(0)), Step::Wait { until: Moment(500), link: 1 }, "each has its turn");
 }
 
 #[test]
