@@ -274,6 +274,7 @@ fn every_kind_is_listed() {
     let samples = [
         Entry::Session(session("s")),
         Entry::Message { message: Message::user("x") },
+        Entry::Child(Child { call_id: "c".into(), session: "t".into(), agent: "a".into(), background: false }),
         intent("c", Effect::Writes),
         Entry::Spawned(Spawned { call_id: "c".into(), pid: 1, pgid: None, start_time: None }),
         receipt("c"),
