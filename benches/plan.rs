@@ -1,6 +1,8 @@
 //! The failover decision: from an attempt's failure to the next thing to do, for chains of N links; the choice among many
 //! links of which much is known; and what recording an attempt takes.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
+
 use code_pup::base::clock::Moment;
 use code_pup::base::owner::Process;
 use code_pup::base::places::Places;

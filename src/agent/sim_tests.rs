@@ -318,7 +318,7 @@ fn schedule(seed: u64, desk: &Arc<Desk>) -> Schedule {
     let keys: Vec<usize> = (0..providers).map(|_| 1 + rng.below(3) as usize).collect();
     let models = 1 + rng.below(2) as usize;
     let mut episodes = Vec::new();
-    for provider in 0..providers {
+    for (provider, mine) in keys.iter().enumerate() {
         // Some are well all the time.
         for _ in 0..rng.below(5) {
             let from = if rng.chance(60) { 0 } else { rng.below(60_000) };
@@ -329,7 +329,7 @@ fn schedule(seed: u64, desk: &Arc<Desk>) -> Schedule {
             };
             episodes.push(Episode {
                 provider,
-                key: rng.chance(60).then(|| rng.below(keys[provider] as u64) as usize),
+                key: rng.chance(60).then(|| rng.below(*mine as u64) as usize),
                 model: rng.chance(40).then(|| rng.below(models as u64) as usize),
                 from,
                 until: from + lasts,
@@ -338,9 +338,9 @@ fn schedule(seed: u64, desk: &Arc<Desk>) -> Schedule {
         }
     }
     let metered = rng.chance(60);
-    let price = |rng: &mut Rng| if metered { (1 + rng.below(20_000) as i64, 1 + rng.below(80_000) as i64) } else { (0, 0) };
+    let price = |rng: &mut Rng| if metered { (1 + rng.below(20_000).cast_signed(), 1 + rng.below(80_000).cast_signed()) } else { (0, 0) };
     let prices: Vec<(i64, i64)> = (0..providers).map(|_| price(&mut rng)).collect();
-    let cap = (metered && rng.chance(60)).then(|| Nanos(rng.below(400_000_000) as i64));
+    let cap = (metered && rng.chance(60)).then(|| Nanos(rng.below(400_000_000).cast_signed()));
     let rpm = rng.chance(25).then(|| 2 + rng.below(4));
     let world = Arc::new(World {
         began: Instant::now(),
@@ -351,9 +351,9 @@ fn schedule(seed: u64, desk: &Arc<Desk>) -> Schedule {
         rng: Mutex::new(seed ^ 0x5eed),
     });
     let mut doors: Vec<Door> = Vec::new();
-    for provider in 0..providers {
+    for (provider, mine) in keys.iter().enumerate() {
         for model in 0..models {
-            doors.extend((0..keys[provider]).map(|key| (provider, key, model)));
+            doors.extend((0..*mine).map(|key| (provider, key, model)));
         }
     }
     let timeout = Duration::from_secs(20);
@@ -469,7 +469,7 @@ impl Schedule {
     async fn task(&self, task: usize, seed: u64) -> Judged {
         let mut rng = Rng(seed ^ (task as u64).wrapping_mul(0x1234_5677));
         tokio::time::sleep(Duration::from_millis(rng.below(5_000))).await;
-        let history: History = [Message::user(&format!("task {task}"))].into_iter().collect();
+        let history: History = [Message::user(format!("task {task}"))].into_iter().collect();
         let mut turn = Turn::new(history, Limits { max_turns: 50, loop_guard: 10 });
         let (mut ran, mut gave_up): (Vec<String>, u32) = (Vec::new(), 0);
         loop {

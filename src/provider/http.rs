@@ -207,7 +207,7 @@ impl HttpProvider {
         if dialect.failed_calls == FailedCalls::Call && failed_calls::read(&refusal.body).is_some() {
             return Ok(Exchange::new(Source::Whole(Some(refusal.body.into())), decoder(), *timeouts));
         }
-        Err(Refused { error: self.judged(&refusal), limits: Limits::read(&refusal.headers, Some(clock::unix_ms())) })
+        Err(Refused { error: self.judged(&refusal), limits: Box::new(Limits::read(&refusal.headers, Some(clock::unix_ms()))) })
     }
 
     async fn whole(&self, mut response: Response) -> Result<Bytes, Refused> {

@@ -34,12 +34,12 @@ pub enum Provider {
 #[derive(Debug)]
 pub struct Refused {
     pub error: ProviderError,
-    pub limits: Limits,
+    pub limits: Box<Limits>,
 }
 
 impl From<ProviderError> for Refused {
     fn from(error: ProviderError) -> Self {
-        Self { error, limits: Limits::default() }
+        Self { error, limits: Box::default() }
     }
 }
 

@@ -114,7 +114,7 @@ impl Scripted {
         while let Some(bytes) = next(&mut body).await? {
             whole.extend_from_slice(&bytes);
         }
-        Err(Refused { error: wire::classify(sender, status, &headers, &whole), limits })
+        Err(Refused { error: wire::classify(sender, status, &headers, &whole), limits: Box::new(limits) })
     }
 }
 

@@ -6,7 +6,7 @@ use super::link::Link;
 use super::notice::Notice;
 use super::plan::{Plan, Step};
 use super::purse::{Purse, Settled};
-use super::query::{self, Progress};
+use super::query::Progress;
 use super::reading::{Reading, State};
 use super::receipt::Exhausted;
 use super::record;
@@ -27,24 +27,24 @@ const LOOK: Duration = Duration::from_secs(5);
 /// A call in progress.
 #[derive(Debug)]
 pub struct Live<'r> {
-    router: &'r Router,
-    operation: Operation,
+    pub(super) router: &'r Router,
+    pub(super) operation: Operation,
     /// What earlier attempts at an operation already have.
-    progress: Progress,
-    plan: Plan,
+    pub(super) progress: Progress,
+    pub(super) plan: Plan,
     /// The plan's links as those of the router.
-    order: Vec<usize>,
+    pub(super) order: Vec<usize>,
     open: Option<Open<'r>>,
-    queue: VecDeque<LiveEvent>,
+    pub(super) queue: VecDeque<LiveEvent>,
     /// The wait that the plan asks for has been announced.
     announced: bool,
     /// The link that is asked again at once, without what it refused.
     again: Option<usize>,
     suspects: Suspects,
     /// The link of the plan that was to be tried when the asker was asked.
-    asked: Option<usize>,
+    pub(super) asked: Option<usize>,
     /// Another model than the first of this call was tried.
-    switched: bool,
+    pub(super) switched: bool,
     began: Moment,
     over: bool,
 }
@@ -78,17 +78,6 @@ impl<'r> Live<'r> {
             began: router.clock.now(),
             over: false,
         }
-    }
-
-    /// No to the last [`LiveEvent::MaySwitch`]: only the model that was left can still answer this call.
-    pub fn stay(&mut self) {
-        if self.asked.take().is_none() {
-            return;
-        }
-        let current = self.router.current();
-        let stays = |ix: usize| link(self.router, &self.order, ix).is_some_and(|l| l.id == current);
-        self.plan.unpick();
-        self.plan.keep(stays);
     }
 
     /// The next event; none once the call is over: after `Answered` or `GaveUp`.
@@ -153,35 +142,8 @@ impl<'r> Live<'r> {
     }
 
     /// A link of the plan.
-    fn link(&self, ix: usize) -> Option<&'r Link> {
+    pub(super) fn link(&self, ix: usize) -> Option<&'r Link> {
         link(self.router, &self.order, ix)
-    }
-
-    /// Why the link that is left cannot be used.
-    fn why(&self, from: &str) -> Option<String> {
-        let of = |ix: &usize| self.link(*ix).is_some_and(|l| l.id == from);
-        (0..self.order.len()).filter(of).find_map(|ix| self.plan.why(ix)).map(ToString::to_string)
-    }
-
-    /// What the asker has to say before another model is tried.
-    fn question(&mut self, ix: usize) -> Option<LiveEvent> {
-        let question = self.router.question(self.link(ix)?, |from| self.why(from))?;
-        self.asked = Some(ix);
-        Some(question)
-    }
-
-    /// Says that the next attempt goes over this link, where that is news.
-    fn goes(&mut self, link: &Link) {
-        let notices = self.router.goes(link, |from| self.why(from));
-        self.switched |= notices.iter().any(|n| matches!(n, Notice::Switched { .. }));
-        self.tell(notices);
-    }
-
-    fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
-        for notice in notices {
-            notice.log();
-            self.queue.push_back(LiveEvent::Notice(notice));
-        }
     }
 
     /// Sends the request over a link.
@@ -230,50 +192,14 @@ impl<'r> Live<'r> {
     }
 
     /// What other processes know was looked at: whether this link still is the one to be tried.
-    fn stands(&mut self, ix: usize) -> bool {
+    pub(super) fn stands(&mut self, ix: usize) -> bool {
         let note = self.router.purse().and_then(Purse::note);
         self.tell(note);
         self.router.show(&mut self.plan, &self.order);
         self.plan.stands(ix, self.router.clock.now())
     }
 
-    /// One attempt at an operation that is no answer.
-    async fn query(&mut self, ix: usize, link: &'r Link, began: Moment) {
-        let bytes =
-            if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
-        let admitted = admit::input(self.router, link, bytes).await;
-        if !self.stands(ix) {
-            return;
-        }
-        let (sent, notice) = match admitted {
-            Ok(admitted) => admitted,
-            Err(why) => return self.plan.forbid(why, began),
-        };
-        let mut flight = Flight::uncounted(self.router, link, sent, began);
-        self.goes(link);
-        self.tell(notice);
-        flight.goes();
-        let mut progress = std::mem::take(&mut self.progress);
-        progress.start(ix);
-        let done = self.in_time(query::attempt(link, &self.operation, &mut progress)).await.and_then(|done| done);
-        self.progress = progress;
-        match done {
-            Ok(product) => {
-                if let Product::Embeddings(found) = &product {
-                    flight.used(&found.usage);
-                }
-                self.queue.push_back(LiveEvent::Result(product));
-                let settled = flight.answered(None, &Limits::default(), self.router.clock.now()).await;
-                self.answered(link, began, Limits::default(), settled);
-            }
-            Err(error) => {
-                let settled = flight.failed(&error, false, &Limits::default(), self.router.clock.now()).await;
-                self.failed(ix, link, began, error, settled);
-            }
-        }
-    }
-
-    fn answered(&mut self, link: &Link, began: Moment, limits: Limits, settled: Settled) {
+    pub(super) fn answered(&mut self, link: &Link, began: Moment, limits: Limits, settled: Settled) {
         let now = self.router.clock.now();
         let attempt = record::of(link, None, (began, now), &settled);
         self.over = true;
@@ -317,7 +243,7 @@ impl<'r> Live<'r> {
         self.failed(open.ix, open.link, open.began, error, settled);
     }
 
-    fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError, settled: Settled) {
+    pub(super) fn failed(&mut self, ix: usize, link: &Link, began: Moment, error: ProviderError, settled: Settled) {
         let error = link.hush(error);
         let now = self.router.clock.now();
         let attempt = record::of(link, Some(&error), (began, now), &settled);
@@ -335,7 +261,7 @@ impl<'r> Live<'r> {
     }
 
     /// Runs a future up to the call's deadline.
-    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, ProviderError> {
+    pub(super) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, ProviderError> {
         let Some(deadline) = self.plan.deadline() else { return Ok(future.await) };
         let left = deadline.since(self.router.clock.now());
         let late = |_| ProviderError::timeout("the deadline of this call passed");
@@ -344,6 +270,6 @@ impl<'r> Live<'r> {
 }
 
 /// A link of a plan over these.
-fn link<'r>(router: &'r Router, order: &[usize], ix: usize) -> Option<&'r Link> {
+pub(super) fn link<'r>(router: &'r Router, order: &[usize], ix: usize) -> Option<&'r Link> {
     router.links().get(*order.get(ix)?)
 }

@@ -26,6 +26,7 @@ mod rotation;
 mod router;
 mod shared;
 mod suspect;
+mod talk;
 mod way;
 
 pub use crate::session::{Attempt, Outcome, Quarantine};

@@ -405,16 +405,15 @@ impl Plan {
     }
 
     fn report(&self, now: Moment) -> Exhausted {
-        let mut told: Vec<(&LinkState, &ProviderError, Moment)> = Vec::new();
-        for (link, (error, at)) in self.links.iter().filter_map(|l| Some((l, l.last.as_ref()?))) {
+        let mut told: Vec<(&LinkState, &ProviderError)> = Vec::new();
+        for (link, (error, _)) in self.links.iter().filter_map(|l| Some((l, l.last.as_ref()?))) {
             // What holds for several links, because they are keys of one model, is said once.
-            let again =
-                |(other, e, t): &(&LinkState, &ProviderError, Moment)| *e == error && t == at && speaks_for(&other.who, error, &link.who);
+            let again = |(other, e): &(&LinkState, &ProviderError)| *e == error && speaks_for(&other.who, error, &link.who);
             if !told.iter().any(again) {
-                told.push((link, error, *at));
+                told.push((link, error));
             }
         }
-        let errors = told.into_iter().map(|(link, error, _)| (link.name.clone(), error.clone())).collect();
+        let errors = told.into_iter().map(|(link, error)| (link.name.clone(), error.clone())).collect();
         let left = |(e, at): &(ProviderError, Moment)| e.retry_after_s.map(|s| (s - now.since(*at).as_secs_f64()).max(0.0));
         let soonest_s = self.links.iter().filter_map(|l| l.last.as_ref().and_then(left)).min_by(f64::total_cmp);
         Exhausted { errors, soonest_s, attempts: self.attempts }

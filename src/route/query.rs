@@ -1,9 +1,13 @@
 //! One attempt at an operation that is no answer: all of its calls over one link, in order.
 
-use super::event::Product;
+use super::admit::{self, Flight};
+use super::event::{LiveEvent, Product};
 use super::link::Link;
+use super::live::Live;
 use super::router::Operation;
+use crate::base::clock::Moment;
 use crate::model::{Embeddings, Listed, ProviderError};
+use crate::wire::limits::Limits;
 use crate::wire::ops::{self, Call, Op};
 
 /// More pages than any provider's list has.
@@ -78,4 +82,42 @@ async fn call(link: &Link, call: Option<Call>, op: Op) -> Result<bytes::Bytes, P
         tracing::debug!(link = link.id, at = loss.at, what = loss.what, "not carried by this wire");
     }
     link.provider.call(&call).await
+}
+
+impl<'r> Live<'r> {
+    /// One attempt at an operation that is no answer.
+    pub(super) async fn query(&mut self, ix: usize, link: &'r Link, began: Moment) {
+        let bytes =
+            if let Operation::Embed(request) = &self.operation { request.input.iter().map(|t| t.len() as u64 + 16).sum() } else { 0 };
+        let admitted = admit::input(self.router, link, bytes).await;
+        if !self.stands(ix) {
+            return;
+        }
+        let (sent, notice) = match admitted {
+            Ok(admitted) => admitted,
+            Err(why) => return self.plan.forbid(why, began),
+        };
+        let mut flight = Flight::uncounted(self.router, link, sent, began);
+        self.goes(link);
+        self.tell(notice);
+        flight.goes();
+        let mut progress = std::mem::take(&mut self.progress);
+        progress.start(ix);
+        let done = self.in_time(attempt(link, &self.operation, &mut progress)).await.and_then(|done| done);
+        self.progress = progress;
+        match done {
+            Ok(product) => {
+                if let Product::Embeddings(found) = &product {
+                    flight.used(&found.usage);
+                }
+                self.queue.push_back(LiveEvent::Result(product));
+                let settled = flight.answered(None, &Limits::default(), self.router.clock.now()).await;
+                self.answered(link, began, Limits::default(), settled);
+            }
+            Err(error) => {
+                let settled = flight.failed(&error, false, &Limits::default(), self.router.clock.now()).await;
+                self.failed(ix, link, began, error, settled);
+            }
+        }
+    }
 }

@@ -83,8 +83,8 @@ mod tests {
         Reading::new(ReplyFilter::of(&Dialect::default(), &Request::default()), Wire::OpenaiChat)
     }
 
-    fn text(text: &str) -> Option<StreamEvent> {
-        Some(StreamEvent::Delta { ix: 0, delta: Delta::Text { text: text.into() } })
+    fn text(text: &str) -> StreamEvent {
+        StreamEvent::Delta { ix: 0, delta: Delta::Text { text: text.into() } }
     }
 
     #[test]
@@ -101,7 +101,9 @@ mod tests {
     #[test]
     fn only_what_has_its_end_is_whole_and_what_was_shown_before_a_break_is_void() {
         let mut whole = reading();
-        for event in [Some(StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text }), text("a"), Some(StreamEvent::BlockEnd { ix: 0 })] {
+        for event in
+            [Some(StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text }), Some(text("a")), Some(StreamEvent::BlockEnd { ix: 0 })]
+        {
             assert_eq!(whole.next(event).1, State::Goes);
         }
         let mut cut = reading();
@@ -109,7 +111,7 @@ mod tests {
         let mut error = ProviderError::network("x");
         assert!(cut.void(&mut error).is_none() && !error.committed, "nothing was shown");
         cut.next(Some(StreamEvent::BlockStart { ix: 0, kind: BlockKind::Text }));
-        cut.next(text("h\u{e9}"));
+        cut.next(Some(text("h\u{e9}")));
         let (events, State::Broke(mut error)) = cut.next(None) else { panic!("whole") };
         assert!(events.is_empty());
         assert!(matches!(cut.void(&mut error), Some(LiveEvent::Discarded { chars: 2 })) && error.committed);
