@@ -1,8 +1,11 @@
 //! A mutating step in a large tree: the walk when nothing changed, and a whole step that changes one file.
 #![allow(clippy::expect_used, reason = "a measurement that cannot go on says so by failing")]
 
+use code_pup::tool::{self, Context, Registry};
+use code_pup::workspace::Workspace;
 use code_pup::workspace::checkpoint::{About, Keeper, Limits, Scope, Store};
 use divan::Bencher;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -70,4 +73,24 @@ fn step(keeper: &Keeper, scope: &Scope, changed: &Path, n: usize) {
     let begun = keeper.begin(About::default(), scope).expect("a checkpoint");
     fs::write(changed, format!("change {n}\n")).expect("the change");
     keeper.end(begun.open).expect("a record").expect("a step that changed something");
+}
+
+/// One line in the middle of a file of 10 MB, by the tool: read, found, compared, written and synced.
+#[divan::bench(sample_count = 10)]
+fn edit_of_a_10_mb_file(bencher: Bencher<'_, '_>) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let lines: Vec<String> = (0..160_000).map(|n| format!("line {n:06} of a file that is rather long, and goes on\n")).collect();
+    fs::write(dir.path().join("big.txt"), lines.concat()).expect("the file");
+    let context = Context::new(Workspace::open(dir.path()).expect("the folder"));
+    let tools = Registry::builtin();
+    let tool = tools.get("replace_in_file").expect("the tool");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let line = |n: usize| if n == 0 { "line 080000 of".to_owned() } else { format!("changed {n} times, the line of") };
+    let mut n = 0;
+    bencher.bench_local(|| {
+        let edit = json!({"path": "big.txt", "replacements": [{"old_str": line(n), "new_str": line(n + 1)}]});
+        n += 1;
+        let done = runtime.block_on(tool::call(tool.as_ref(), edit.as_object().expect("arguments"), &context));
+        assert!(done.is_ok(), "the edit");
+    });
 }

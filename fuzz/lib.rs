@@ -3,6 +3,9 @@
 use code_pup::model::history::{check, repair};
 use code_pup::model::{Accumulator, Request, StreamEvent};
 use code_pup::wire::sse::SseDecoder;
+use code_pup::workspace::edit::{self, Replacement, Scope};
+use code_pup::workspace::encoding::Text;
+use code_pup::workspace::patch;
 use code_pup::wire::{Decoder, Dialect, Wire, classify, encode};
 
 fn events(wire: Wire, pieces: &[&[u8]]) -> Vec<StreamEvent> {
@@ -74,5 +77,46 @@ pub fn history(json: &[u8]) {
         let read = serde_json::from_slice::<serde_json::Value>(&body);
         assert!(read.is_ok(), "{wire}: {read:?} in {}", String::from_utf8_lossy(&body));
         assert_eq!(encode(wire, &Dialect::default(), &request).0, body, "{wire}");
+    }
+}
+
+/// Cuts a text at its NUL bytes into so many parts.
+fn parts<const N: usize>(data: &[u8]) -> Option<[&str; N]> {
+    let text = std::str::from_utf8(data).ok()?;
+    let parts: Vec<&str> = text.splitn(N, '\0').collect();
+    parts.try_into().ok()
+}
+
+/// An edit is refused, or it changes the text; bytes before and after the only place of an exact one stay.
+pub fn edit(data: &[u8]) {
+    let Some([text, old, new]) = parts::<3>(data) else { return };
+    for scope in [Scope::Once, Scope::Every] {
+        let replacement = Replacement { old: old.to_owned(), new: new.to_owned(), scope };
+        let Ok(edited) = edit::apply(text, &[replacement]) else { continue };
+        assert_ne!(edited.text, text, "an edit changes something");
+        if scope == Scope::Once && text.matches(old).count() == 1 {
+            let (before, after) = text.split_once(old).expect("it is there");
+            assert!(edited.text.starts_with(before) && edited.text.ends_with(after), "bytes outside of the edit");
+        }
+    }
+}
+
+/// Any text is a patch or an error; a patch applies to any text, or does not.
+pub fn patch(data: &[u8]) {
+    let Some([text, patch]) = parts::<2>(data) else { return };
+    for whole in [patch.to_owned(), format!("*** Begin Patch\n*** Update File: a\n{patch}\n*** End Patch")] {
+        for change in patch::parse(&whole).unwrap_or_default() {
+            let patch::Change::Update { hunks, .. } = change else { continue };
+            if let Ok(new) = patch::apply(text, &hunks) {
+                assert!(!hunks.is_empty() || new == text, "no hunks, no change");
+            }
+        }
+    }
+}
+
+/// A file's bytes come out as they went in.
+pub fn encoding(bytes: &[u8]) {
+    if let Ok(text) = Text::decode(bytes) {
+        assert_eq!(text.with(&text.body).expect("what came in goes out"), bytes);
     }
 }

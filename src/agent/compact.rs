@@ -74,7 +74,7 @@ impl Driver<'_> {
     }
 
     fn recall(&self) -> Recall {
-        if self.recalling.is_some() { Recall::Offered } else { Recall::Missing }
+        if self.offers.recalls() { Recall::Offered } else { Recall::Missing }
     }
 
     /// The link that would be asked now, and its limits.

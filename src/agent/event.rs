@@ -3,6 +3,7 @@
 use super::slim::Slimmed;
 use crate::model::{ProviderError, Usage};
 use crate::route::{Attempt, Notice};
+use crate::tool::person::Inquiry;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -93,4 +94,7 @@ pub enum Answer {
 /// Asks a person. A face without one answers [`Answer::No`].
 pub trait Approver {
     fn ask<'a>(&'a mut self, question: Question<'a>) -> Pin<Box<dyn Future<Output = Answer> + 'a>>;
+
+    /// Puts a question of the model's; `None` where nobody answers.
+    fn inquire<'a>(&'a mut self, inquiry: &'a Inquiry) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
 }

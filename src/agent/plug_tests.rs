@@ -4,6 +4,7 @@
 //!
 //! A seeded part of it runs by default; `PUP_PLUG=all` runs all.
 
+use super::border::Border;
 use super::driver::{Compacting, Driver};
 use super::event::{AgentEvent, Answer as Word, Approver, EventSink, Question};
 use super::resume::Unfinished;
@@ -12,11 +13,13 @@ use super::steps::Steps;
 use super::turn::{Limits, Turn};
 use super::{Approve, Stopper};
 use crate::base::Cause;
+use crate::config::instructions::Sources;
 use crate::model::history::Checker;
 use crate::model::{BlockKind, Class, Delta, History, Message, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::provider::{Answer, Answers, Piece, Provider, Scripted, Timeouts};
 use crate::route::{Link, Rotation, Router, Rules};
-use crate::tool::{Args, Context, Effect, Output, Registry, Running, Tool, ToolError};
+use crate::tool::person::Inquiry;
+use crate::tool::{Args, Context, Effect, Offers, Output, Registry, Running, Tool, ToolError};
 use crate::wire::{Encoded, Wire, anthropic, antigravity, gemini, openai_chat, openai_responses};
 use crate::workspace::Workspace;
 use bytes::Bytes;
@@ -294,6 +297,10 @@ impl Approver for Nobody {
     fn ask<'a>(&'a mut self, _: Question<'a>) -> Pin<Box<dyn Future<Output = Word> + 'a>> {
         Box::pin(std::future::ready(Word::No))
     }
+
+    fn inquire<'a>(&'a mut self, _: &'a Inquiry) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// Where a run has come to.
@@ -337,17 +344,20 @@ impl Bench {
         let registry =
             Registry::new(["put", "add", "look"].into_iter().map(|n| Arc::new(InMemory(n, Arc::clone(&files))) as Arc<dyn Tool>).collect());
         let mut turn = Turn::resume(from.history.clone(), Unfinished::default(), Limits { max_turns: turns, loop_guard: 50 });
+        let offers = Offers::new(&registry, false);
+        let (_, mut inquiries) = tokio::sync::mpsc::unbounded_channel();
         let (_, mut output) = tokio::sync::mpsc::unbounded_channel();
         let end = self.runtime.block_on(async {
             let router = Router::new(links, Rules::default(), Rotation::default()).in_virtual_time();
             let mut driver = Driver {
                 router: &router,
-                registry: &registry,
-                recalling: None,
+                offers: &offers,
                 context: &self.context,
                 output: &mut output,
                 scribe: &super::scribe::Scribe::default(),
                 steps: &mut Steps::default(),
+                border: &mut Border::new(Sources::default()),
+                inquiries: &mut inquiries,
                 sink: &mut Nobody,
                 approver: &mut Nobody,
                 approve: Approve::All,

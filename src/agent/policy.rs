@@ -44,7 +44,7 @@ impl Kind {
 pub const fn decide(mode: Approve, kind: Option<Kind>) -> Decision {
     match (mode, kind) {
         (_, None) | (Approve::All, Some(_)) | (Approve::Edits, Some(Kind::Writes)) => Decision::Allow,
-        (Approve::ReadOnly, Some(_)) => Decision::Deny,
+        (Approve::ReadOnly | Approve::Plan, Some(_)) => Decision::Deny,
         (Approve::Ask, Some(_)) | (Approve::Edits, Some(Kind::Exec | Kind::Network)) => Decision::Ask,
     }
 }
@@ -83,6 +83,7 @@ mod tests {
             (Approve::Edits, Decision::Allow, Decision::Ask),
             (Approve::All, Decision::Allow, Decision::Allow),
             (Approve::ReadOnly, Decision::Deny, Decision::Deny),
+            (Approve::Plan, Decision::Deny, Decision::Deny),
         ];
         for (mode, writes, exec) in rows {
             assert_eq!(decide(mode, None), Decision::Allow);

@@ -3,33 +3,57 @@
 //! The same bytes for the whole session: nothing in it changes with time, or the provider's prompt cache is lost.
 
 use crate::base::text;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use crate::catalog::Skill;
+use crate::config::instructions::Instruction;
 use std::path::Path;
-
-/// The most that is taken of a project's instructions, in bytes.
-const INSTRUCTIONS: usize = 32 * 1024;
 
 /// How many bytes the names of what the workspace holds may take: they are paid in every request.
 const NAMES: usize = 300;
 
+/// How many bytes the descriptions of skills may take; further skills have only their names.
+const SKILLS: usize = 8 * 1024;
+
 /// How many names are looked at in a folder that holds very many.
 const LOOKED_AT: usize = 5_000;
 
-/// The system message of an agent that works in `root`, with the project's own instructions, if it has any.
+/// What instructions stand in.
+const OPEN: &str = "<instructions from=\"";
+const CLOSE: &str = "\n</instructions>";
+
+/// The system message of an agent that works in `root`, with the user's and the project's own instructions.
 ///
 /// It shows what lies in `root` at this moment. Small models that are not shown any names make some up.
-pub fn system(agent_prompt: &str, root: &Path, instructions: Option<&str>) -> String {
+pub fn system(agent_prompt: &str, root: &Path, instructions: &[Instruction], skills: &[Skill]) -> String {
     let mut text = format!("{}\n\nWorkspace: {} ({})", agent_prompt.trim(), root.display(), std::env::consts::OS);
     if let Some(names) = names(root) {
         text.push_str("\nIt holds: ");
         text.push_str(&names);
     }
-    if let Some(instructions) = instructions {
-        text.push_str("\n\nThe project's instructions (AGENTS.md):\n");
-        text.push_str(instructions);
+    if !skills.is_empty() {
+        text.push_str("\n\nSkills (activate_skill has their instructions; use one where its description fits):");
+        let mut room = SKILLS;
+        for Skill { name, description, .. } in skills {
+            room = room.saturating_sub(description.len());
+            let about = if room > 0 { format!(": {description}") } else { String::new() };
+            text.extend(["\n- ", name, &about]);
+        }
+    }
+    for one in instructions {
+        text.push_str("\n\n");
+        text.push_str(&instruction(one));
     }
     text
+}
+
+/// An instruction file as the model gets it.
+pub fn instruction(one: &Instruction) -> String {
+    format!("{OPEN}{}\">\n{}{CLOSE}", one.label, one.text)
+}
+
+/// The instruction files that a text holds.
+pub fn labels(text: &str) -> Vec<String> {
+    let labels = text.lines().filter_map(|line| line.strip_prefix(OPEN)?.strip_suffix("\">"));
+    labels.map(str::to_owned).collect()
 }
 
 /// The names in a folder, sorted, as many as there is room for; none where it is empty or cannot be read.
@@ -52,22 +76,6 @@ fn names(root: &Path) -> Option<String> {
     (!shown.is_empty()).then(|| format!("{shown}{more}"))
 }
 
-/// The project's AGENTS.md, and a note where not all of it is used. A file that cannot be read as text is told, not fatal.
-pub fn instructions(root: &Path) -> (Option<String>, Option<String>) {
-    let path = root.join("AGENTS.md");
-    let mut bytes = Vec::new();
-    match File::open(&path).and_then(|f| f.take(INSTRUCTIONS as u64 + 1).read_to_end(&mut bytes)) {
-        Ok(_) => {}
-        Err(e) if e.kind() == ErrorKind::NotFound => return (None, None),
-        Err(e) => return (None, Some(format!("cannot read {}: {e}; going on without it", path.display()))),
-    }
-    let whole = String::from_utf8_lossy(&bytes);
-    let used = text::prefix(whole.trim(), INSTRUCTIONS);
-    let note =
-        (bytes.len() > INSTRUCTIONS).then(|| format!("{} is longer than {} KB; the rest is not used", path.display(), INSTRUCTIONS / 1024));
-    ((!used.is_empty()).then(|| used.to_owned()), note)
-}
-
 /// The user's message: the prompt, then what was piped in as an attachment.
 pub fn user(prompt: Option<&str>, piped: Option<&str>) -> Option<String> {
     let prompt = prompt.map(str::trim).filter(|p| !p.is_empty());
@@ -85,20 +93,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_s_instructions_are_read_up_to_a_bound() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(instructions(dir.path()), (None, None));
-        std::fs::write(dir.path().join("AGENTS.md"), "Use tabs.\n").unwrap();
-        assert_eq!(instructions(dir.path()), (Some("Use tabs.".to_owned()), None));
-        std::fs::write(dir.path().join("AGENTS.md"), "é".repeat(INSTRUCTIONS)).unwrap();
-        let (used, note) = instructions(dir.path());
-        assert!(used.unwrap().len() <= INSTRUCTIONS && note.unwrap().contains("32 KB"));
+    fn instructions_are_found_again_by_their_files() {
+        let one = |label: &str| Instruction { label: label.to_owned(), text: "Use tabs.\n<b>".to_owned() };
+        let whole = system("Be good.", Path::new("/nowhere"), &[one("AGENTS.md"), one("a \"b\"/CLAUDE.md")], &[]);
+        assert!(whole.ends_with("\n\n<instructions from=\"a \"b\"/CLAUDE.md\">\nUse tabs.\n<b>\n</instructions>"), "{whole}");
+        assert_eq!(labels(&whole), ["AGENTS.md", "a \"b\"/CLAUDE.md"]);
+    }
+
+    #[test]
+    fn skills_are_named_and_described_as_far_as_there_is_room() {
+        let skill = |name: &str, long: usize| Skill { name: name.into(), description: "d".repeat(long), folder: "x".into() };
+        let whole = system("Be good.", Path::new("/nowhere"), &[], &[skill("a", 3), skill("b", SKILLS), skill("c", 3)]);
+        assert!(whole.ends_with("description fits):\n- a: ddd\n- b\n- c"), "{whole}");
     }
 
     #[test]
     fn the_model_is_shown_what_lies_in_the_workspace() {
         let dir = tempfile::tempdir().unwrap();
-        let end = |dir: &Path| system("Be good.\n", dir, None).split_once(&format!("({})", std::env::consts::OS)).unwrap().1.to_owned();
+        let end = |dir: &Path| system("Be good.\n", dir, &[], &[]).split_once(&format!("({})", std::env::consts::OS)).unwrap().1.to_owned();
         assert_eq!(end(dir.path()), "");
         for name in [".git", "src"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();

@@ -360,6 +360,16 @@ impl Turn {
         self.steering.push(text);
     }
 
+    /// What the model was still to be told when the turn ended.
+    pub fn unsaid(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.steering)
+    }
+
+    /// Whether the next step begins a call of the model, with whatever it is told until then.
+    pub fn is_between_calls(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
     /// Ends the turn from outside: cancelled, out of time, no link left. The history stays valid: calls without a
     /// result get an error.
     pub fn stop(&mut self, cause: Cause, message: Option<String>, hint: Option<String>) {

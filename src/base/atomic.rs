@@ -5,6 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Bytes of an extended attribute at most, and of the list of their names (xattr(7)).
+#[cfg(target_os = "linux")]
+const MAX_ATTRIBUTE: usize = 64 * 1024;
+
 /// Replaces `path` with `bytes`: a temporary file beside it, synced, renamed over it, and the folder synced.
 /// `private` gives the new file mode 0600 on Unix.
 pub fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
@@ -14,6 +18,7 @@ pub fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     temp.write_all(bytes)?;
     if !private {
         set_default_mode(temp.as_file(), path)?;
+        keep_attributes(temp.as_file(), path);
     }
     temp.as_file().sync_all()?;
     temp.persist(path).map_err(|e| e.error)?;
@@ -80,6 +85,30 @@ fn set_default_mode(_: &File, _: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives `file`, which is to replace `old`, its extended attributes; access lists are among them. What the system does not let
+/// anybody set, such as most of its own, is lost, as with any editor.
+#[cfg(target_os = "linux")]
+pub fn keep_attributes(file: &File, old: &Path) {
+    use rustix::fs::{XattrFlags, fsetxattr, getxattr, listxattr};
+    let read = |get: &dyn Fn(&mut Vec<u8>) -> rustix::io::Result<usize>| {
+        let mut bytes = vec![0; MAX_ATTRIBUTE];
+        let length = get(&mut bytes).ok()?;
+        bytes.truncate(length);
+        Some(bytes)
+    };
+    // Nearly every file has none, and then this is one call.
+    let Some(names) = read(&|buffer| listxattr(old, buffer.as_mut_slice())) else { return };
+    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let Some(value) = read(&|buffer| getxattr(old, name, buffer.as_mut_slice())) else { continue };
+        if let Err(e) = fsetxattr(file, name, &value, XattrFlags::empty()) {
+            tracing::debug!(%e, name = %String::from_utf8_lossy(name), "an extended attribute is not kept");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn keep_attributes(_: &File, _: &Path) {}
+
 /// The process's umask. Reading it means setting it, so it is read once.
 #[cfg(unix)]
 fn current_umask() -> u32 {
@@ -95,6 +124,32 @@ fn current_umask() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn extended_attributes_and_access_lists_are_kept() {
+        use rustix::fs::{XattrFlags, getxattr, setxattr};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        // An access list: the owner may do all, user 12345 may read, others nothing (acl(5), version 2).
+        let entry = |tag: u16, perm: u16, id: u32| [&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat();
+        let nobody = u32::MAX;
+        let entries = [(1, 6, nobody), (2, 4, 12345), (4, 0, nobody), (16, 4, nobody), (32, 0, nobody)].map(|(t, p, i)| entry(t, p, i));
+        let list = [2_u32.to_le_bytes().to_vec(), entries.concat()].concat();
+        let rows = [("user.origin", b"here".to_vec()), ("system.posix_acl_access", list)];
+        // Not every file system has them.
+        let set: Vec<_> = rows.iter().filter(|(name, value)| setxattr(&path, *name, value, XattrFlags::empty()).is_ok()).collect();
+        let mode = |path: &Path| std::os::unix::fs::MetadataExt::mode(&fs::metadata(path).unwrap());
+        let before = mode(&path);
+        write(&path, b"new", false).unwrap();
+        for (name, value) in set {
+            let mut got = vec![0; 1000];
+            let length = getxattr(&path, *name, got.as_mut_slice()).unwrap();
+            assert_eq!((got.get(..length).unwrap(), fs::read(&path).unwrap().as_slice()), (value.as_slice(), &b"new"[..]), "{name}");
+        }
+        assert_eq!(mode(&path), before);
+    }
 
     #[test]
     fn what_a_killed_write_left_is_swept_and_nothing_else() {

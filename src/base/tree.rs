@@ -22,6 +22,8 @@ pub const GRACE: Duration = Duration::from_millis(400);
 /// How long processes that cannot be ended are tried.
 pub const INSIST: Duration = Duration::from_millis(1500);
 pub const POLL: Duration = Duration::from_millis(10);
+/// More processes than an ordinary command leaves.
+const MANY: usize = 300;
 
 /// A command's process, for the journal: enough to find and end it after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -198,7 +200,12 @@ pub async fn end_all(call: &Call, child: &mut Shell) -> Ending {
             ending.left = members.iter().map(Process::stray).collect();
             break;
         }
-        forced = forced || started.elapsed() > GRACE;
+        // Whoever multiplies is not asked.
+        forced = forced || started.elapsed() > GRACE || members.len() > MANY;
+        // All at once where that is possible: a member of the session keeps its number from being given away.
+        if forced && members.iter().any(|p| p.session == call.shell) {
+            signal_group(call.shell, Signal::KILL);
+        }
         if shell == State::Running && (forced || asked.insert(call.shell)) {
             signal_group(call.shell, if forced { Signal::KILL } else { Signal::TERM });
             signal_group(call.shell, Signal::CONT);
@@ -216,6 +223,38 @@ pub async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     live().shells.remove(&call.shell);
     ending.stopped = seen.into_iter().filter(|s| !ending.left.contains(s)).collect();
     ending
+}
+
+/// How long [`end_now`] looks for what is left.
+const LAST_LOOK: Duration = Duration::from_millis(300);
+
+/// Kills whatever any call of this process has started, for a process that is about to exit without ending its calls.
+pub fn end_now() {
+    let shells: Vec<u32> = live().shells.iter().copied().collect();
+    if shells.is_empty() {
+        return;
+    }
+    for shell in &shells {
+        signal_group(*shell, Signal::KILL);
+    }
+    let (me, session, until) = (std::process::id(), own_session(), std::time::Instant::now() + LAST_LOOK);
+    while std::time::Instant::now() < until {
+        let all = scan();
+        let mut ours = BTreeSet::from([me]);
+        while let more = all.values().filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid)).map(|p| p.pid).collect::<Vec<_>>()
+            && !more.is_empty()
+        {
+            ours.extend(more);
+        }
+        let alive: Vec<&Process> = all.values().filter(|p| ours.contains(&p.pid) && Some(p.session) != session && !p.ended).collect();
+        if alive.is_empty() {
+            return;
+        }
+        for process in alive {
+            process.signal(Signal::KILL);
+        }
+        std::thread::sleep(POLL);
+    }
 }
 
 /// One process as /proc shows it.

@@ -1,5 +1,6 @@
 //! From merged entries to a catalogue in which every reference leads somewhere.
 
+use super::foreign;
 use super::format::{self, Billing, Capability, File, Login, ModelEntry, OptIn, Price, ProviderEntry, Quota, Rotation, Slimmer, WireId};
 use super::layers::Layers;
 use super::workload::Workload;
@@ -298,6 +299,13 @@ impl Builder<'_> {
             return Err(self.layers.failure(&["models", &id, "wire"], &what, None));
         }
         self.check_slimmer(&["models", &id, "slimmer"], entry.slimmer.as_ref())?;
+        let wire = entry.wire.unwrap_or(provider.wire);
+        for name in entry.settings.keys() {
+            if let Some((why, instead)) = foreign::why(wire, name) {
+                let what = format!("{why}, and `{id}` speaks {}", wire.as_str());
+                return Err(self.layers.failure(&["models", &id, "settings", name], &what, Some(instead.to_owned())));
+            }
+        }
         let name = entry.name.clone().or_else(|| entry.upstream.clone()).unwrap_or_else(|| id.clone());
         Ok(Model {
             kind: entry.kind,
@@ -305,7 +313,7 @@ impl Builder<'_> {
             upstream: entry.upstream.unwrap_or_else(|| name.clone()),
             name,
             via: entry.via.unwrap_or_default(),
-            wire: entry.wire.unwrap_or(provider.wire),
+            wire,
             context: entry.context,
             max_output: entry.max_output,
             tier: entry.tier,

@@ -229,6 +229,15 @@ fn faults_of_meaning() {
     config: ~/config/models.json:1:48: models.a.via leads back to itself: a > b > a
     hint: `via` names other ways to the same model; remove one of these
     "#);
+    insta::assert_snapshot!(user(
+        "{\"models\": {\n  \"a\": {\"provider\": \"openai\", \"settings\": {\"top_p\": 1,\n    \"thinkingConfig\": {\"thinkingBudget\": 1}}}}}"), @"
+    config: ~/config/models.json:3:5: models.a.settings.thinkingConfig is a field of Google's wires, and `a` speaks openai-chat
+    hint: remove it, or spell it as this model's provider does
+    ");
+    insta::assert_snapshot!(user("{\"models\": {\"a\": {\"provider\": \"gemini\", \"settings\": {\"max_tokens\": 5}}}}"), @"
+    config: ~/config/models.json:1:68: models.a.settings.max_tokens is a field that Google's servers refuse, and `a` speaks gemini
+    hint: use Google's own fields, such as `maxOutputTokens` or `thinkingConfig`
+    ");
     insta::assert_snapshot!(user("{\"models\": {\"a\": {\"provider\": \"openai\", \"quota\": [\"kimmi\"]}}}"), @r#"
     config: ~/config/models.json:1:51: models.a.quota names the unknown quota `kimmi`
     hint: did you mean `kimi`?

@@ -1,4 +1,4 @@
-//! Row 2: providers, models, chains (`models.json` and its overlays), agent files and plugin manifests.
+//! Row 2: providers, models, chains (`models.json` and its overlays), agent files, skills, custom commands and plugin manifests.
 //!
 //! ```no_run
 //! # use code_pup::{base::places::Places, catalog::Catalog};
@@ -15,7 +15,9 @@ mod agents;
 mod build;
 mod chain;
 mod check;
+mod commands;
 mod edit;
+mod foreign;
 mod format;
 mod json;
 mod layers;
@@ -23,16 +25,20 @@ mod link;
 pub mod manifest;
 mod price_list;
 pub mod refresh;
+mod shelf;
+pub mod skills;
 mod source;
 mod workload;
 
 pub use agents::{Agent, Agents, DEFAULT_AGENT, Finding, Listed, Origin, Severity, agent_files};
 pub use build::{Catalog, Endpoint, Model, Provider, Timeouts};
 pub use chain::{ChainLink, Closed, Paid, Place, State, Terms, Usable, Why};
+pub use commands::{Custom, Customs};
 pub use format::{BatchPrice, Billing, Capability, Diet, File, Login, OptIn, Price, Quota, Rotation, Slimmer, WireId};
 pub use link::Link;
 pub use manifest::{Manifests, OAuth};
 pub use price_list::read as read_price_list;
+pub use skills::{Skill, Skills};
 pub use workload::Workload;
 
 #[cfg(test)]

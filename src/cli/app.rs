@@ -6,7 +6,8 @@ use crate::base::Failure;
 use crate::base::net::Pool;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
-use crate::catalog::{self, Agents, Catalog, Manifests};
+use crate::catalog::{self, Agents, Catalog, Customs, Manifests, Skills};
+use crate::config::instructions::Sources;
 use crate::config::{self, Config, Settings, State, Trust, project_root};
 use crate::model::money::Nanos;
 use crate::route::budget::{Caps, Limit, Rates};
@@ -27,6 +28,9 @@ pub struct App {
     /// The connections of this process.
     pub pool: Pool,
     pub root: PathBuf,
+    pub instructions: Sources,
+    pub skills: Skills,
+    pub customs: Customs,
     /// What a person should know of the repository's own pup files.
     pub note: Option<String>,
 }
@@ -37,17 +41,25 @@ impl App {
         let places = Places::from_env()?;
         let root = std::path::absolute(root).map_err(|e| Failure::io("find", root, &e))?;
         let project = project_root(&root, home().as_deref());
-        let state = Trust::load(&places)?.state(&project)?;
+        let trust = Trust::load(&places)?;
+        let state = trust.state(&project)?;
         let trusted = (state == State::Trusted).then_some(project.as_path());
         let settings = Config::load(&places, trusted, flags, &env)?.settings();
         let mut catalog = Catalog::load(&places, trusted, &env)?;
         let manifests = Manifests::load(&places)?;
         agree(&mut catalog, &manifests, &places);
         let agents = Agents::load(&places, trusted, tool::NAMES)?;
+        let instructions = Sources::new(&places, &project, trust.instructions(&project));
+        let (skills, customs) = (Skills::load(&places, trusted), Customs::load(&places, trusted));
         let note = state.note(&project);
         let redactor = redactor();
         let pool = Pool::new(settings.http.ca_file.clone());
-        Ok(Self { places, settings, catalog, manifests, agents, redactor, pool, root, note })
+        Ok(Self { places, settings, catalog, manifests, agents, redactor, pool, root, instructions, skills, customs, note })
+    }
+
+    /// What a person should know of files of their own and of the repository that steer pup.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.note.iter().chain(&self.skills.notes).chain(&self.customs.notes).cloned()
     }
 
     /// The user's keys for every provider. `redactor` learns those that are at hand.

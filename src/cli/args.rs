@@ -26,9 +26,12 @@ pub struct ChatArgs {
     /// Work in DIR instead of the current folder
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
-    /// What may be done: ask, edits, all, read-only [default: ask]
+    /// What may be done: ask, edits, all, read-only, plan [default: ask]
     #[arg(long, value_name = "MODE")]
     pub approve: Option<String>,
+    /// Begin in plan mode: nothing is changed; the same as --approve plan
+    #[arg(long, conflicts_with_all = ["approve", "yolo"])]
+    pub plan: bool,
     /// The same as --approve all
     #[arg(long, conflicts_with = "approve")]
     pub yolo: bool,

@@ -185,7 +185,7 @@ fn trust_screens() {
     let home = Home::new();
     insta::assert_snapshot!(home.run("trust add"), @r#"
     usage: ~/repo has no pup files to trust
-    hint: pup reads .pup/, .claude/agents/, .claude/commands/, .claude/skills/ of a repository
+    hint: pup reads .pup/, .claude/agents/, .claude/commands/, .claude/skills/ of a repository, and AGENTS.md, CLAUDE.md, GEMINI.md in its folders
     "#);
     std::fs::write(home.repo().join(".pup/config.toml"), "").unwrap();
     insta::assert_snapshot!(home.run("trust list"), @"no repository is trusted");

@@ -2,18 +2,17 @@
 
 use super::app::App;
 use super::debug_tool::{self, Approval};
+use super::engine::{offered, registry};
 use super::{debug_classify, debug_wire, print};
-use crate::agent::prompt;
+use crate::agent::{Stopper, prompt};
 use crate::base::places::Places;
 use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
-use crate::tool::Registry;
 use crate::wire::{self, Dialect, Wire, quirk};
 use crate::workspace::Workspace;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -97,7 +96,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
             let approval = if approve == "all" { Approval::All } else { Approval::ReadOnly };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|e| Failure::internal(format!("cannot start the runtime: {e}")))?;
-            let token = CancellationToken::new();
+            let stopper = Stopper::default();
+            super::stop::watch(&stopper, None)?;
+            let token = stopper.token().clone();
             let leases = Places::from_env().ok().map(|places| places.leases());
             let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, super::app::redactor(), leases, token))?;
             runtime.shutdown_background();
@@ -114,7 +115,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
 fn agent_tools(agent: Option<&str>) -> Result<(App, std::sync::Arc<[ToolSpec]>), Failure> {
     let app = App::load(Path::new("."), &[])?;
     let agent = app.agents.get(agent.unwrap_or(&app.settings.agent))?;
-    let specs = Registry::builtin().select(&agent.tools)?.specs();
+    let specs = registry(&agent, None, super::run::audience(), &app.skills)?.specs();
     Ok((app, specs))
 }
 
@@ -134,8 +135,8 @@ fn first_request(
         }
         None => (Wire::OpenaiChat, Dialect::default(), "MODEL".to_owned()),
     };
-    let (instructions, _) = prompt::instructions(workspace.root());
-    let system = prompt::system(&agent.prompt, workspace.root(), instructions.as_deref());
+    let instructions = app.instructions.at_start(workspace.root()).texts;
+    let system = prompt::system(&agent.prompt, workspace.root(), &instructions, &offered(&agent, &app.skills));
     let messages: History = [Message::system(&system), Message::user(task)].into_iter().collect();
     let request = Request { model: upstream, messages, tools, temperature: agent.temperature, stream: true, ..Request::default() };
     let (bytes, losses) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));
@@ -167,4 +168,43 @@ fn bytes(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
 
 fn print(out: &mut dyn Write, value: &Value) -> Result<u8, Failure> {
     print::line(out, &value.to_string()).map(|()| 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::Audience;
+    use super::*;
+    use crate::catalog::{Agents, DEFAULT_AGENT, Skills};
+    use crate::tool::Offers;
+
+    /// Every tool that there is, skills besides, and `recall`, on the wire that most servers speak.
+    #[test]
+    fn the_first_request_with_all_tools_on_is_small() {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::under(home.path());
+        for name in ["pdf-forms", "releases", "charts"] {
+            let folder = places.config.join("skills").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            let about = "Does one thing with care, in a few steps. Use it when the user speaks of that thing.";
+            std::fs::write(folder.join("SKILL.md"), format!("---\nname: {name}\ndescription: {about}\n---\nDo it.\n")).unwrap();
+        }
+        let skills = Skills::load(&places, None);
+        let agent = Agents::load(&places, None, crate::tool::NAMES).unwrap().get(DEFAULT_AGENT).unwrap();
+        let offers = Offers::new(&registry(&agent, Some("gpt-5.2-codex"), Audience::Person, &skills).unwrap(), true);
+        let all = offers.at(true, true);
+        for tool in ["shell", "job", "todo", "ask_user_question", "apply_patch", "activate_skill", "recall"] {
+            assert!(all.get(tool).is_some(), "{tool}");
+        }
+        let system = prompt::system(&agent.prompt, home.path(), &[], &offered(&agent, &skills));
+        let messages: History = [Message::system(&system), Message::user("Fix the failing test.")].into_iter().collect();
+        let request = Request { model: "m".into(), messages, tools: all.specs(), stream: true, ..Request::default() };
+        let (wire, dialect) = (Wire::OpenaiChat, Dialect::default());
+        let (bytes, _) = wire::encode(wire, &dialect, &quirk::prepare(wire, &dialect, &request));
+        let tokens = count(&String::from_utf8_lossy(&bytes));
+        println!("{tokens} tokens with {} tools", all.names().len());
+        assert!((500..2600).contains(&tokens), "{tokens}");
+
+        let alone = registry(&agent, None, Audience::Nobody, &Skills::default()).unwrap();
+        assert!(["ask_user_question", "activate_skill", "recall"].iter().all(|t| alone.get(t).is_none()));
+    }
 }

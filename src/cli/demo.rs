@@ -1,15 +1,16 @@
 //! `pup demo`: the real loop, tools and journal on a throw-away project with a failing test, against the built-in
 //! scripted providers: the first is out, and the second's stream is cut once on the way. No account, no network.
 
-use super::engine::Parts;
+use super::engine::{Audience, Parts};
 use super::output::Format;
 use super::work::{self, Job, Task};
 use crate::agent::{Approve, Compacting, Limits};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Cause, Failure, atomic};
-use crate::catalog::{Agents, DEFAULT_AGENT};
+use crate::catalog::{Agents, DEFAULT_AGENT, Skills};
 use crate::config::Failover;
+use crate::config::instructions::Sources;
 use crate::provider::scripted::{Fault, FaultKind, Scene};
 use crate::provider::{Provider, Scripted};
 use crate::route::{Link, Rotation, Rules};
@@ -110,6 +111,9 @@ fn demo(args: &Args) -> Result<u8, Failure> {
         leases: None,
         checkpoints: None,
         redactor: Redactor::default(),
+        instructions: Sources::default(),
+        audience: Audience::Nobody,
+        skills: Skills::default(),
         rotation: Rotation::default(),
         failover: Failover::default(),
         purse: None,

@@ -7,19 +7,21 @@ use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
 use crate::agent::turn::Outcome;
-use crate::agent::{AgentEvent, Approve, Approver, Compacting, Driver, EventSink, Limits, Stopper, Turn, prompt};
+use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, EventSink, Inbox, Limits, Stopper, Turn, plan_mode, prompt};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
-use crate::catalog::Agent;
+use crate::catalog::{Agent, Skill, Skills};
 use crate::config::Failover;
+use crate::config::instructions::{Instruction, Sources};
 use crate::model::history::Checker;
 use crate::model::{History, Message, Usage};
 use crate::route::{Attempt, Caller, Link, Purse, Rotation, Router, Rules};
 use crate::session::{self, Journal, Session};
-use crate::tool::{self, Context, Registry};
-use crate::workspace::Workspace;
+use crate::tool::person::{self, Asked};
+use crate::tool::{self, Context, Jobs, Offers, Registry};
 use crate::workspace::checkpoint::{self, Keeper, Store};
+use crate::workspace::{Workspace, rollback};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +41,10 @@ pub struct Parts {
     pub limits: Limits,
     pub tool_limits: tool::Limits,
     pub compacting: Compacting,
+    /// Where instructions come from.
+    pub instructions: Sources,
+    pub audience: Audience,
+    pub skills: Skills,
     /// None records nothing.
     pub places: Option<Places>,
     /// The folder of the locks by which all of the user's pups write a file one after the other.
@@ -48,6 +54,13 @@ pub struct Parts {
     pub redactor: Redactor,
     /// Environment variables that commands do not get.
     pub hidden: Vec<String>,
+}
+
+/// Whether there is somebody who can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    Person,
+    Nobody,
 }
 
 /// A session at work.
@@ -61,11 +74,15 @@ pub struct Engine {
     pub limits: Limits,
     /// Where sessions are recorded, if they are.
     places: Option<Places>,
-    /// The project's own, part of every agent's prompt.
-    instructions: Option<String>,
-    registry: Registry,
-    /// The same with `recall`, where the session is recorded.
-    recalling: Option<Registry>,
+    /// The user's and the project's own, part of every agent's prompt.
+    instructions: Vec<Instruction>,
+    border: Border,
+    audience: Audience,
+    skills: Skills,
+    inquiries: mpsc::UnboundedReceiver<Asked>,
+    /// What was allowed before plan mode, while it is on.
+    before_plan: Option<Approve>,
+    offers: Offers,
     /// Bounds of outputs, which the model's diet may narrow.
     tool_limits: tool::Limits,
     compacting: Compacting,
@@ -126,10 +143,10 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, parts.links.first())?;
-        let (instructions, note) = instructions(&parts, &workspace);
-        let mut engine = Self::assemble(parts, workspace, registry, instructions, Scribe::default());
-        engine.notes.extend(note);
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills)?;
+        let (instructions, notes) = instructions(&parts, &workspace);
+        let mut engine = Self::assemble(parts, workspace, &registry, instructions, Scribe::default());
+        engine.notes.extend(notes);
         engine.clear();
         Ok(engine)
     }
@@ -138,41 +155,48 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, parts.links.first())?;
+        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills)?;
         let session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         let id = session.id.clone();
         let (instructions, _) = instructions(&parts, &workspace);
-        let system = system(&parts.agent, &workspace, instructions.as_deref());
+        let system = system(&parts.agent, &workspace, &instructions, &parts.skills);
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
-        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, registry, instructions, scribe) };
+        let mut engine = Self { history, unfinished, ..Self::assemble(parts, workspace, &registry, instructions, scribe) };
         engine.name(Some(id));
         engine.slimmer.begin_anew(&engine.history);
         Ok((engine, notes))
     }
 
     /// An engine without a conversation.
-    fn assemble(parts: Parts, workspace: Workspace, registry: Registry, instructions: Option<String>, scribe: Scribe) -> Self {
+    fn assemble(parts: Parts, workspace: Workspace, registry: &Registry, instructions: Vec<Instruction>, scribe: Scribe) -> Self {
         let (live, output) = Live::new(scribe.clone());
+        let (person, inquiries) = person::line();
+        let taken_back = parts.leases.as_deref().map(rollback::recover).unwrap_or_default();
         let store = parts.checkpoints.map(|state| Store::new(workspace.root(), &state, checkpoint::Limits::default()));
         let context = Context {
             limits: parts.tool_limits,
             redactor: Arc::new(parts.redactor),
             events: Arc::new(live),
             hidden: Arc::from(parts.hidden),
+            person: (parts.audience == Audience::Person).then_some(person),
             leases: parts.leases.map(Arc::from),
             ..Context::new(workspace)
         };
         Self {
             session: None,
-            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().collect(),
+            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().chain(taken_back).collect(),
             agent: parts.agent,
             approve: parts.approve,
             limits: parts.limits,
-            recalling: parts.places.is_some().then(|| registry.with_recall()),
+            offers: Offers::new(registry, parts.places.is_some()),
             places: parts.places,
             instructions,
-            registry,
+            border: Border::new(parts.instructions),
+            audience: parts.audience,
+            skills: parts.skills,
+            inquiries,
+            before_plan: (parts.approve == Approve::Plan).then_some(Approve::Ask),
             tool_limits: parts.tool_limits,
             compacting: parts.compacting,
             slimmer: Slimmer::default(),
@@ -191,6 +215,20 @@ impl Engine {
     /// The ways to a model, in the order in which they are tried.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// Where the user can say something while a turn runs.
+    pub fn inbox(&self) -> Inbox {
+        self.border.inbox()
+    }
+
+    /// Turns plan mode on, or off again; whether it is on now.
+    pub fn toggle_plan(&mut self) -> bool {
+        match self.before_plan.take() {
+            Some(before) => self.approve = before,
+            None => self.before_plan = Some(std::mem::replace(&mut self.approve, Approve::Plan)),
+        }
+        self.approve == Approve::Plan
     }
 
     /// The conversation so far, the system message first.
@@ -214,7 +252,7 @@ impl Engine {
     /// The changed prompt costs the provider's prompt cache once.
     pub fn switch_agent(&mut self, agent: Agent, limits: Limits, links: Option<Vec<Link>>) -> Result<(), Failure> {
         let first = links.as_ref().map_or(self.router.links().first(), |l| l.first());
-        let registry = registry(&agent, first)?;
+        let registry = registry(&agent, first.map(|l| l.id.as_str()), self.audience, &self.skills)?;
         let system = self.system(&agent);
         let first = links.as_deref().unwrap_or(self.router.links()).first();
         self.scribe.switched(&self.header(&agent, first), Some(&system))?;
@@ -222,8 +260,8 @@ impl Engine {
         if let Some(links) = links {
             self.router.set_links(links);
         }
-        self.recalling = self.places.is_some().then(|| registry.with_recall());
-        (self.agent, self.limits, self.registry) = (agent, limits, registry);
+        self.offers = Offers::new(&registry, self.places.is_some());
+        (self.agent, self.limits) = (agent, limits);
         Ok(())
     }
 
@@ -247,8 +285,20 @@ impl Engine {
     fn name(&mut self, session: Option<String>) {
         let journal = |id: &String| self.places.as_ref().map(|p| Arc::from(session::journal_path(p, id)));
         self.context.journal = session.as_ref().and_then(journal);
+        let logs = self.context.journal.as_ref().and_then(|journal| Some(journal.parent()?.join("commands")));
+        // Commands belong to their session: those of the one before end here, if nobody has ended them.
+        self.context.jobs = Arc::new(logs.map_or_else(Jobs::default, Jobs::recorded));
         self.context.session = session.as_deref().map(Arc::from);
         self.session = session;
+    }
+
+    /// Ends what runs in the background. The session is over, or another one takes its place. Also says what was ended.
+    pub async fn close(&mut self) -> Vec<String> {
+        let jobs = Arc::clone(&self.context.jobs);
+        let ended = tokio::task::spawn_blocking(move || jobs.end_all()).await.unwrap_or_default();
+        let lines: Vec<String> = ended.iter().map(|job| job.line.clone()).collect();
+        let note = (!lines.is_empty()).then(|| format!("ended with the session: {}", lines.join("; ")));
+        note.into_iter().chain(self.steps.finish().await).collect()
     }
 
     /// Whose calls they are from now on.
@@ -264,7 +314,7 @@ impl Engine {
     }
 
     fn system(&self, agent: &Agent) -> Message {
-        system(agent, &self.context.workspace, self.instructions.as_deref())
+        system(agent, &self.context.workspace, &self.instructions, &self.skills)
     }
 
     /// Works on a prompt until its turn ends. `time` bounds the whole of it.
@@ -281,6 +331,7 @@ impl Engine {
         {
             return Report::failed(failure);
         }
+        let prompt = plan_mode::told(&self.history, self.approve, prompt);
         let mut history = std::mem::take(&mut self.history);
         let turn = if let Some(mut unfinished) = self.unfinished.take() {
             unfinished.prompts.push(prompt);
@@ -326,8 +377,7 @@ impl Engine {
 
     /// What fills the next request.
     pub fn filling(&self) -> Filling {
-        let registry = self.recalling.as_ref().filter(|_| self.slimmer.has_gaps()).unwrap_or(&self.registry);
-        let tools = registry.specs();
+        let tools = self.offers.at(self.slimmer.has_gaps(), self.context.jobs.any()).specs();
         let first = self.router.links().first();
         Filling {
             parts: self.slimmer.parts(&self.history, &tools),
@@ -350,12 +400,13 @@ impl Engine {
         self.context.limits = shown.map_or(self.tool_limits, |bytes| self.tool_limits.capped(bytes));
         Driver {
             router: &self.router,
-            registry: &self.registry,
-            recalling: self.recalling.as_ref(),
+            offers: &self.offers,
             context: &self.context,
             output: &mut self.output,
             scribe: &self.scribe,
             steps: &mut self.steps,
+            border: &mut self.border,
+            inquiries: &mut self.inquiries,
             sink,
             approver,
             approve: self.approve,
@@ -383,6 +434,7 @@ impl Engine {
         if self.approve == Approve::All {
             self.steps.warm();
         }
+        self.border.begin(turn.history());
         let mut driver = self.driver(sink, approver, stopper, time);
         let ended = driver.run(&mut turn).await;
         for note in driver.steps.settle().await {
@@ -395,6 +447,7 @@ impl Engine {
             turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
             f.into()
         });
+        self.border.end(&mut turn);
         let answered = attempts.iter().rev().find(|a| a.outcome == crate::route::Outcome::Ok).or(attempts.last());
         let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
         let report = Report {
@@ -425,9 +478,20 @@ pub struct Filling {
     pub compacting: Compacting,
 }
 
-/// The agent's tools, as they suit the model.
-fn registry(agent: &Agent, link: Option<&Link>) -> Result<Registry, Failure> {
-    Ok(Registry::builtin().select(&agent.tools)?.suited_to(link.map(|l| l.id.as_str())))
+/// The agent's tools, as they suit the model and whoever is there.
+pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience, skills: &Skills) -> Result<Registry, Failure> {
+    let selected = Registry::builtin().select(&agent.tools)?;
+    let usable = if audience == Audience::Nobody { selected.unattended() } else { selected };
+    Ok(usable.suited_to(model).with_skills(offered(agent, skills)))
+}
+
+/// The skills that the agent is told of.
+pub fn offered(agent: &Agent, skills: &Skills) -> Vec<Skill> {
+    skills.offered(&agent.skills).cloned().collect()
+}
+
+fn first_id(links: &[Link]) -> Option<&str> {
+    links.first().map(|l| l.id.as_str())
 }
 
 /// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.
@@ -444,12 +508,13 @@ fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace,
     }
 }
 
-/// The project's own instructions, and what should be said of them.
-fn instructions(parts: &Parts, workspace: &Workspace) -> (Option<String>, Option<String>) {
-    let (instructions, note) = prompt::instructions(workspace.root());
-    (instructions.map(|text| parts.redactor.redact(&text).into_owned()), note)
+/// The instructions that hold from the beginning, and what should be said of them.
+fn instructions(parts: &Parts, workspace: &Workspace) -> (Vec<Instruction>, Vec<String>) {
+    let found = parts.instructions.at_start(workspace.root());
+    let clean = |one: Instruction| Instruction { text: parts.redactor.redact(&one.text).into_owned(), ..one };
+    (found.texts.into_iter().map(clean).collect(), found.notes)
 }
 
-fn system(agent: &Agent, workspace: &Workspace, instructions: Option<&str>) -> Message {
-    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions))
+fn system(agent: &Agent, workspace: &Workspace, instructions: &[Instruction], skills: &Skills) -> Message {
+    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions, &offered(agent, skills)))
 }

@@ -9,6 +9,7 @@ use crate::base::{Cause, Failure};
 use crate::model::Message;
 use crate::session::{self, Journal, Loaded, Session};
 use crate::workspace::process::{names, survivors};
+use crate::workspace::rollback;
 use std::path::{Path, PathBuf};
 
 /// A session that this process has open. Nobody else writes to it any more, and nothing of it has been changed yet.
@@ -77,6 +78,7 @@ impl Taken {
         if !ending.left.is_empty() {
             notes.push(format!("could not stop what the killed run had left running: {}; end it yourself", names(&ending.left)));
         }
+        notes.extend(parts.leases.as_deref().map(rollback::recover).unwrap_or_default());
         journal.redact_with(parts.redactor.clone());
         let mut continued = resume::take_up(&mut journal, plan, loaded.latest(), now, system, &ending)?;
         notes.append(&mut continued.notes);

@@ -3,7 +3,7 @@
 use super::agents;
 use super::app::App;
 use super::ask::can_ask;
-use super::engine::Parts;
+use super::engine::{Audience, Parts};
 use super::log;
 use super::output::Format;
 use super::resume::Taken;
@@ -54,9 +54,12 @@ pub struct Args {
     /// What is written to stdout
     #[arg(long, value_enum, default_value_t)]
     pub output: Format,
-    /// What may be done: ask, edits, all, read-only [default: ask on a terminal, else edits]
+    /// What may be done: ask, edits, all, read-only, plan [default: ask on a terminal, else edits]
     #[arg(long, value_name = "MODE")]
     pub approve: Option<String>,
+    /// Change nothing and end with a plan; the same as --approve plan
+    #[arg(long, conflicts_with_all = ["approve", "yolo"])]
+    pub plan: bool,
     /// The same as --approve all
     #[arg(long, conflicts_with = "approve")]
     pub yolo: bool,
@@ -105,7 +108,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         None => root(args.cwd.as_deref())?,
     };
     let flags = [
-        ("approve", if args.yolo { Some("all".to_owned()) } else { args.approve.clone() }),
+        ("approve", approval(args.yolo, args.plan, args.approve.as_deref())),
         ("max_turns", args.max_turns.clone()),
         ("timeout", args.timeout.clone()),
         ("compact", args.no_compact.then(|| "false".to_owned())),
@@ -115,7 +118,8 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let app = App::load(&root, &flags)?;
     log::start(args.verbose, &app.redactor, log::Sink::Stderr);
     let piped = piped(args.prompt.is_some() || taken.is_some(), app.settings.timeout)?;
-    let task = match (taken, prompt::user(args.prompt.as_deref(), piped.as_deref())) {
+    let expanded = args.prompt.as_deref().and_then(|line| app.customs.expand(line));
+    let task = match (taken, prompt::user(expanded.as_deref().or(args.prompt.as_deref()), piped.as_deref())) {
         (Some(taken), prompt) => {
             taken.require_work(prompt.as_deref())?;
             Task::Resume { taken: Box::new(taken), prompt }
@@ -133,10 +137,16 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let (Chosen { links, notes: of_keys }, other_model) = links(&app, &wanted, recorded.and_then(|s| s.model.as_deref()), &redactor)?;
     let (approve, note) = approve(app.settings.approve);
     let timeout = app.settings.timeout;
-    let notes = note.into_iter().chain(app.note.clone()).chain(left_out).chain(other_model).chain(of_keys).collect();
+    let notes = note.into_iter().chain(app.notes()).chain(left_out).chain(other_model).chain(of_keys).collect();
     let places = (!args.no_session).then(|| app.places.clone());
     let parts = parts(&app, agent, links, redactor, approve, places, run_cap);
     Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
+}
+
+/// The mode that the command line names.
+pub fn approval(yolo: bool, plan: bool, named: Option<&str>) -> Option<String> {
+    let short = yolo.then_some("all").or(plan.then_some("plan"));
+    short.or(named).map(str::to_owned)
 }
 
 /// The cap of `--max-cost`.
@@ -183,12 +193,20 @@ pub fn parts(
         checkpoints: places.as_ref().map(|places| places.state.clone()),
         places,
         redactor,
+        instructions: app.instructions.clone(),
+        audience: audience(),
+        skills: app.skills.clone(),
         root: app.root.clone(),
         leases: Some(app.places.leases()),
         links,
         agent,
         approve,
     }
+}
+
+/// Whether the user can be asked.
+pub fn audience() -> Audience {
+    if can_ask() { Audience::Person } else { Audience::Nobody }
 }
 
 /// What is done where the chosen model cannot: by the agent's workload, else for all.

@@ -2,7 +2,7 @@
 //! held up in a write that nobody reads.
 
 use crate::agent::Stopper;
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, tree};
 use std::time::Duration;
 
 /// How long a stopped run may take to end its commands and to say what happened.
@@ -45,6 +45,7 @@ async fn wait(mut signals: Signals, stopper: &Stopper, timeout: Option<Duration>
         () = tokio::time::sleep_until(end) => {}
         _ = signals.next() => tokio::time::sleep_until(end.min(tokio::time::Instant::now() + LITTLE_PATIENCE)).await,
     }
+    tree::end_now();
     std::process::exit(i32::from(first.exit_code()));
 }
 

@@ -96,6 +96,9 @@ async fn work(job: Job, started: Instant) -> Result<u8, Failure> {
         let report = engine.go_on(sink, &mut approver, stopper, job.timeout).await;
         report.ok_or_else(|| Failure::internal("there is nothing to go on with"))?
     };
+    for note in engine.close().await {
+        sink.emit(AgentEvent::Warning { text: &note });
+    }
     notes.0.append(&mut stream.notes.0);
     let result = ResultObject { notes: notes.0, ..result(report, &engine, started) };
     match job.format {

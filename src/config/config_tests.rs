@@ -160,7 +160,7 @@ fn faults_of_files() {
     hint: -
     "#);
     insta::assert_snapshot!(user("approve = \"yes\"\n"), @r#"
-    config: ~/config/config.toml:1:11: `approve` must be one of ask, edits, all, read-only, not "yes"
+    config: ~/config/config.toml:1:11: `approve` must be one of ask, edits, all, read-only, plan, not "yes"
     hint: -
     "#);
     insta::assert_snapshot!(user("http = 3\n"), @r#"
@@ -192,7 +192,7 @@ fn faults_of_files() {
 #[test]
 fn faults_of_the_environment_and_the_command_line() {
     insta::assert_snapshot!(Home::new().var("PUP_APPROVE", "everything").refused(), @r#"
-    config: PUP_APPROVE must be one of ask, edits, all, read-only, not "everything"
+    config: PUP_APPROVE must be one of ask, edits, all, read-only, plan, not "everything"
     hint: -
     "#);
     insta::assert_snapshot!(Home::new().flag("max_turns", "-1").refused(), @r#"

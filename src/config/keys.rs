@@ -47,7 +47,7 @@ pub const KEYS: &[Key] = &[
     Key { name: "agent", kind: Kind::Text, default: Some("code-puppy"), doc: "Agent to use." },
     Key {
         name: "approve",
-        kind: Kind::OneOf(&["ask", "edits", "all", "read-only"]),
+        kind: Kind::OneOf(&["ask", "edits", "all", "read-only", "plan"]),
         default: None,
         doc: "What tools may do without a question. Unset: `ask` on a terminal, else `edits`.",
     },

@@ -1,9 +1,10 @@
-//! Row 2: settings in layers, each value able to say where it came from; and which repositories are trusted.
+//! Row 2: settings in layers, each value able to say where it came from; which repositories are trusted; instruction files.
 //!
 //! Layers, lowest first: built-in, system (`/etc/pup/config.toml`), user (`<config>/config.toml`), project
 //! (`.pup/config.toml`, trusted only), environment (`PUP_*`), command line. The keys stand in one table (`keys`).
 
 mod edit;
+pub mod instructions;
 mod keys;
 mod layers;
 mod settings;

@@ -12,6 +12,8 @@ pub enum Approve {
     Edits,
     All,
     ReadOnly,
+    /// The same for a conversation that is to end with a plan, which the model is told.
+    Plan,
 }
 
 impl Approve {
@@ -22,6 +24,7 @@ impl Approve {
             "edits" => Some(Self::Edits),
             "all" => Some(Self::All),
             "read-only" => Some(Self::ReadOnly),
+            "plan" => Some(Self::Plan),
             _ => None,
         }
     }
@@ -32,6 +35,7 @@ impl Approve {
             Self::Edits => "edits",
             Self::All => "all",
             Self::ReadOnly => "read-only",
+            Self::Plan => "plan",
         }
     }
 }

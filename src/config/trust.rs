@@ -1,6 +1,8 @@
 //! Which repositories may configure pup. Trust is given to content, not to a path: when a repository's pup files
-//! change, it is untrusted again until somebody has looked.
+//! change, it is untrusted again until somebody has looked. Instruction files are trusted each for itself: people and
+//! agents change them often, and a change of one says nothing of the settings.
 
+use super::instructions::{self, Digests};
 use crate::base::places::{Places, pasteable};
 use crate::base::{Failure, atomic, clock, digest};
 use serde::{Deserialize, Serialize};
@@ -66,8 +68,12 @@ pub struct Trusted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
+    /// Of the files that steer pup; empty where there were none.
     hash: String,
     since: String,
+    /// Instruction files, each for itself.
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    instructions: Digests,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -105,7 +111,11 @@ impl Trust {
 
     /// How the repository at `root` stands now: its files are read and compared.
     pub fn state(&self, root: &Path) -> Result<State, Failure> {
-        let Some((hash, _)) = content(root)? else { return Ok(State::Nothing) };
+        let Some((hash, _)) = content(root)? else {
+            // A folder that was trusted for its instructions alone.
+            let given = name(root).ok().and_then(|name| self.book.trusted.get(&name));
+            return Ok(if given.is_some_and(|g| g.hash.is_empty()) { State::Trusted } else { State::Nothing });
+        };
         Ok(match self.book.trusted.get(&name(root)?) {
             None => State::Untrusted,
             Some(given) if given.hash == hash => State::Trusted,
@@ -118,14 +128,26 @@ impl Trust {
         Ok(self.state(root)? == State::Trusted)
     }
 
+    /// The repository's instruction files that were trusted, with what they held then.
+    pub fn instructions(&self, root: &Path) -> Digests {
+        let given = name(root).ok().and_then(|name| self.book.trusted.get(&name));
+        given.map(|g| g.instructions.clone()).unwrap_or_default()
+    }
+
     /// Trusts the repository's files as they are now and returns their number.
     pub fn add(&mut self, root: &Path) -> Result<usize, Failure> {
         let name = name(root)?;
-        let Some((hash, files)) = content(root)? else {
-            return Err(Failure::usage(format!("{} has no pup files to trust", root.display()))
-                .hint(format!("pup reads {} of a repository", WATCHED.map(|w| format!("{w}/")).join(", "))));
-        };
-        self.book.trusted.insert(name, Given { hash, since: clock::rfc3339(clock::unix_ms()) });
+        let instructions = instructions::digests(root);
+        let (hash, files) = content(root)?.unwrap_or_default();
+        let files = files + instructions.len();
+        if files == 0 {
+            return Err(Failure::usage(format!("{} has no pup files to trust", root.display())).hint(format!(
+                "pup reads {} of a repository, and {} in its folders",
+                WATCHED.map(|w| format!("{w}/")).join(", "),
+                instructions::NAMES.join(", ")
+            )));
+        }
+        self.book.trusted.insert(name, Given { hash, since: clock::rfc3339(clock::unix_ms()), instructions });
         self.save()?;
         Ok(files)
     }

@@ -50,7 +50,7 @@ fn content_is_what_is_trusted() {
     home.write(".pup/config.toml", "max_turns = 3");
     home.write(".claude/agents/a.md", "x");
     assert_eq!(home.state(), State::Untrusted);
-    assert_eq!(home.trust().add(&home.repo()).unwrap(), 2);
+    assert_eq!(home.trust().add(&home.repo()).unwrap(), 3);
     assert!(home.trust().is_trusted(&home.repo()).unwrap());
     home.write("AGENTS.md", "other rules");
     home.write(".claude/settings.json", "{}");
@@ -69,6 +69,25 @@ fn content_is_what_is_trusted() {
     }
     home.trust().remove(&home.repo()).unwrap();
     assert_eq!(home.state(), State::Untrusted);
+}
+
+#[test]
+fn a_folder_can_be_trusted_for_its_instructions_alone() {
+    let home = Home::new();
+    assert!(home.trust().add(&home.repo()).unwrap_err().hint.unwrap().contains("AGENTS.md"));
+    home.write("AGENTS.md", "rules, and @docs/more.md");
+    home.write("docs/more.md", "more rules");
+    home.write("sub/CLAUDE.md", "rules of sub");
+    home.write("docs/other.md", "no rules");
+    assert!(home.trust().instructions(&home.repo()).is_empty());
+    assert_eq!(home.trust().add(&home.repo()).unwrap(), 3);
+    assert_eq!(home.state(), State::Trusted);
+    let known: Vec<String> = home.trust().instructions(&home.repo()).into_keys().collect();
+    assert_eq!(known, ["AGENTS.md", "docs/more.md", "sub/CLAUDE.md"]);
+    home.write("AGENTS.md", "other rules");
+    assert_eq!(home.state(), State::Trusted, "that file alone is no longer used");
+    home.write(".pup/config.toml", "max_turns = 3");
+    assert_eq!(home.state(), State::Changed);
 }
 
 #[cfg(unix)]
@@ -122,7 +141,7 @@ fn what_people_see() {
     let show = |f: crate::base::Failure| home.shown(&format!("{}: {}\nhint: {}", f.cause.as_str(), f.message, f.hint.unwrap_or_default()));
     insta::assert_snapshot!(show(trust.add(&home.repo()).unwrap_err()), @r#"
     usage: ~/repo has no pup files to trust
-    hint: pup reads .pup/, .claude/agents/, .claude/commands/, .claude/skills/ of a repository
+    hint: pup reads .pup/, .claude/agents/, .claude/commands/, .claude/skills/ of a repository, and AGENTS.md, CLAUDE.md, GEMINI.md in its folders
     "#);
     insta::assert_snapshot!(show(trust.remove(&home.repo()).unwrap_err()), @r#"
     usage: ~/repo is not trusted

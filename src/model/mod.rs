@@ -1,12 +1,13 @@
 //! Row 1: the neutral conversation. Every wire translates to and from these types, every layer above speaks only them.
 //!
-//! Nothing here does IO, knows a provider's name, or reads a clock.
+//! Nothing here does IO, reads a clock, or knows a provider, but for the spellings in [`google_fields`].
 
 pub mod accumulate;
 pub mod aside;
 pub mod blame;
 pub mod event;
 pub mod fault;
+pub mod google_fields;
 pub mod history;
 pub mod message;
 pub mod money;

@@ -6,7 +6,11 @@ use crate::agent::{Answer, Approver, Question, Stopper};
 use crate::base::Cause;
 use crate::cli::ask;
 use crate::cli::output::{Screen, Style};
+use crate::tool::person::Inquiry;
 use std::pin::Pin;
+
+/// Shown before the answer to an approval.
+const QUESTION: &str = "[y]es [n]o [a]lways> ";
 
 /// Asks for the length of a turn.
 pub struct Asker<'a> {
@@ -23,7 +27,7 @@ impl Approver for Asker<'_> {
             ask::put(self.screen, &question);
             self.approved.replace(question.preview.clone());
             loop {
-                match self.input.answer().await {
+                match self.input.answer(QUESTION).await {
                     Heard::Line(line) => match ask::understood(&line) {
                         Some(answer) => return answer,
                         None => self.screen.line(Style::Yellow, "please answer y, n or a (always)"),
@@ -33,6 +37,27 @@ impl Approver for Asker<'_> {
                         return Answer::No;
                     }
                     Heard::End | Heard::Failed(_) => return Answer::No,
+                }
+            }
+        })
+    }
+
+    fn inquire<'a>(&'a mut self, inquiry: &'a Inquiry) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>> {
+        Box::pin(async move {
+            ask::put_inquiry(self.screen, inquiry);
+            loop {
+                match self.input.answer(ask::wanted(inquiry)).await {
+                    Heard::Line(line) => {
+                        if let Some(answer) = ask::chosen(inquiry, &line) {
+                            return Some(answer);
+                        }
+                        self.screen.line(Style::Yellow, "please say something; Ctrl-D gives no answer, Ctrl-C stops the turn");
+                    }
+                    Heard::Interrupted => {
+                        self.stopper.stop(Cause::Interrupted);
+                        return None;
+                    }
+                    Heard::End | Heard::Failed(_) => return None,
                 }
             }
         })

@@ -64,11 +64,14 @@ impl Chat {
     pub async fn talk(mut self) -> Result<u8, Failure> {
         loop {
             let next = match self.hear().await {
-                Heard::Line(typed) => match command::read(&typed) {
-                    Line::Nothing => Next::Stay,
-                    Line::Prompt(prompt) => self.turn(Some(prompt)).await.into(),
-                    Line::Command(command) => self.obey(command).await,
-                    Line::Wrong { message, hint } => {
+                Heard::Line(typed) => match (command::read(&typed), self.app.customs.expand(&typed)) {
+                    (Line::Nothing, _) => Next::Stay,
+                    (Line::Command(command), _) => self.obey(command).await,
+                    // One that is not pup's own.
+                    (Line::Prompt(prompt), None) | (Line::Prompt(_) | Line::Wrong { .. }, Some(prompt)) => {
+                        self.turn(Some(prompt)).await.into()
+                    }
+                    (Line::Wrong { message, hint }, None) => {
                         self.complain(&Failure::usage(message).hint(hint));
                         Next::Stay
                     }
@@ -81,6 +84,7 @@ impl Chat {
                 Heard::Failed(error) => return Err(Failure::config(format!("cannot read from the terminal: {error}"))),
             };
             if let Next::Leave(code) = next {
+                self.close().await;
                 self.farewell();
                 return Ok(code);
             }
@@ -89,7 +93,8 @@ impl Chat {
 
     async fn hear(&mut self) -> Heard {
         let plain = self.input.mode() == Mode::Plain;
-        let name = self.engine.agent.name.clone();
+        let mode = if self.engine.approve == Approve::Plan { " (plan)" } else { "" };
+        let name = format!("{}{mode}", self.engine.agent.name);
         let heard = tokio::select! {
             heard = self.input.prompt(&name) => heard,
             // An editor gets the key itself. Without one it is a signal, and the terminal has forgotten the line.
@@ -108,6 +113,7 @@ impl Chat {
         let began = Instant::now();
         let stopper = self.watch.begin();
         let approved = Approved::default();
+        self.input.listen(self.engine.inbox(), self.screen);
         let mut sink = Metered::new(&mut self.face, &mut self.meter, Approved::clone(&approved));
         let mut asker = Asker { input: &mut self.input, screen: self.screen, approved, stopper: stopper.clone() };
         let report = match prompt {
@@ -116,6 +122,9 @@ impl Chat {
         };
         sink.finish();
         let leave = self.watch.end();
+        self.input.hush().await;
+        // What came too late for the model is what is said next.
+        self.input.wait(self.engine.inbox().take());
         self.meter.price(self.engine.router().links());
         if let Some(report) = report {
             self.ended(&report, began);
@@ -143,6 +152,9 @@ impl Chat {
     fn ended(&self, report: &Report, began: Instant) {
         let outcome = &report.outcome;
         match outcome.cause {
+            Cause::Denied if self.engine.approve == Approve::Plan => {
+                self.say(Style::Yellow, "plan mode: nothing was changed; /plan ends it");
+            }
             Cause::Denied if self.engine.approve == Approve::ReadOnly => {
                 self.say(Style::Yellow, "this chat may only read; without `--approve read-only` it asks");
             }
@@ -169,6 +181,13 @@ impl Chat {
             let cost = report.cost_usd.filter(|c| *c > 0.0).map(|c| format!(", ${c:.4}")).unwrap_or_default();
             let seconds = began.elapsed().as_secs_f64();
             self.screen.line(Style::Dim, &format!("{input} tokens in, {} out{cost}, {seconds:.1} s", usage.output.unwrap_or(0)));
+        }
+    }
+
+    /// The session is left: nothing of it goes on in the background.
+    pub(super) async fn close(&mut self) {
+        for note in self.engine.close().await {
+            self.say(Style::Yellow, &note);
         }
     }
 

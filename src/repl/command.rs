@@ -31,6 +31,8 @@ pub enum Command {
     /// Show the latest sessions, or go on with this one.
     Resume(Option<String>),
     Cost,
+    /// Plan mode, on or off.
+    Plan,
     Exit,
 }
 
@@ -52,11 +54,12 @@ enum Make {
 }
 
 /// Every command, in the order of `/help`.
-pub const COMMANDS: [Spec; 11] = [
+pub const COMMANDS: [Spec; 12] = [
     Spec { name: "help", argument: "", about: "Show this list", make: Make::Plain(Command::Help) },
     Spec { name: "agent", argument: "[NAME]", about: "Show the agents, or go on with another", make: Make::With(Command::Agent) },
     Spec { name: "model", argument: "[ID]", about: "Show the model, or go on with another", make: Make::With(Command::Model) },
     Spec { name: "chain", argument: "", about: "Show the ways to a model, in order", make: Make::Plain(Command::Chain) },
+    Spec { name: "plan", argument: "", about: "Plan mode on, or off", make: Make::Plain(Command::Plan) },
     Spec { name: "compact", argument: "", about: "Make this conversation smaller now", make: Make::Plain(Command::Compact) },
     Spec { name: "context", argument: "", about: "Show what fills the model's window", make: Make::Plain(Command::Context) },
     Spec { name: "clear", argument: "", about: "Forget this conversation and begin another", make: Make::Plain(Command::Clear) },

@@ -7,6 +7,8 @@ use super::command::COMMANDS;
 pub struct Names {
     pub agents: Vec<String>,
     pub models: Vec<String>,
+    /// Custom commands, without the slash.
+    pub customs: Vec<String>,
 }
 
 /// Where the word at the cursor begins, in bytes, and what it could become.
@@ -18,7 +20,8 @@ pub fn candidates(line: &str, cursor: usize, names: &Names) -> (usize, Vec<Strin
     match typed.split_once(' ') {
         None => {
             let fits = COMMANDS.iter().map(|s| (format!("/{}", s.name), s.argument)).filter(|(name, _)| name.starts_with(typed));
-            (0, fits.map(|(name, argument)| if argument.is_empty() { name } else { name + " " }).collect())
+            let own = names.customs.iter().map(|name| format!("/{name} ")).filter(|name| name.starts_with(typed));
+            (0, fits.map(|(name, argument)| if argument.is_empty() { name } else { name + " " }).chain(own).collect())
         }
         Some((command, rest)) => {
             let word = rest.trim_start();
@@ -37,13 +40,18 @@ mod tests {
     use super::*;
 
     fn at_end(line: &str) -> (usize, Vec<String>) {
-        let names = Names { agents: vec!["code-puppy".into(), "code-reviewer".into(), "planning".into()], models: vec!["local/x".into()] };
+        let names = Names {
+            agents: vec!["code-puppy".into(), "code-reviewer".into(), "planning".into()],
+            models: vec!["local/x".into()],
+            customs: vec!["review".into()],
+        };
         candidates(line, line.len(), &names)
     }
 
     #[test]
     fn commands_and_their_names_complete() {
         assert_eq!(at_end("/c"), (0, ["/chain", "/compact", "/context", "/clear", "/cost"].map(Into::into).to_vec()));
+        assert_eq!(at_end("/re"), (0, vec!["/resume ".into(), "/review ".into()]));
         assert_eq!(at_end("/ag"), (0, vec!["/agent ".into()]));
         assert_eq!(at_end("/agent code"), (7, vec!["code-puppy".into(), "code-reviewer".into()]));
         assert_eq!(at_end("/agent  p"), (8, vec!["planning".into()]));

@@ -3,6 +3,7 @@
 //! It stands on the command line's parts (engine, output, selection) and draws nothing while a turn prints: text streams
 //! as it comes, the prompt is there only while a line is read.
 
+mod ahead;
 mod asker;
 mod chat;
 mod command;
@@ -50,7 +51,7 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let log = (args.verbose > 0).then(|| log_file(&app)).transpose()?;
     let agent = app.agents.get(args.agent.as_deref().unwrap_or(&app.settings.agent))?;
     let (Chosen { links, notes: of_keys }, redactor) = links_for(&app, &agent, args.model.as_deref())?;
-    let mut notes: Vec<String> = app.note.iter().cloned().chain(of_keys).collect();
+    let mut notes: Vec<String> = app.notes().chain(of_keys).collect();
     if let Some((file, path)) = log {
         log::start(args.verbose, &redactor, log::Sink::File(file));
         notes.push(format!("what happens is logged in {path}"));
@@ -70,7 +71,10 @@ fn open(args: ChatArgs) -> Result<u8, Failure> {
     let names = Names {
         agents: app.agents.names().map(str::to_owned).collect(),
         models: app.catalog.models().iter().map(|m| m.id.clone()).collect(),
+        customs: app.customs.list().map(|c| c.name.clone()).collect(),
     };
+    let hidden = names.customs.iter().filter(|n| command::COMMANDS.iter().any(|c| c.name.eq_ignore_ascii_case(n)));
+    notes.extend(hidden.map(|n| format!("your own command /{n} is not used: pup has one of that name")));
     let guard = Guard::quiet(mode);
     // Before the first read, which must not find the editor's own idea of these signals in their place.
     let watch = Watch::start(guard.saved())?;
@@ -112,7 +116,7 @@ fn terminals() -> Result<(), Failure> {
 }
 
 fn flags(args: &ChatArgs) -> Vec<(String, String)> {
-    let mode = if args.yolo { Some("all".to_owned()) } else { args.approve.clone() };
+    let mode = one_run::approval(args.yolo, args.plan, args.approve.as_deref());
     let compact = args.no_compact.then(|| "false".to_owned());
     [("approve", mode), ("compact", compact)].into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect()
 }

@@ -5,7 +5,7 @@ use super::command::{COMMANDS, Command};
 use super::{layout, links_for, terminal};
 use crate::agent::Compacting;
 use crate::base::{Failure, text};
-use crate::catalog::{Agent, Workload};
+use crate::catalog::{Agent, Custom, Workload};
 use crate::cli::engine::Filling;
 use crate::cli::output::Style;
 use crate::cli::select::Chosen;
@@ -28,7 +28,10 @@ impl Chat {
             Command::Model(None) => self.models(),
             Command::Model(Some(id)) => self.switch_model(&id),
             Command::Chain => self.chain(),
-            Command::Clear => self.clear(),
+            Command::Clear => {
+                self.close().await;
+                self.clear()
+            }
             Command::Compact => match self.compact().await {
                 Ok(next) => return next,
                 Err(failure) => Err(failure),
@@ -40,6 +43,7 @@ impl Chat {
                 Err(failure) => Err(failure),
             },
             Command::Cost => self.cost(),
+            Command::Plan => self.plan(),
         };
         if let Err(failure) = done {
             self.complain(&failure);
@@ -58,7 +62,9 @@ impl Chat {
             ("Ctrl-D", "Leave"),
         ];
         let keys = keys.map(|(key, about)| (key.to_owned(), about));
-        let rows: Vec<(String, String)> = commands.chain(keys).map(row).collect();
+        let named = |c: &Custom| format!("/{} {}", c.name, c.argument).trim_end().to_owned();
+        let own = self.app.customs.list().map(|c| (named(c), c.description.as_str()));
+        let rows: Vec<(String, String)> = commands.chain(own).chain(keys).map(row).collect();
         self.put(&rows, layout::column(rows.iter().map(|(name, _)| name.as_str())));
         Ok(())
     }
@@ -66,6 +72,17 @@ impl Chat {
     #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
     fn cost(&self) -> Done {
         self.meter.lines().iter().for_each(|l| self.screen.line(Style::Plain, l));
+        Ok(())
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "every command has the same shape")]
+    fn plan(&mut self) -> Done {
+        let text = if self.engine.toggle_plan() {
+            "plan mode is on: edits and commands are refused until you say /plan again"
+        } else {
+            "plan mode is over"
+        };
+        self.say(Style::Plain, text);
         Ok(())
     }
 

@@ -32,6 +32,7 @@ impl Chat {
         let model = recorded.and_then(|s| s.model.as_deref());
         let (Chosen { links, .. }, redactor, note) = links_again(&self.app, &agent, self.named.as_deref(), model)?;
         let parts = parts_of(&self.app, agent, links, redactor, self.engine.approve, Some(places));
+        self.close().await;
         let (engine, notes) = Engine::resume(parts, taken, None).await?;
         self.engine = engine;
 

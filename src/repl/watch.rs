@@ -3,7 +3,7 @@
 
 use super::terminal::Saved;
 use crate::agent::Stopper;
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, tree};
 use crate::cli::stop::{LITTLE_PATIENCE, PATIENCE, Signals};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -72,6 +72,7 @@ impl Watch {
         let listen = move || {
             let cause = runtime.block_on(listen(signals, &shared, &tell));
             saved.restore();
+            tree::end_now();
             std::process::exit(i32::from(cause.exit_code()));
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(failed)?;

@@ -1,7 +1,7 @@
 //! Row 3: the journal of a session, append-only and readable by people.
 //!
 //! A session is a folder `<state>/sessions/<id>/` with `journal.jsonl` (one entry a line, schema in
-//! `docs/schema/journal.schema.json`), `blobs/<sha256>` for long strings, and `lock`. Nothing already written is ever
+//! `docs/schema/journal.schema.json`), `blobs/<sha256>` for long strings, `commands/<n>.log` for long outputs, and `lock`. Nothing already written is ever
 //! changed. A tool call leaves `intent`, for a command `spawned`, then `receipt`; an intent without a receipt is what a
 //! crash leaves behind, and [`Loaded::dangling`] names it so that no effect is silently repeated. Every text is redacted
 //! before it is written.

@@ -1,7 +1,7 @@
 //! `apply_patch`: several files in one call, in the format that some models are trained on; all of it or nothing.
 
-use super::change::{self, Change, Changes, New};
-use super::{Args, Context, Effect, FileChange, Running, Tool, ToolError, args, schema};
+use super::change::{self, Change, Changes, Edits, New};
+use super::{Args, Context, ToolError, args, schema};
 use crate::base::digest;
 use crate::model::ToolSpec;
 use crate::workspace::diff::Kind;
@@ -146,16 +146,16 @@ impl Drafts {
                 continue;
             }
             let diff = change::compare(&path, kind, &old, after.as_ref().map_or("", |n| n.body.as_str()), ctx);
-            files.push(Change { path, before: digest, after, mode: draft.mode, diff });
+            files.push(Change { path, before: digest, unread: None, after, mode: draft.mode, diff });
         }
         // What is deleted goes last: it is the hardest to take back.
         files.sort_by_key(|c| c.after.is_none());
-        Ok(Changes { files, text: format!("applied:\n{}", self.notes.join("\n")) })
+        Ok(Changes { files, text: format!("applied:\n{}", self.notes.join("\n")), summary: None })
     }
 }
 
 fn refused(shown: &str, why: &str) -> ToolError {
-    ToolError::model(format!("{shown}: {why}; the patch was not applied"))
+    ToolError::model(format!("{shown}: {}; the patch was not applied", why.trim_end_matches('.')))
 }
 
 impl ApplyPatch {
@@ -166,6 +166,40 @@ impl ApplyPatch {
     fn parsed(&self, args: &Args) -> Result<Vec<patch::Change>, ToolError> {
         let args: PatchArgs = args::read(self.name(), &self.schema, args)?;
         patch::parse(&args.patch).map_err(|e| ToolError::model(format!("{e}; nothing was changed")))
+    }
+}
+
+/// The paths that a patch names.
+fn named(part: &patch::Change) -> Vec<&str> {
+    match part {
+        patch::Change::Add { path, .. } | patch::Change::Delete { path } => vec![path],
+        patch::Change::Update { path, moved, .. } => std::iter::once(path.as_str()).chain(moved.as_deref()).collect(),
+    }
+}
+
+impl Edits for ApplyPatch {
+    fn name(&self) -> &'static str {
+        "apply_patch"
+    }
+
+    fn spec(&self) -> ToolSpec {
+        let description = "Apply a patch in the `*** Begin Patch` format; all of it, or none.";
+        ToolSpec { name: self.name().into(), description: description.into(), parameters: self.schema.clone() }
+    }
+
+    fn writes(&self, args: &Args, ctx: &Context) -> Result<Vec<PathBuf>, ToolError> {
+        let parts = self.parsed(args)?;
+        parts.iter().flat_map(named).map(|p| Ok(ctx.workspace.resolve(p)?)).collect()
+    }
+
+    fn describe(&self, args: &Args) -> String {
+        let parts = args::peek(args, "patch").and_then(|p| patch::parse(p).ok()).unwrap_or_default();
+        let paths: Vec<&str> = parts.iter().flat_map(named).take(4).collect();
+        format!("{}: {}", self.name(), if paths.is_empty() { "?".to_owned() } else { paths.join(", ") })
+    }
+
+    fn named(&self, args: &Args) -> Vec<String> {
+        self.parsed(args).unwrap_or_default().iter().flat_map(named).map(str::to_owned).collect()
     }
 
     fn prepare(&self, args: &Args, ctx: &Context) -> Result<Changes, ToolError> {
@@ -178,48 +212,5 @@ impl ApplyPatch {
             }
         }
         drafts.finish(ctx)
-    }
-}
-
-/// The paths that a patch names.
-fn named(part: &patch::Change) -> Vec<&str> {
-    match part {
-        patch::Change::Add { path, .. } | patch::Change::Delete { path } => vec![path],
-        patch::Change::Update { path, moved, .. } => std::iter::once(path.as_str()).chain(moved.as_deref()).collect(),
-    }
-}
-
-impl Tool for ApplyPatch {
-    fn name(&self) -> &'static str {
-        "apply_patch"
-    }
-
-    fn spec(&self) -> ToolSpec {
-        let description = "Apply a patch in the `*** Begin Patch` format; all of it, or none.";
-        ToolSpec { name: self.name().into(), description: description.into(), parameters: self.schema.clone() }
-    }
-
-    fn effect(&self, args: &Args, ctx: &Context) -> Result<Effect, ToolError> {
-        let parts = self.parsed(args)?;
-        let paths = parts.iter().flat_map(named).map(|p| ctx.workspace.resolve(p));
-        Ok(Effect::Writes(paths.collect::<Result<_, _>>()?))
-    }
-
-    fn describe(&self, args: &Args) -> String {
-        let parts = args::peek(args, "patch").and_then(|p| patch::parse(p).ok()).unwrap_or_default();
-        let paths: Vec<&str> = parts.iter().flat_map(named).take(4).collect();
-        format!("{}: {}", self.name(), if paths.is_empty() { "?".to_owned() } else { paths.join(", ") })
-    }
-
-    fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff()).into_owned())
-    }
-
-    fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
-        Ok(self.prepare(args, ctx)?.digests())
-    }
-
-    fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {
-        Box::pin(async move { self.prepare(args, ctx)?.make(ctx) })
     }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Other names that models give to arguments.
-const ALIASES: [(&str, &[&str]); 8] = [
+const ALIASES: [(&str, &[&str]); 10] = [
     ("path", &["file_path", "filepath", "filename", "file", "directory", "dir"]),
     ("old_str", &["old_string", "old_text", "oldText"]),
     ("new_str", &["new_string", "new_text", "newText"]),
@@ -18,10 +18,12 @@ const ALIASES: [(&str, &[&str]); 8] = [
     ("cwd", &["workdir", "working_directory"]),
     ("pattern", &["query", "regex"]),
     ("replacements", &["edits"]),
+    ("choices", &["options"]),
+    ("todos", &["items", "tasks", "plan"]),
 ];
 
 /// Arguments that explain a call and change nothing about it.
-const REMARKS: [&str; 3] = ["description", "explanation", "reason"];
+const REMARKS: [&str; 5] = ["description", "explanation", "reason", "activeForm", "priority"];
 
 /// Reads `args` by the `schema` of the tool `tool`.
 pub fn read<T: DeserializeOwned>(tool: &str, schema: &Value, args: &Args) -> Result<T, ToolError> {
@@ -106,7 +108,15 @@ fn list(tool: &str, name: &str, schema: &Value, value: Value) -> Result<Value, T
         other => return Err(ToolError::model(format!("`{name}` must be a list, not {}", shown(&other)))),
     };
     let schema = schema.get("items").unwrap_or(&Value::Null);
+    let words = schema.get("type").and_then(Value::as_str) == Some("string");
     let fitted = items.into_iter().map(|item| match item {
+        Value::String(text) if words => Ok(Value::String(text)),
+        // Such as a choice with an explanation beside it.
+        Value::Object(mut args) if words => match args.remove("label") {
+            Some(Value::String(label)) => Ok(Value::String(label)),
+            _ => Err(ToolError::model(format!("an element of `{name}` must be text, not an object"))),
+        },
+        other if words => Ok(Value::String(other.to_string())),
         Value::Object(args) => fit(&format!("an element of `{name}` in {tool}"), schema, args).map(Value::Object),
         other => Err(ToolError::model(format!("an element of `{name}` must be an object, not {}", shown(&other)))),
     });

@@ -1,7 +1,8 @@
 //! What the tools that write share: work out changes completely, show them, then make all of them or refuse.
 
-use super::{Context, FileChange, Output, ToolError};
+use super::{Args, Context, Effect, FileChange, Output, Running, Tool, ToolError, args};
 use crate::base::{digest, redact, text};
+use crate::model::ToolSpec;
 use crate::workspace::commit::{self, CommitError, Planned};
 use crate::workspace::diff::{self, Diff, Kind};
 use crate::workspace::file::{self, FileError, Text};
@@ -10,6 +11,57 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a diff in a refusal.
 const CONFLICT: usize = 2 * 1024;
+
+/// A tool that edits files: all that its calls change can be worked out before anything is changed. What is shown for an approval,
+/// what is journalled and what is made are the same changes.
+pub trait Edits: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn spec(&self) -> ToolSpec;
+    /// The files that the call is about.
+    fn writes(&self, args: &Args, ctx: &Context) -> Result<Vec<PathBuf>, ToolError>;
+    fn describe(&self, args: &Args) -> String;
+    /// The same files as the model wrote them.
+    fn named(&self, args: &Args) -> Vec<String> {
+        args::peek(args, "path").map(str::to_owned).into_iter().collect()
+    }
+    /// Works the changes out. Looks, but changes nothing.
+    fn prepare(&self, args: &Args, ctx: &Context) -> Result<Changes, ToolError>;
+}
+
+impl<T: Edits> Tool for T {
+    fn name(&self) -> &'static str {
+        Edits::name(self)
+    }
+
+    fn spec(&self) -> ToolSpec {
+        Edits::spec(self)
+    }
+
+    fn effect(&self, args: &Args, ctx: &Context) -> Result<Effect, ToolError> {
+        self.writes(args, ctx).map(Effect::Writes)
+    }
+
+    fn describe(&self, args: &Args) -> String {
+        Edits::describe(self, args)
+    }
+
+    fn paths(&self, args: &Args) -> Vec<String> {
+        self.named(args)
+    }
+
+    fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
+        let diff = self.prepare(args, ctx).ok()?.diff();
+        (!diff.is_empty()).then(|| ctx.redactor.redact(&diff).into_owned())
+    }
+
+    fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
+        Ok(self.prepare(args, ctx)?.digests())
+    }
+
+    fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {
+        Box::pin(async move { self.prepare(args, ctx)?.make(ctx) })
+    }
+}
 
 /// A file's new content.
 pub struct New {
@@ -22,6 +74,8 @@ pub struct Change {
     pub path: PathBuf,
     /// The digest of what it was worked out from.
     pub before: Option<String>,
+    /// What stands there, where it is deleted without having been read: a link, or a file too big for that.
+    pub unread: Option<String>,
     /// `None` deletes the file.
     pub after: Option<New>,
     /// Of a new file that is to have another's mode.
@@ -33,7 +87,8 @@ impl Change {
     /// The digests for the journal.
     pub fn digests(&self) -> FileChange {
         let after = self.after.as_ref().map(|new| digest::sha256(&new.bytes));
-        FileChange { path: self.path.clone(), before: self.before.clone(), after }
+        let before = self.unread.clone().or_else(|| self.before.clone());
+        FileChange { path: self.path.clone(), before, after }
     }
 
     /// Whether the file is already as it would become.
@@ -48,6 +103,8 @@ pub struct Changes {
     pub files: Vec<Change>,
     /// Told to the model after they are made.
     pub text: String,
+    /// For people, where lines say nothing of it.
+    pub summary: Option<String>,
 }
 
 impl Changes {
@@ -65,7 +122,7 @@ impl Changes {
         let planned: Vec<Planned> = self
             .files
             .iter()
-            .filter(|c| !c.is_done())
+            .filter(|c| !c.is_done() && c.unread.is_none())
             .map(|c| Planned {
                 path: c.path.clone(),
                 before: c.before.clone(),
@@ -74,6 +131,9 @@ impl Changes {
             })
             .collect();
         commit::commit(&planned, ctx.leases.as_deref()).map_err(|e| refused(&e, ctx))?;
+        for change in self.files.iter().filter(|c| c.unread.is_some()) {
+            file::remove(&change.path).map_err(|e| cannot("delete", &change.path, &e, ctx))?;
+        }
         let changes = self.digests();
         for (change, digests) in self.files.iter().zip(&changes) {
             match (&change.after, &digests.after) {
@@ -83,11 +143,12 @@ impl Changes {
         }
         let (added, removed) = self.files.iter().fold((0, 0), |(a, r), c| (a + c.diff.added, r + c.diff.removed));
         let diff = Some(self.diff()).filter(|d| !d.is_empty());
-        Ok(Output { text: self.text, summary: format!("+{added} -{removed}"), diff, changes })
+        let summary = self.summary.unwrap_or_else(|| format!("+{added} -{removed}"));
+        Ok(Output { text: self.text, summary, diff, changes })
     }
 }
 
-pub fn refused(error: &CommitError, ctx: &Context) -> ToolError {
+fn refused(error: &CommitError, ctx: &Context) -> ToolError {
     let show = |path: &Path| ctx.workspace.show(path);
     match error {
         CommitError::Changed(path) => ToolError::model(format!(

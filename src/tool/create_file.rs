@@ -1,7 +1,7 @@
 //! `create_file`: a new file, or with `overwrite` a new content.
 
-use super::change::{self, Change, Changes};
-use super::{Args, Context, Effect, FileChange, Running, Tool, ToolError, args, schema};
+use super::change::{self, Change, Changes, Edits};
+use super::{Args, Context, ToolError, args, schema};
 use crate::base::digest;
 use crate::model::ToolSpec;
 use crate::workspace::diff::Kind;
@@ -10,6 +10,7 @@ use crate::workspace::lines;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::path::PathBuf;
 
 pub struct CreateFile {
     schema: Value,
@@ -26,6 +27,35 @@ struct CreateArgs {
 impl CreateFile {
     pub fn new() -> Self {
         Self { schema: schema::of::<CreateArgs>() }
+    }
+}
+
+/// `content` with, where the model used none, the carriage returns of the file that it replaces, whose byte order mark is
+/// kept as well; and a note about that.
+fn in_the_old_style(content: &str, before: Option<&Text>) -> (String, &'static str) {
+    let Some(old) = before else { return (content.to_owned(), "") };
+    let content = if old.bom { content.strip_prefix('\u{feff}').unwrap_or(content) } else { content };
+    let others = lines::every(&old.body).map(lines::ending).any(|ending| ending != "\r\n" && !ending.is_empty());
+    let crlf = !others && old.body.contains("\r\n") && !content.contains('\r');
+    if crlf { (content.replace('\n', "\r\n"), " (kept its CRLF line endings)") } else { (content.to_owned(), "") }
+}
+
+impl Edits for CreateFile {
+    fn name(&self) -> &'static str {
+        "create_file"
+    }
+
+    fn spec(&self) -> ToolSpec {
+        ToolSpec { name: self.name().into(), description: "Write a new file.".into(), parameters: self.schema.clone() }
+    }
+
+    fn writes(&self, args: &Args, ctx: &Context) -> Result<Vec<PathBuf>, ToolError> {
+        Ok(vec![ctx.workspace.resolve(&args::read::<CreateArgs>(self.name(), &self.schema, args)?.path)?])
+    }
+
+    fn describe(&self, args: &Args) -> String {
+        let lines = args::peek(args, "content").map_or(0, |c| c.lines().count());
+        format!("{}: {} ({lines} lines)", self.name(), args::peek(args, "path").unwrap_or("?"))
     }
 
     fn prepare(&self, args: &Args, ctx: &Context) -> Result<Changes, ToolError> {
@@ -53,48 +83,7 @@ impl CreateFile {
             (None, false) => (Kind::Create, "created"),
         };
         let diff = change::compare(&path, kind, old, &new.body, ctx);
-        let change = Change { path, before: before.map(|t| t.digest), after: Some(new), mode: None, diff };
-        Ok(Changes { files: vec![change], text: format!("{verb} {shown}{kept}") })
-    }
-}
-
-/// `content` with, where the model used none, the carriage returns of the file that it replaces, whose byte order mark is
-/// kept as well; and a note about that.
-fn in_the_old_style(content: &str, before: Option<&Text>) -> (String, &'static str) {
-    let Some(old) = before else { return (content.to_owned(), "") };
-    let content = if old.bom { content.strip_prefix('\u{feff}').unwrap_or(content) } else { content };
-    let others = lines::every(&old.body).map(lines::ending).any(|ending| ending != "\r\n" && !ending.is_empty());
-    let crlf = !others && old.body.contains("\r\n") && !content.contains('\r');
-    if crlf { (content.replace('\n', "\r\n"), " (kept its CRLF line endings)") } else { (content.to_owned(), "") }
-}
-
-impl Tool for CreateFile {
-    fn name(&self) -> &'static str {
-        "create_file"
-    }
-
-    fn spec(&self) -> ToolSpec {
-        ToolSpec { name: self.name().into(), description: "Write a new file.".into(), parameters: self.schema.clone() }
-    }
-
-    fn effect(&self, args: &Args, ctx: &Context) -> Result<Effect, ToolError> {
-        Ok(Effect::Writes(vec![ctx.workspace.resolve(&args::read::<CreateArgs>(self.name(), &self.schema, args)?.path)?]))
-    }
-
-    fn describe(&self, args: &Args) -> String {
-        let lines = args::peek(args, "content").map_or(0, |c| c.lines().count());
-        format!("{}: {} ({lines} lines)", self.name(), args::peek(args, "path").unwrap_or("?"))
-    }
-
-    fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff()).into_owned())
-    }
-
-    fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
-        Ok(self.prepare(args, ctx)?.digests())
-    }
-
-    fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {
-        Box::pin(async move { self.prepare(args, ctx)?.make(ctx) })
+        let change = Change { path, before: before.map(|t| t.digest), unread: None, after: Some(new), mode: None, diff };
+        Ok(Changes { files: vec![change], text: format!("{verb} {shown}{kept}"), summary: None })
     }
 }

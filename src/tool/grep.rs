@@ -43,7 +43,8 @@ impl Grep {
         let args: GrepArgs = args::read(self.name(), &self.schema, args)?;
         let matcher = compile(&args)?;
         let glob = args.glob.as_deref().filter(|g| !g.is_empty()).map(walk::FileGlob::new).transpose()?;
-        let path = ctx.workspace.resolve(args.path.as_deref().filter(|p| !p.is_empty()).unwrap_or("."))?;
+        let named = args.path.as_deref().filter(|p| !p.is_empty()).unwrap_or(".");
+        let path = ctx.log(named)?.map_or_else(|| ctx.workspace.resolve(named), Ok)?;
         if !path.exists() {
             return Err(ToolError::Model(ctx.workspace.missing(&path)));
         }

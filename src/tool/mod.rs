@@ -1,12 +1,18 @@
 //! Row 5: what a model can call, one file a tool, spec and runtime on one object.
 
+mod activate_skill;
 mod apply_patch;
 mod args;
+mod ask_user_question;
 mod change;
+mod command_log;
 mod create_file;
 mod delete_file;
 mod grep;
+mod job;
+pub mod jobs;
 mod list_files;
+pub mod person;
 mod read_file;
 mod recall;
 pub mod registry;
@@ -14,9 +20,11 @@ mod replace_in_file;
 mod schema;
 mod shell;
 mod shell_output;
+mod todo;
 mod walk;
 
-pub use registry::{NAMES, Registry};
+pub use jobs::Jobs;
+pub use registry::{NAMES, Offers, Registry};
 
 use crate::base::Failure;
 use crate::base::redact::Redactor;
@@ -163,6 +171,10 @@ pub struct Context {
     pub session: Option<Arc<str>>,
     /// The folder of the locks by which pups write a file one after the other.
     pub leases: Option<Arc<Path>>,
+    /// The person who can be asked, where there is one.
+    pub person: Option<person::Person>,
+    /// Commands in the background, and the logs of all commands.
+    pub jobs: Arc<Jobs>,
     /// The session's journal, if it is recorded.
     pub journal: Option<Arc<Path>>,
     /// The id of the call, handed to `events`.
@@ -182,6 +194,8 @@ impl Context {
             hidden: Arc::default(),
             session: None,
             leases: None,
+            person: None,
+            jobs: Arc::default(),
             journal: None,
             call: Arc::from(""),
         }
@@ -191,6 +205,16 @@ impl Context {
     #[must_use]
     pub fn for_call(&self, id: &str, cancel: CancellationToken) -> Self {
         Self { call: Arc::from(id), cancel, ..self.clone() }
+    }
+
+    /// The log that a path such as `log:3` means, unless a file of that name is there.
+    pub(crate) fn log(&self, path: &str) -> Result<Option<PathBuf>, ToolError> {
+        let Some(number) = path.strip_prefix("log:").and_then(|n| n.parse().ok()) else { return Ok(None) };
+        if self.workspace.resolve(path).is_ok_and(|file| file.exists()) {
+            return Ok(None);
+        }
+        let log = self.jobs.log_path(number);
+        log.map(Some).ok_or_else(|| ToolError::model(format!("there is no {path}; only the output of a command that was cut has a log")))
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -213,6 +237,11 @@ pub trait Tool: Send + Sync {
 
     /// One line for people: `shell: cargo test`. Works for wrong arguments too. Not redacted: it holds only what the model wrote.
     fn describe(&self, args: &Args) -> String;
+
+    /// The paths that the call names, as the model wrote them.
+    fn paths(&self, args: &Args) -> Vec<String> {
+        ["path", "cwd"].iter().filter_map(|name| args::peek(args, name)).map(str::to_owned).collect()
+    }
 
     /// A diff of what the call would change, for an approval, redacted. `None` where there is none to show.
     fn preview(&self, _args: &Args, _ctx: &Context) -> Option<String> {
@@ -241,6 +270,8 @@ pub async fn call(tool: &dyn Tool, args: &Args, ctx: &Context) -> Result<Output,
     }
 }
 
+#[cfg(test)]
+mod contention_tests;
 #[cfg(test)]
 mod edit_corpus_tests;
 #[cfg(test)]

@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 /// Content only, without a gutter of line numbers: what a model copies from it must match the file.
 pub struct ReadFile {
@@ -28,6 +31,10 @@ impl ReadFile {
 
     fn read(&self, args: &Args, ctx: &Context) -> Result<Output, ToolError> {
         let args: ReadArgs = args::read(self.name(), &self.schema, args)?;
+        let start = args.start_line.unwrap_or(1);
+        if let Some(log) = ctx.log(&args.path)? {
+            return of_log(&log, start, args.num_lines, ctx).map_err(|e| ToolError::model(format!("cannot read {}: {e}", args.path)))?;
+        }
         let path = ctx.workspace.resolve(&args.path)?;
         let file = match file::read_text(&path) {
             Ok(file) => file,
@@ -38,7 +45,7 @@ impl ReadFile {
             Err(e) => return Err(ToolError::model(format!("cannot read {}: {e}", ctx.workspace.show(&path)))),
         };
         ctx.seen().note(&path, file.digest, &file.body);
-        part(&file.body, args.start_line.unwrap_or(1), args.num_lines, ctx)
+        part(&file.body, start, args.num_lines, ctx)
     }
 }
 
@@ -53,7 +60,7 @@ fn part(body: &str, start: u64, count: Option<u64>, ctx: &Context) -> Result<Out
     if first >= total {
         return Err(ToolError::model(format!("start_line is {}, but the file has {total} lines", first + 1)));
     }
-    let wanted = count.map_or(ctx.limits.read_lines, |n| usize::try_from(n).unwrap_or(usize::MAX).clamp(1, ctx.limits.read_lines));
+    let wanted = at_most(count, ctx);
     let mut shown = String::new();
     let mut last = first;
     let mut notes = String::new();
@@ -75,6 +82,36 @@ fn part(body: &str, start: u64, count: Option<u64>, ctx: &Context) -> Result<Out
     let heading = if whole { String::new() } else { format!("[lines {}-{last} of {total}{notes}]\n", first + 1) };
     let summary = if whole { format!("{total} lines") } else { format!("lines {}-{last} of {total}", first + 1) };
     Ok(Output { text: format!("{heading}{shown}"), summary, ..Output::default() })
+}
+
+fn at_most(count: Option<u64>, ctx: &Context) -> usize {
+    count.map_or(ctx.limits.read_lines, |n| usize::try_from(n).unwrap_or(usize::MAX).clamp(1, ctx.limits.read_lines))
+}
+
+/// The same of a command's log, which may be larger than what is read at once, and is clean already.
+fn of_log(path: &Path, start: u64, count: Option<u64>, ctx: &Context) -> io::Result<Result<Output, ToolError>> {
+    let first = usize::try_from(start.max(1)).unwrap_or(usize::MAX) - 1;
+    let (wanted, mut shown, mut last, mut total) = (at_most(count, ctx), String::new(), first, 0);
+    let mut file = BufReader::new(File::open(path)?);
+    let (mut line, mut full) = (Vec::new(), false);
+    while file.read_until(b'\n', &mut line)? > 0 {
+        if total >= first && total - first < wanted && !full {
+            let text = String::from_utf8_lossy(&line);
+            let room = ctx.limits.read_bytes.saturating_sub(shown.len());
+            full = text.len() > room;
+            if !full || shown.is_empty() {
+                shown.push_str(text::prefix(&text, room));
+                last = total + 1;
+            }
+        }
+        total += 1;
+        line.clear();
+    }
+    if first >= total {
+        return Ok(Err(ToolError::model(format!("start_line is {}, but the log has {total} lines so far", first + 1))));
+    }
+    let summary = format!("lines {}-{last} of {total}", first + 1);
+    Ok(Ok(Output { text: format!("[{summary}]\n{shown}"), summary, ..Output::default() }))
 }
 
 /// A part that begins inside a private key gets the key's first line back, by which the redactor knows it.

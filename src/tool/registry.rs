@@ -1,23 +1,40 @@
 //! The tools that an agent has, by name.
 
 use super::Tool;
+use super::activate_skill::ActivateSkill;
 use super::apply_patch::ApplyPatch;
+use super::ask_user_question::{AskUserQuestion, NOBODY};
 use super::create_file::CreateFile;
 use super::delete_file::DeleteFile;
 use super::grep::Grep;
+use super::job::JobTool;
 use super::list_files::ListFiles;
 use super::read_file::ReadFile;
 use super::recall::Recall;
 use super::replace_in_file::ReplaceInFile;
 use super::shell::Shell;
+use super::todo::Todo;
 use crate::base::{Failure, nearest};
+use crate::catalog::Skill;
 use crate::model::ToolSpec;
 use std::sync::Arc;
 
 /// What the built-in tools are called, in their order, without making them.
-pub const NAMES: &[&str] = &["list_files", "read_file", "grep", "create_file", "replace_in_file", "delete_file", "shell", "apply_patch"];
+pub const NAMES: &[&str] = &[
+    "list_files",
+    "read_file",
+    "grep",
+    "create_file",
+    "replace_in_file",
+    "delete_file",
+    "shell",
+    "todo",
+    "ask_user_question",
+    "apply_patch",
+];
 
 const PATCHES: &str = "apply_patch";
+const ASKS: &str = "ask_user_question";
 
 /// An ordered set of tools and their specs; the order and the bytes of the specs never change once made.
 #[derive(Clone)]
@@ -42,6 +59,8 @@ impl Registry {
             Arc::new(ReplaceInFile::new()),
             Arc::new(DeleteFile::new()),
             Arc::new(Shell::new()),
+            Arc::new(Todo::new()),
+            Arc::new(AskUserQuestion::new()),
             Arc::new(ApplyPatch::new()),
         ])
     }
@@ -58,10 +77,23 @@ impl Registry {
         self
     }
 
-    /// With the tool that finds again what was taken out of the conversation: for sessions that are recorded.
+    /// Without the tools that need a person, where there is none.
     #[must_use]
-    pub fn with_recall(&self) -> Self {
-        Self::new(self.tools.iter().cloned().chain([Arc::new(Recall::new()) as Arc<dyn Tool>]).collect())
+    pub fn unattended(self) -> Self {
+        Self::new(self.tools.into_iter().filter(|t| t.name() != ASKS).collect())
+    }
+
+    /// With the tool that has the instructions of these skills, where there are some.
+    #[must_use]
+    pub fn with_skills(self, skills: Vec<Skill>) -> Self {
+        if skills.is_empty() {
+            return self;
+        }
+        Self::new(self.tools.into_iter().chain([Arc::new(ActivateSkill::new(skills)) as Arc<dyn Tool>]).collect())
+    }
+
+    fn with(&self, tool: impl Tool + 'static) -> Self {
+        Self::new(self.tools.iter().cloned().chain([Arc::new(tool) as Arc<dyn Tool>]).collect())
     }
 
     /// The tools whose names match one of `globs`, in this registry's order. A pattern that matches nothing is an error.
@@ -97,7 +129,43 @@ impl Registry {
 
     /// What a model is told about a tool that does not exist.
     pub fn unknown(&self, name: &str) -> String {
+        if name == ASKS {
+            return NOBODY.to_owned();
+        }
         let near = nearest::did_you_mean(name, self.names()).map_or_else(|| ".".to_owned(), |hint| format!("; {hint}"));
         format!("there is no tool `{name}`{near} The tools are: {}", self.names().join(", "))
+    }
+}
+
+/// An agent's tools as they are offered at each point of a session. A tool that is of no use yet is not sent: every tool is
+/// paid for in every request.
+pub struct Offers {
+    /// By whether `recall` is among them, then by whether `job` is.
+    sets: [[Registry; 2]; 2],
+    recorded: bool,
+}
+
+impl Offers {
+    /// `recorded`: what was taken out of the conversation can be found again.
+    pub fn new(tools: &Registry, recorded: bool) -> Self {
+        let with_jobs = |tools: &Registry| if tools.get("shell").is_some() { tools.with(JobTool::new()) } else { tools.clone() };
+        let recalling = if recorded { tools.with(Recall::new()) } else { tools.clone() };
+        let sets = [tools, &recalling].map(|tools| [tools.clone(), with_jobs(tools)]);
+        Self { sets, recorded }
+    }
+
+    /// `gaps`: something was taken out of the conversation. `jobs`: a command was begun in the background.
+    pub fn at(&self, gaps: bool, jobs: bool) -> &Registry {
+        let [[plain, with_job], [recalling, all]] = &self.sets;
+        match (gaps, jobs) {
+            (false, false) => plain,
+            (false, true) => with_job,
+            (true, false) => recalling,
+            (true, true) => all,
+        }
+    }
+
+    pub const fn recalls(&self) -> bool {
+        self.recorded
     }
 }

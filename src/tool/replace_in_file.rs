@@ -1,7 +1,7 @@
 //! `replace_in_file`: one or more replacements in a file, all or none.
 
-use super::change::{self, Change, Changes};
-use super::{Args, Context, Effect, FileChange, Running, Tool, ToolError, args, schema};
+use super::change::{self, Change, Changes, Edits};
+use super::{Args, Context, ToolError, args, schema};
 use crate::model::ToolSpec;
 use crate::workspace::diff::Kind;
 use crate::workspace::edit::{self, Replacement, Scope};
@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 pub struct ReplaceInFile {
     schema: Value,
@@ -44,6 +45,44 @@ impl ReplaceInFile {
     fn read(&self, args: &Args) -> Result<ReplaceArgs, ToolError> {
         args::read(self.name(), &self.schema, &gathered(args))
     }
+}
+
+/// A single replacement that a model put beside `path` instead of into the list.
+fn gathered(args: &Args) -> Cow<'_, Args> {
+    if args.contains_key("replacements") || args.contains_key("edits") {
+        return Cow::Borrowed(args);
+    }
+    let (mut one, mut rest) = (Args::new(), Args::new());
+    for (key, value) in args {
+        let inner = key.starts_with("old_") || key.starts_with("new_") || key == "replace_all";
+        if inner { &mut one } else { &mut rest }.insert(key.clone(), value.clone());
+    }
+    if one.is_empty() {
+        return Cow::Borrowed(args);
+    }
+    rest.insert("replacements".to_owned(), json!([one]));
+    Cow::Owned(rest)
+}
+
+impl Edits for ReplaceInFile {
+    fn name(&self) -> &'static str {
+        "replace_in_file"
+    }
+
+    fn spec(&self) -> ToolSpec {
+        let description = "Edit a file. Each old_str must match exactly one place; all replacements are made, or none.";
+        ToolSpec { name: self.name().into(), description: description.into(), parameters: self.schema.clone() }
+    }
+
+    fn writes(&self, args: &Args, ctx: &Context) -> Result<Vec<PathBuf>, ToolError> {
+        Ok(vec![ctx.workspace.resolve(&self.read(args)?.path)?])
+    }
+
+    fn describe(&self, args: &Args) -> String {
+        let count = args.get("replacements").and_then(Value::as_array).map_or(1, Vec::len);
+        let more = if count > 1 { format!(" ({count} replacements)") } else { String::new() };
+        format!("{}: {}{more}", self.name(), args::peek(args, "path").unwrap_or("?"))
+    }
 
     fn prepare(&self, args: &Args, ctx: &Context) -> Result<Changes, ToolError> {
         let args = self.read(args)?;
@@ -70,56 +109,10 @@ impl ReplaceInFile {
         let places = if edited.places == 1 { String::new() } else { format!(" in {} places", edited.places) };
         let text = format!("edited {shown}{places}: +{} -{} lines{note}", diff.added, diff.removed);
         let after = change::encoded(Some(&before), edited.text, &path, ctx)?;
-        Ok(Changes { files: vec![Change { path, before: Some(before.digest), after: Some(after), mode: None, diff }], text })
-    }
-}
-
-/// A single replacement that a model put beside `path` instead of into the list.
-fn gathered(args: &Args) -> Cow<'_, Args> {
-    if args.contains_key("replacements") || args.contains_key("edits") {
-        return Cow::Borrowed(args);
-    }
-    let (mut one, mut rest) = (Args::new(), Args::new());
-    for (key, value) in args {
-        let inner = key.starts_with("old_") || key.starts_with("new_") || key == "replace_all";
-        if inner { &mut one } else { &mut rest }.insert(key.clone(), value.clone());
-    }
-    if one.is_empty() {
-        return Cow::Borrowed(args);
-    }
-    rest.insert("replacements".to_owned(), json!([one]));
-    Cow::Owned(rest)
-}
-
-impl Tool for ReplaceInFile {
-    fn name(&self) -> &'static str {
-        "replace_in_file"
-    }
-
-    fn spec(&self) -> ToolSpec {
-        let description = "Edit a file. Each old_str must match exactly one place; all replacements are made, or none.";
-        ToolSpec { name: self.name().into(), description: description.into(), parameters: self.schema.clone() }
-    }
-
-    fn effect(&self, args: &Args, ctx: &Context) -> Result<Effect, ToolError> {
-        Ok(Effect::Writes(vec![ctx.workspace.resolve(&self.read(args)?.path)?]))
-    }
-
-    fn describe(&self, args: &Args) -> String {
-        let count = args.get("replacements").and_then(Value::as_array).map_or(1, Vec::len);
-        let more = if count > 1 { format!(" ({count} replacements)") } else { String::new() };
-        format!("{}: {}{more}", self.name(), args::peek(args, "path").unwrap_or("?"))
-    }
-
-    fn preview(&self, args: &Args, ctx: &Context) -> Option<String> {
-        self.prepare(args, ctx).ok().map(|c| ctx.redactor.redact(&c.diff()).into_owned())
-    }
-
-    fn plan(&self, args: &Args, ctx: &Context) -> Result<Vec<FileChange>, ToolError> {
-        Ok(self.prepare(args, ctx)?.digests())
-    }
-
-    fn run<'a>(&'a self, args: &'a Args, ctx: &'a Context) -> Running<'a> {
-        Box::pin(async move { self.prepare(args, ctx)?.make(ctx) })
+        Ok(Changes {
+            files: vec![Change { path, before: Some(before.digest), unread: None, after: Some(after), mode: None, diff }],
+            text,
+            summary: None,
+        })
     }
 }

@@ -10,15 +10,25 @@ pub const SLACK: usize = 4096;
 /// Live text given out by one call, in bytes; the result has the rest.
 const LIVE_MAX: usize = 256 * 1024;
 /// A line is given out in parts when it is longer.
-const LIVE_LINE: usize = 8 * 1024;
+const LONG_LINE: usize = 8 * 1024;
+/// How the first and the last line of a private key end.
+const KEY_LINE: &str = "PRIVATE KEY-----";
+
+/// Output as text.
+#[derive(Debug)]
+pub struct Rendered {
+    pub text: String,
+    /// Something is missing in the middle.
+    pub cut: bool,
+}
 
 /// At most about `max` bytes, a third of them from the beginning, with a line between that counts what was cut.
-pub fn render(captured: &Captured, redactor: &Redactor, max: usize) -> String {
+pub fn render(captured: &Captured, redactor: &Redactor, max: usize) -> Rendered {
     let clean = |bytes: &[u8]| redactor.redact(&text::strip_controls(&String::from_utf8_lossy(bytes))).into_owned();
     let head = clean(&captured.head);
     let (head, tail, cut_before) = if captured.cut_bytes == 0 {
         if head.len() <= max {
-            return head;
+            return Rendered { text: head, cut: false };
         }
         (head.clone(), head, 0)
     } else {
@@ -37,7 +47,8 @@ pub fn render(captured: &Captured, redactor: &Redactor, max: usize) -> String {
         (captured.cut_bytes + trimmed as u64, captured.cut_lines + rest.saturating_sub(lines(first) + lines(last)))
     };
     let gap = if first.is_empty() || first.ends_with('\n') { "" } else { "\n" };
-    format!("{first}{gap}[... {cut_lines} lines, {} cut ...]\n{last}", bytesize::human(cut_bytes))
+    let text = format!("{first}{gap}[... {cut_lines} lines, {} cut ...]\n{last}", bytesize::human(cut_bytes));
+    Rendered { text, cut: true }
 }
 
 fn lines(text: &str) -> u64 {
@@ -65,46 +76,102 @@ fn from_line_start(s: &str) -> &str {
 
 /// The end of a private key whose beginning was cut is not known by its first line; it goes up to its last.
 fn without_key_rest(tail: &str) -> String {
-    let end = "PRIVATE KEY-----";
-    match tail.find("-----END ").and_then(|at| Some(at + tail.get(at..)?.find(end)? + end.len())) {
-        Some(after) => format!("{}{}", crate::base::redact::MARK, format_args!("private_key]{}", tail.get(after..).unwrap_or(""))),
+    match after_key(tail) {
+        Some(after) => format!("{}private_key]{}", crate::base::redact::MARK, tail.get(after..).unwrap_or("")),
         None => tail.to_owned(),
     }
 }
 
-/// Cuts a stream into lines as it comes.
+/// The whole lines of a stream, clean and redacted, as it comes. A line that does not end is given out in parts.
+#[derive(Debug, Default)]
+pub struct Lines {
+    pending: Vec<u8>,
+    /// The lines are those of a private key, of which one alone does not look like a secret.
+    in_key: bool,
+}
+
+impl Lines {
+    /// What `bytes` makes whole.
+    pub fn push(&mut self, bytes: &[u8], redactor: &Redactor) -> String {
+        self.pending.extend_from_slice(bytes);
+        let whole = self.pending.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let long = self.pending.len() - whole > LONG_LINE;
+        let end = if long { whole_characters(&self.pending) } else { whole };
+        let rest = self.pending.split_off(end);
+        let ready = std::mem::replace(&mut self.pending, rest);
+        self.clean(&ready, redactor)
+    }
+
+    /// The rest.
+    pub fn end(&mut self, redactor: &Redactor) -> String {
+        let rest = std::mem::take(&mut self.pending);
+        self.clean(&rest, redactor)
+    }
+
+    fn clean(&mut self, bytes: &[u8], redactor: &Redactor) -> String {
+        let text = text::strip_controls(&String::from_utf8_lossy(bytes));
+        let text = if self.in_key {
+            let Some(after) = after_key(&text) else { return String::new() };
+            text.get(after..).unwrap_or("")
+        } else {
+            text.as_str()
+        };
+        let begun = text.rfind("-----BEGIN ").filter(|at| text.get(*at..).is_some_and(|t| t.contains(KEY_LINE)));
+        self.in_key = begun.is_some_and(|at| after_key(text.get(at..).unwrap_or("")).is_none());
+        let mut out = redactor.redact(text).into_owned();
+        if self.in_key && text.ends_with('\n') && !out.ends_with('\n') {
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Behind the last line of a private key.
+fn after_key(text: &str) -> Option<usize> {
+    let at = text.find("-----END ")?;
+    Some(at + text.get(at..)?.find(KEY_LINE)? + KEY_LINE.len())
+}
+
+/// How many of `bytes` are whole characters, if they are UTF-8 at all.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last() {
+        // Up to three bytes at the end may be the beginning of one.
+        Some(chunk) if chunk.invalid().len() < 4 && std::str::from_utf8(chunk.invalid()).is_err_and(|e| e.error_len().is_none()) => {
+            bytes.len() - chunk.invalid().len()
+        }
+        _ => bytes.len(),
+    }
+}
+
+/// Gives a stream out line by line, up to a bound.
 #[derive(Default)]
 pub struct LiveText {
-    pending: Vec<u8>,
+    lines: Lines,
     given: usize,
 }
 
 impl LiveText {
     pub fn push(&mut self, bytes: &[u8], redactor: &Redactor, mut give: impl FnMut(&str)) {
-        let mut rest = bytes;
-        while self.given < LIVE_MAX && !rest.is_empty() {
-            let end = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
-            let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            self.pending.extend_from_slice(line);
-            rest = after;
-            if self.pending.ends_with(b"\n") || self.pending.len() > LIVE_LINE {
-                self.flush(redactor, &mut give);
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            if self.given >= LIVE_MAX {
+                return;
             }
+            let line = self.lines.push(part, redactor);
+            self.give(&line, &mut give);
         }
     }
 
     pub fn end(mut self, redactor: &Redactor, mut give: impl FnMut(&str)) {
-        self.flush(redactor, &mut give);
+        let line = self.lines.end(redactor);
+        self.give(&line, &mut give);
     }
 
-    fn flush(&mut self, redactor: &Redactor, give: &mut impl FnMut(&str)) {
-        let line = text::strip_controls(&String::from_utf8_lossy(&std::mem::take(&mut self.pending)));
-        self.given += line.len();
-        if self.given >= LIVE_MAX {
-            give("[more output follows, not shown live]\n");
-        } else if !line.is_empty() {
-            give(&redactor.redact(&line));
+    fn give(&mut self, line: &str, give: &mut impl FnMut(&str)) {
+        if line.is_empty() {
+            return;
         }
+        self.given += line.len();
+        give(if self.given >= LIVE_MAX { "[more output follows, not shown live]\n" } else { line });
     }
 }
 
@@ -119,7 +186,7 @@ mod tests {
     #[test]
     fn what_fits_is_only_cleaned() {
         let c = cut("\u{1b}[31mred\u{1b}[0m\r\n10%\r100%\nbad \u{0}byte", "", 0, 0);
-        assert_eq!(render(&c, &Redactor::default(), 100), "red\n100%\nbad byte");
+        assert_eq!(render(&c, &Redactor::default(), 100).text, "red\n100%\nbad byte");
     }
 
     #[test]
@@ -135,7 +202,7 @@ mod tests {
                 count(&whole.as_bytes()[10_000..whole.len() - 20_000]),
             ),
         ] {
-            let out = render(&captured, &Redactor::default(), 6_000);
+            let out = render(&captured, &Redactor::default(), 6_000).text;
             assert!(out.len() < 6_100, "{}", out.len());
             let (first, rest) = out.split_once("[... ").unwrap();
             let (cut, last) = rest.split_once(" cut ...]\n").unwrap();
@@ -151,11 +218,30 @@ mod tests {
         redactor.learn("CANARY", "canary-0123456789-canary");
         let head = format!("{}canary-01234", "x\n".repeat(5_000));
         let tail = format!("56789-canary{}", "\ny".repeat(5_000));
-        let out = render(&cut(&head, &tail, 5, 0), &redactor, 9_000);
+        let out = render(&cut(&head, &tail, 5, 0), &redactor, 9_000).text;
         assert!(!out.contains("canary"), "{out}");
         let tail = format!("QUJD\n-----END RSA PRIVATE KEY-----\n{}", "y\n".repeat(200));
-        let out = render(&cut(&"x\n".repeat(5_000), &tail, 5, 0), &redactor, 9_000);
+        let out = render(&cut(&"x\n".repeat(5_000), &tail, 5, 0), &redactor, 9_000).text;
         assert!(!out.contains("QUJD"));
+    }
+
+    #[test]
+    fn lines_are_whole_characters_without_the_body_of_a_key() {
+        let redactor = Redactor::default();
+        let mut lines = Lines::default();
+        let key = "a\n-----BEGIN RSA PRIVATE KEY-----\nQUJDREVG\nR0hJSktM\n-----END RSA PRIVATE KEY-----\nb\n";
+        let got: String = key.split_inclusive('\n').map(|l| lines.push(l.as_bytes(), &redactor)).collect();
+        assert!(!got.contains("QUJD") && !got.contains("R0hJ"), "{got}");
+        assert!(got.starts_with("a\n[redacted:private_key]\n") && got.ends_with("b\n"), "{got}");
+        // A line that never ends comes in parts, and no part ends inside a character.
+        let long = "\u{e9}".repeat(LONG_LINE * 2);
+        let (mut lines, mut got) = (Lines::default(), String::new());
+        for part in long.as_bytes().chunks(777) {
+            got.push_str(&lines.push(part, &redactor));
+        }
+        got.push_str(&lines.end(&redactor));
+        assert!(got == long && !got.contains('\u{fffd}'));
+        assert_eq!(Lines::default().push(b"\xff\xfe\0bin\x1b[1mary\n", &redactor), "\u{fffd}\u{fffd}binary\n");
     }
 
     #[test]
@@ -177,7 +263,7 @@ mod tests {
                 last = l.to_owned();
             });
         }
-        assert!(bytes < LIVE_MAX + LIVE_LINE);
+        assert!(bytes < LIVE_MAX + LONG_LINE);
         assert_eq!(last, "[more output follows, not shown live]\n");
     }
 }

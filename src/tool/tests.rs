@@ -290,7 +290,7 @@ fn a_command_says_how_it_ended() {
     let out = b.text("shell", json!({"command": "sleep 300 & echo done"}));
     assert!(out.starts_with("done\n[ended 1 process that the command left running: sleep ("), "{out}");
     assert!(b.refusal("shell", json!({"command": " "})).contains("empty"));
-    assert!(b.refusal("shell", json!({"command": "ls", "cwd": "nope"})).contains("nope is not a folder"));
+    assert!(b.refusal("shell", json!({"command": "ls", "cwd": "nope"})).contains("nope does not exist"));
     assert!(b.refusal("shell", json!({"command": "ls", "cwd": "/"})).contains("outside the workspace"));
 }
 
@@ -370,7 +370,9 @@ fn the_argument_names_are_the_contract() {
         ("create_file", "path content", "overwrite"),
         ("replace_in_file", "path replacements", ""),
         ("delete_file", "path", ""),
-        ("shell", "command", "cwd timeout_s"),
+        ("shell", "command", "cwd timeout_s background tty"),
+        ("todo", "todos", ""),
+        ("ask_user_question", "question", "choices"),
         ("apply_patch", "patch", ""),
     ];
     let specs = Registry::builtin().specs();

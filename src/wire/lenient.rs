@@ -1,10 +1,11 @@
 //! Scalars of a reply, read as leniently as they must be: one field of the wrong type costs only itself.
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A string; anything else counts as absent, and so does the empty one. A number becomes its digits.
+/// A string; anything else counts as absent, and so does the empty one. A whole number becomes its digits.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Text<'a>(pub Option<Cow<'a, str>>);
 
@@ -53,8 +54,8 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(Text::of(Cow::Owned(v.to_string())))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Text(None))
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Self::Value, E> {
+        Ok(Text((v.fract() == 0.0 && v.abs() < 1e15).then(|| Cow::Owned(v.to_string()))))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
@@ -76,7 +77,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// A whole number, also as a string of digits; anything else counts as absent.
+/// A whole number, also as a string of digits or with a fraction of nothing; anything else counts as absent.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub Option<u64>);
 
@@ -84,4 +85,26 @@ impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self(Text::deserialize(from)?.get().and_then(|t| t.parse().ok())))
     }
+}
+
+/// A value that counts as absent where it is not what it should be, so that it costs only itself.
+#[derive(Debug)]
+pub struct Lenient<T>(pub Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(from)?;
+        Ok(Self(serde_json::from_str(raw.get()).ok()))
+    }
+}
+
+/// The same for a field that is an `Option` already.
+pub fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(Lenient::deserialize(from)?.0)
 }

@@ -36,6 +36,7 @@ pub mod gemini;
 pub mod ids;
 mod in_order;
 mod json_out;
+mod last_chunk;
 mod lenient;
 pub mod limits;
 mod lines;

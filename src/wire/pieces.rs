@@ -1,9 +1,10 @@
 //! What the decoders of all wires do with a body's pieces: pass over what says nothing, take apart what holds several
 //! JSON documents, keep what cannot be read, and say why a body without an end is no reply.
 
+use super::Wire;
+use super::classify::{self, Sender};
 use super::sniff::{Nature, Piece};
 use super::sse::Frame;
-use super::{Wire, classify};
 use crate::base::text;
 use crate::model::{ProviderError, StreamEvent};
 use serde_json::value::RawValue;
@@ -15,6 +16,26 @@ const MAX_UNKNOWN: usize = 16 << 10;
 pub fn unknown(raw: &[u8], out: &mut Vec<StreamEvent>) {
     let raw = String::from_utf8_lossy(raw.get(..MAX_UNKNOWN).unwrap_or(raw)).into_owned();
     out.push(StreamEvent::Unknown { raw });
+}
+
+/// The last piece that was nothing of a reply but words about it, and how many events had been read by then. If nothing
+/// follows, it is why there is no reply; before an answer it may be a queue's greeting, so it ends nothing by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Told(Option<(usize, ProviderError)>);
+
+impl Told {
+    /// A piece that could not be read as one of the wire's.
+    pub fn unknown(&mut self, sender: Sender, raw: &[u8], events: usize, out: &mut Vec<StreamEvent>) {
+        unknown(raw, out);
+        if let Some(error) = classify::told(sender, raw) {
+            self.0 = Some((events, error));
+        }
+    }
+
+    /// Why a body that ended without a terminal event is no reply, where it said so in words.
+    pub fn instead(&mut self, events: usize) -> Option<ProviderError> {
+        self.0.take().filter(|(at, _)| *at == events).map(|(_, error)| error)
+    }
 }
 
 /// Takes a piece apart: `document` gets each JSON document with the name of its event, `broken` what is none.

@@ -1,7 +1,7 @@
 //! Making worked-out changes of several files: all of them or none, and only over what they were worked out from.
 
 use super::file::{self, FileError};
-use super::lease;
+use super::{lease, rollback};
 use crate::base::digest;
 use std::fs::{self, Permissions};
 use std::path::{Path, PathBuf};
@@ -32,14 +32,17 @@ pub enum CommitError {
 }
 
 /// What a file was, to put it back.
-struct Old {
-    bytes: Vec<u8>,
-    mode: Permissions,
+pub(super) struct Old {
+    pub bytes: Vec<u8>,
+    pub mode: Permissions,
 }
 
-/// Makes all of the changes; on an error, those that were made are taken back. `leases` is the folder of the locks by which
-/// pups write one after the other.
+/// Makes all of the changes; on an error, those that were made are taken back, and after a crash by whoever comes next.
+/// `leases` is the folder of the locks by which pups write one after the other.
 pub fn commit(planned: &[Planned], leases: Option<&Path>) -> Result<(), CommitError> {
+    for note in leases.map(rollback::recover).unwrap_or_default() {
+        tracing::warn!("{note}");
+    }
     let paths = planned.iter().map(|p| p.path.as_path());
     let _leases = leases.map(|folder| lease::take(folder, paths).ok_or(CommitError::Busy)).transpose()?;
     let mut old = Vec::with_capacity(planned.len());
@@ -50,6 +53,11 @@ pub fn commit(planned: &[Planned], leases: Option<&Path>) -> Result<(), CommitEr
         }
         old.push(now);
     }
+    let record = leases.filter(|_| planned.len() > 1).and_then(|leases| {
+        let record = rollback::Record::write(&rollback::folder(leases), planned, &old);
+        // Without it only a crash in the middle is worse.
+        record.inspect_err(|e| tracing::warn!(%e, "a crash between two files could not be taken back")).ok()
+    });
     let folders: Vec<PathBuf> = planned.iter().flat_map(|p| missing_folders(&p.path)).collect();
     for (ix, change) in planned.iter().enumerate() {
         let is_new = old.get(ix).is_some_and(Option::is_none);
@@ -65,9 +73,11 @@ pub fn commit(planned: &[Planned], leases: Option<&Path>) -> Result<(), CommitEr
                 // One that somebody else uses by now is not empty, and stays.
                 let _ = fs::remove_dir(folder);
             }
+            record.into_iter().for_each(rollback::Record::done);
             return Err(CommitError::File { path, error });
         }
     }
+    record.into_iter().for_each(rollback::Record::done);
     Ok(())
 }
 
@@ -76,7 +86,7 @@ fn missing_folders(path: &Path) -> impl Iterator<Item = PathBuf> {
     path.ancestors().skip(1).take_while(|folder| folder.symlink_metadata().is_err()).map(Path::to_path_buf)
 }
 
-fn current(path: &Path) -> Result<Option<Old>, FileError> {
+pub(super) fn current(path: &Path) -> Result<Option<Old>, FileError> {
     match file::read_bytes(path) {
         Ok(bytes) => Ok(Some(Old { bytes, mode: fs::metadata(path)?.permissions() })),
         Err(FileError::Missing) => Ok(None),
@@ -84,7 +94,7 @@ fn current(path: &Path) -> Result<Option<Old>, FileError> {
     }
 }
 
-fn make(path: &Path, bytes: Option<&[u8]>, mode: Option<&Permissions>) -> Result<(), FileError> {
+pub(super) fn make(path: &Path, bytes: Option<&[u8]>, mode: Option<&Permissions>) -> Result<(), FileError> {
     match bytes {
         Some(bytes) => file::write(path, bytes)?,
         None => return file::remove(path),

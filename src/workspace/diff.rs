@@ -4,7 +4,7 @@ use crate::base::text;
 use std::time::Duration;
 
 /// What changed between two texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diff {
     /// Unified, three lines of context, at most about [`MAX_BYTES`].
     pub text: String,

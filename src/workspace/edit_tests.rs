@@ -191,3 +191,54 @@ proptest! {
         }
     }
 }
+
+/// Text of few letters, so that it meets itself: blanks, line endings, quotes, dots and letters of several bytes.
+fn soup() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a",
+        "b",
+        "ab",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "\"",
+        "\u{201c}",
+        "\u{2019}",
+        "'",
+        "-",
+        "\u{2014}",
+        "...",
+        "// ...",
+        "\u{e9}",
+        "\u{1f436}",
+        "\u{a0}",
+        "{",
+        "}",
+    ]);
+    prop::collection::vec(piece, 0..14).prop_map(|p| p.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// Whatever is asked: refused, or something changes; and around the only place of an exact quotation nothing does.
+    #[test]
+    fn no_edit_is_half_right(text in soup(), old in soup(), new in soup(), every: bool) {
+        let scope = if every { Scope::Every } else { Scope::Once };
+        match apply(&text, &[Replacement { old: old.clone(), new: new.clone(), scope }]) {
+            Err(e) => prop_assert!(!e.to_string().is_empty()),
+            Ok(done) => {
+                prop_assert_ne!(&done.text, &text);
+                if text.matches(&old).count() == 1 {
+                    let (before, after) = text.split_once(&old).unwrap();
+                    prop_assert!(done.text.starts_with(before) && done.text.ends_with(after), "{:?}", done.text);
+                    prop_assert!(done.text.len() >= before.len() + after.len());
+                }
+            }
+        }
+    }
+}

@@ -67,7 +67,7 @@ impl Text {
             [0xff, 0xfe, rest @ ..] => (Encoding::Utf16Le, true, utf16(rest, u16::from_le_bytes)?),
             [0xfe, 0xff, rest @ ..] => (Encoding::Utf16Be, true, utf16(rest, u16::from_be_bytes)?),
             [0xef, 0xbb, 0xbf, rest @ ..] => (Encoding::Utf8, true, utf8(rest)?),
-            _ if bytes.contains(&0) => return Err(FileError::Binary(bytes.len() as u64)),
+            _ if bytes.contains(&0) => return Err(unmarked_utf16(bytes).unwrap_or(FileError::Binary(bytes.len() as u64))),
             _ => match std::str::from_utf8(bytes) {
                 Ok(body) => (Encoding::Utf8, false, body.to_owned()),
                 Err(_) if is_latin1(bytes) => (Encoding::Latin1, false, bytes.iter().map(|b| char::from(*b)).collect()),
@@ -97,6 +97,17 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, FileError> {
     let units = pairs.iter().map(|pair| unit(*pair));
     let body: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
     body.filter(|_| rest.is_empty()).ok_or(FileError::BadUtf16)
+}
+
+/// UTF-16 without a mark, if it is that: text whose characters are mostly ASCII has a NUL in every second byte, always the same.
+fn unmarked_utf16(bytes: &[u8]) -> Option<FileError> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let (first, second) = pairs.iter().fold((0, 0), |(a, b), [x, y]| (a + usize::from(*x == 0), b + usize::from(*y == 0)));
+    let (name, unit, nuls): (_, fn([u8; 2]) -> u16, _) =
+        if second > first { ("UTF-16LE", u16::from_le_bytes, second) } else { ("UTF-16BE", u16::from_be_bytes, first) };
+    let text = rest.is_empty() && first.min(second) == 0 && nuls * 4 >= pairs.len() * 3;
+    let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    (text && utf16(bytes, unit).is_ok_and(|body| body.chars().all(plain))).then_some(FileError::UnmarkedUtf16(name))
 }
 
 /// Text of letters beyond ASCII here and there. Not so: control codes of either half, which windows-1252 and most Asian
@@ -135,7 +146,11 @@ mod tests {
 
     #[test]
     fn what_is_not_surely_text_is_refused_with_its_reason() {
-        let rows: [(&[u8], &str); 9] = [
+        let rows: [(&[u8], &str); 13] = [
+            (b"a\0b\0\n\0", "it looks like UTF-16 without a byte order mark"),
+            (b"\0a\0b\0\r\0\n\x20\x1c", "it looks like UTF-16 without a byte order mark"),
+            (b"a\0b\0\0\0", "it is a binary file"),
+            (b"\0\0\0\0", "it is a binary file"),
             (b"a\0b", "it is a binary file (3 B)"),
             (b"ok\n\x93quoted\x94\n", "its encoding is none of UTF-8, UTF-16 with a mark and Latin-1 (byte 0x93 in line 2)"),
             (b"\x82\xb1\x82\xf1", "its encoding is none"),

@@ -26,6 +26,10 @@ pub enum FileError {
         "its encoding is none of UTF-8, UTF-16 with a mark and Latin-1 (byte 0x{byte:02x} in line {line}); convert it with a command such as `iconv` first"
     )]
     Unknown { line: usize, byte: u8 },
+    #[error(
+        "it looks like UTF-16 without a byte order mark ({0}), which is not changed here; convert it first, e.g. with `iconv -f {0} -t UTF-8`"
+    )]
+    UnmarkedUtf16(&'static str),
     #[error("it begins as UTF-16 and is not valid UTF-16")]
     BadUtf16,
     #[error("it is {encoding}, which has no `{character}`; use other characters, or convert the file to UTF-8 with `iconv` first")]

@@ -13,6 +13,7 @@ pub mod locate;
 pub mod patch;
 pub mod path;
 pub mod process;
+pub mod rollback;
 pub mod seen;
 mod similar_lines;
 

@@ -120,3 +120,28 @@ proptest! {
         prop_assert_eq!(patched(&join(&old), &format!("@@\n{minus}{plus}")).unwrap(), join(&new));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Any lines are a patch or an error, and a patch that applies leaves alone what is before and after the lines that it quotes.
+    #[test]
+    fn no_patch_is_half_right(
+        text in prop::collection::vec(prop::sample::select(vec!["a", "b", "  a", "", "c\r", "def f"]), 0..10),
+        lines in prop::collection::vec(prop::sample::select(vec!["@@", "@@ def f", "@@ -1 +1 @@", " a", "-a", "+x", "-b", "+", "", " ", "*** End of File",
+            "*** Update File: g", "*** Move to: h", "stray", "-c", "  a"]), 0..8),
+        end: bool,
+    ) {
+        let text = text.join("\n") + if end { "\n" } else { "" };
+        let hunks = lines.join("\n") + "\n";
+        let Ok(changes) = parse(&update(&hunks)) else { return Ok(()) };
+        for change in changes {
+            let Change::Update { hunks, .. } = change else { continue };
+            let Ok(new) = apply(&text, &hunks) else { continue };
+            // Nothing but added and removed lines differ in number.
+            let count = |s: &str| i64::try_from(super::super::lines::every(s).count()).unwrap();
+            let moved: i64 = hunks.iter().map(|h| count(&h.new) - count(&h.old)).sum();
+            prop_assert!((count(&new) - count(&text) - moved).abs() <= 1, "{:?} {:?} -> {:?}", text, hunks, new);
+        }
+    }
+}

@@ -9,8 +9,6 @@ const SHOWN: usize = 12;
 const PLACES: usize = 3;
 /// Longest line shown, in bytes.
 const WIDTH: usize = 200;
-/// Of a longer file only so many lines are compared.
-const COMPARED: usize = 50_000;
 
 /// A sentence or two that follow "old_str was not found.", beginning with a space; empty when nothing is near.
 pub fn hint(file: &str, old: &str, new: &str) -> String {
@@ -24,7 +22,7 @@ pub fn hint(file: &str, old: &str, new: &str) -> String {
         let line = file.get(..at).unwrap_or("").matches('\n').count() + 1;
         return format!(" new_str is already in the file, at line {line}: the edit may have been made before");
     }
-    let lines: Vec<&str> = file.lines().take(COMPARED).collect();
+    let lines: Vec<&str> = file.lines().collect();
     let wanted: Vec<&str> = old.lines().collect();
     let Some(window) = nearest_window(&lines, &wanted) else {
         return " No line is similar; read the file again".to_owned();
@@ -66,8 +64,11 @@ struct Window {
 fn nearest_window(lines: &[&str], wanted: &[&str]) -> Option<Window> {
     let (anchor_ix, anchor) = wanted.iter().enumerate().max_by_key(|(ix, l)| (l.trim().len(), std::cmp::Reverse(*ix)))?;
     let anchor_pairs = pairs(anchor);
-    let mut candidates: Vec<(u32, usize)> =
-        lines.iter().enumerate().map(|(ix, l)| (likeness(&anchor_pairs, &pairs(l)), ix)).filter(|(score, _)| *score >= 400).collect();
+    // A line of another order of length is not like it, whatever it says: most lines need no closer look.
+    let size = text::prefix(anchor.trim(), WIDTH).len();
+    let alike = |l: &&&str| (size / 4..=size * 4 + 4).contains(&l.trim().len().min(WIDTH));
+    let compared = lines.iter().enumerate().filter(|(_, l)| alike(l)).map(|(ix, l)| (likeness(&anchor_pairs, &pairs(l)), ix));
+    let mut candidates: Vec<(u32, usize)> = compared.filter(|(score, _)| *score >= 400).collect();
     candidates.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     candidates.truncate(8);
     let wanted_pairs: Vec<Vec<u16>> = wanted.iter().take(40).map(|l| pairs(l)).collect();

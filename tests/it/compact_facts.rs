@@ -8,7 +8,7 @@ use code_pup::base::redact::Redactor;
 use code_pup::catalog::Diet;
 use code_pup::model::{Block, History, Message, ToolCall, ToolResult, history};
 use code_pup::session::{Entry, Journal, Session, journal_path};
-use code_pup::tool::{self, Context, Registry};
+use code_pup::tool::{self, Context, Offers, Registry};
 use code_pup::workspace::Workspace;
 use serde_json::json;
 use std::fmt::Write;
@@ -144,11 +144,12 @@ fn planted(diet: Diet) {
     assert_eq!((plan.notes, resumed == told.history), (vec![], true), "a resumed session has the same conversation");
 
     let context = Context { journal: Some(Arc::from(path)), ..Context::new(Workspace::open(&d).unwrap()) };
-    let registry = Registry::builtin().with_recall();
+    let offers = Offers::new(&Registry::builtin(), true);
+    let registry = offers.at(true, false);
     let mut by_recall = 0;
     for n in 0..FACTS {
         for kind in ["setting", "insight"] {
-            let found = search(&registry, &context, &format!("{kind} of subject{n:03}"));
+            let found = search(registry, &context, &format!("{kind} of subject{n:03}"));
             assert!(found.contains(&code(kind, n)), "{diet:?}: {kind} {n} is not found: {found}");
             by_recall += usize::from(!whole.contains(&code(kind, n)));
         }

@@ -63,11 +63,12 @@ fn a_kill_between_a_pause_and_its_continuation_goes_on_where_the_provider_paused
 #[test]
 fn a_whole_reply_on_a_connection_that_stays_open_is_not_waited_for() {
     let frames = |all: &[Value]| all.iter().flat_map(|v| format!("data: {v}\n\n").into_bytes()).collect::<Vec<u8>>();
-    let chat = frames(&[
+    let uncounted = frames(&[
         json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "It is 42."}}]}),
         json!({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
-        json!({"id": "c", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}),
     ]);
+    let counts = json!({"id": "c", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}});
+    let chat = [uncounted.clone(), frames(&[counts])].concat();
     let gemini = frames(&[
         json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "It is "}]}}]}),
         json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "42."}]}, "finishReason": "STOP"}],
@@ -75,10 +76,11 @@ fn a_whole_reply_on_a_connection_that_stays_open_is_not_waited_for() {
     ]);
     let mut anthropic = said("It is 42.", "end_turn");
     anthropic.truncate(anthropic.len() - b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".len());
-    for (model, base, key, body) in [
-        ("gemini/gemini-3-pro-preview", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY", gemini),
-        ("openai/gpt-4.1", "OPENAI_BASE_URL", "OPENAI_API_KEY", chat),
-        ("anthropic/claude-sonnet-4-5", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", anthropic),
+    for (model, base, key, body, output) in [
+        ("gemini/gemini-3-pro-preview", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY", gemini, json!(5)),
+        ("openai/gpt-4.1", "OPENAI_BASE_URL", "OPENAI_API_KEY", chat, json!(5)),
+        ("openai/gpt-4.1", "OPENAI_BASE_URL", "OPENAI_API_KEY", uncounted, json!(null)),
+        ("anthropic/claude-sonnet-4-5", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", anthropic, json!(5)),
     ] {
         let env = TestEnv::new();
         let server = WireServer::asked(move |_| {
@@ -88,7 +90,7 @@ fn a_whole_reply_on_a_connection_that_stays_open_is_not_waited_for() {
         let launch = env.pup().args(["run", "--output", "json", "--model", model, "ask"]).limit(Duration::from_secs(25));
         let out = launch.env(base, server.url()).env(key, "test-key-not-a-secret").run().expect_code(0);
         let result = out.json();
-        assert_eq!((&result["text"], &result["usage"]["output"]), (&json!("It is 42."), &json!(5)), "{model}: {}", out.report());
+        assert_eq!((&result["text"], &result["usage"]["output"]), (&json!("It is 42."), &output), "{model}: {}", out.report());
         assert_eq!(server.requests().len(), 1, "{model}");
     }
 }

@@ -4,10 +4,8 @@
 
 use crate::support::launch::Running;
 use crate::support::{Launch, Reply, Server, TestEnv, need};
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -15,19 +13,22 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Everything in the project but git's own folder: kind, mode and content.
-type Tree = BTreeMap<String, (char, u32, Vec<u8>)>;
+pub type Tree = BTreeMap<String, (char, u32, Vec<u8>)>;
 
-fn tree(env: &TestEnv) -> Tree {
+pub fn tree(env: &TestEnv) -> Tree {
+    tree_of(&env.project())
+}
+
+pub fn tree_of(root: &Path) -> Tree {
     let mut tree = Tree::new();
-    let root = env.project();
-    let mut open = vec![root.clone()];
+    let mut open = vec![root.to_path_buf()];
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
             let (path, meta) = (entry.path(), entry.path().symlink_metadata().unwrap());
             if entry.file_name() == ".git" {
                 continue;
             }
-            let name = path.strip_prefix(&root).unwrap().display().to_string();
+            let name = path.strip_prefix(root).unwrap().display().to_string();
             let what = if meta.is_symlink() {
                 ('l', 0, fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes())
             } else if meta.is_dir() {
@@ -43,31 +44,31 @@ fn tree(env: &TestEnv) -> Tree {
 }
 
 /// The paths at which two trees differ, for a message.
-fn differences(a: &Tree, b: &Tree) -> Vec<String> {
+pub fn differences(a: &Tree, b: &Tree) -> Vec<String> {
     let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     names.into_iter().filter(|n| a.get(*n) != b.get(*n)).map(|n| format!("{n}: {:?} / {:?}", a.get(n), b.get(n))).collect()
 }
 
-fn shell(command: &str) -> Reply {
+pub fn shell(command: &str) -> Reply {
     Reply::tool_call("shell", json!({ "command": command }))
 }
 
-fn agent(env: &TestEnv, server: &Server) -> Launch {
+pub fn agent(env: &TestEnv, server: &Server) -> Launch {
     env.pup().args(["run", "--yolo", "--output", "json", "do it"]).model_server(server)
 }
 
 /// Runs an agent that makes these calls, one after the other.
-fn steps(env: &TestEnv, calls: impl IntoIterator<Item = Reply>) {
+pub fn steps(env: &TestEnv, calls: impl IntoIterator<Item = Reply>) {
     let server = Server::script(calls.into_iter().chain([Reply::text("Done.")]).collect::<Vec<_>>());
     agent(env, &server).run().expect_code(0);
     server.finish();
 }
 
-fn undo(env: &TestEnv, args: &[&str]) -> Launch {
+pub fn undo(env: &TestEnv, args: &[&str]) -> Launch {
     env.pup().args(args)
 }
 
-fn git(env: &TestEnv, args: &[&str]) -> String {
+pub fn git(env: &TestEnv, args: &[&str]) -> String {
     env.command("git").args(args).run().expect_code(0).stdout
 }
 
@@ -235,118 +236,7 @@ fn wait_for(path: &Path) {
     panic!("{} did not come", path.display());
 }
 
-/// A random thing that an agent does.
-fn operation() -> impl Strategy<Value = Reply> {
-    let name = || prop::sample::select(vec!["a", "b", "dir/c", "dir/d", "dir/sub/e", "x.ign", "dir", "new/f", "l", "sp ace"]);
-    let text = || prop::sample::select(vec!["one", "two\\nlines", "", "three"]);
-    let command = prop_oneof![
-        (name(), text()).prop_map(|(n, t)| format!("mkdir -p \"$(dirname '{n}')\"; printf '{t}' > '{n}'")),
-        name().prop_map(|n| format!("rm -rf '{n}'")),
-        (name(), name()).prop_map(|(a, b)| format!("mv '{a}' '{b}'")),
-        (name(), prop::sample::select(vec!["600", "755", "644", "500"])).prop_map(|(n, m)| format!("chmod {m} '{n}'")),
-        (name(), name()).prop_map(|(a, b)| format!("ln -sfn '{a}' '{b}'")),
-        name().prop_map(|n| format!("test -f '{n}' && truncate -s 3 '{n}'")),
-        name().prop_map(|n| format!("mkdir -p '{n}'")),
-        prop::sample::select(vec![
-            "git checkout -q .",
-            "git clean -fdxq",
-            "git stash -q -u",
-            "git add -A",
-            "git reset -q --hard",
-            "git add -A; git commit -qm more",
-            "for i in 1 2 3; do echo $i > s$i; done; rm -f a",
-            "find . -name .git -prune -o -type f -exec touch {} +"
-        ])
-        .prop_map(str::to_owned),
-    ];
-    prop_oneof![
-        4 => command.prop_map(|c| shell(&format!("{c}; true"))),
-        1 => (name(), text()).prop_map(|(n, t)| Reply::tool_call("create_file", json!({"path": n, "content": t, "overwrite": true}))),
-        1 => name().prop_map(|n| Reply::tool_call("delete_file", json!({ "path": n }))),
-    ]
-}
-
-fn seed(env: &TestEnv, with_git: bool) {
-    env.write(".gitignore", "*.ign\n");
-    for (name, text) in [("a", "alpha\n"), ("dir/c", "gamma\n"), ("dir/sub/e", "epsilon\n"), ("sp ace", "s\n")] {
-        env.write(name, text);
-    }
-    if with_git {
-        git(env, &["add", "-A"]);
-        git(env, &["commit", "-q", "-m", "first"]);
-    }
-    env.write("x.ign", "ignored\n");
-    env.write("b", "untracked\n");
-    env.write("dir/c", "gamma, and not committed\n");
-}
-
-fn random(name: &str, cases: u32, check: impl Fn(Vec<Reply>, bool, Vec<u64>)) {
-    if !need::program("git") {
-        return;
-    }
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 40, ..Config::default() });
-    let input = (prop::collection::vec(operation(), 1..7), any::<bool>(), prop::collection::vec(0_u64..60, 2));
-    runner
-        .run(&input, |(ops, with_git, kills)| {
-            check(ops, with_git, kills);
-            Ok(())
-        })
-        .unwrap_or_else(|e| panic!("{name}: {e}"));
-}
-
-fn fresh(with_git: bool) -> TestEnv {
-    let env = TestEnv::new();
-    let env = if with_git { env.git() } else { env };
-    seed(&env, with_git);
-    env
-}
-
-#[test]
-fn any_steps_are_undone_and_redone_to_the_same_tree() {
-    random("undo and redo", 24, |ops, with_git, _| {
-        let env = fresh(with_git);
-        let before = tree(&env);
-        steps(&env, ops);
-        let after = tree(&env);
-        let changed = undo(&env, &["checkpoints", "--json"]).run().expect_code(0).json()["checkpoints"] != json!([]);
-        assert!(before == after || changed, "a change without a step");
-        if changed {
-            undo(&env, &["undo", "--all"]).run().expect_code(0);
-            assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
-            undo(&env, &["redo", "--all"]).run().expect_code(0);
-            assert_eq!(differences(&tree(&env), &after), Vec::<String>::new());
-        }
-    });
-}
-
-#[test]
-fn an_undo_killed_at_any_moment_leaves_old_or_new_and_is_finished_by_the_next() {
-    random("killed undo", 16, |ops, with_git, kills| {
-        let env = fresh(with_git);
-        let before = tree(&env);
-        steps(&env, ops);
-        let after = tree(&env);
-        let changed = |v: &Value| v["checkpoints"].as_array().unwrap().iter().filter(|c| c["state"] == "done").count();
-        let list = || undo(&env, &["checkpoints", "--json"]).run().expect_code(0).json();
-        if changed(&list()) == 0 {
-            return;
-        }
-        for ms in kills {
-            kill_after(undo(&env, &["undo", "--all"]).spawn(), ms);
-            for (name, what) in &tree(&env) {
-                // A folder is open while something in it is put back.
-                let known = what.0 == 'd' || before.get(name) == Some(what) || after.get(name) == Some(what) || name.contains(".pup-");
-                assert!(known, "{name} is neither old nor new: {what:?}");
-            }
-        }
-        if changed(&list()) > 0 {
-            undo(&env, &["undo", "--all"]).run().expect_code(0);
-        }
-        assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
-    });
-}
-
-fn kill_after(running: Running, ms: u64) {
+pub fn kill_after(running: Running, ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
     running.signal(Signal::KILL);
     running.wait();

@@ -221,13 +221,13 @@ fn lost_calls(recent: &[Line], shown: &[ToolCall]) -> Option<String> {
     ))
 }
 
-/// The processes of calls that have no receipt.
+/// The processes of all commands: one in the background outlives its call. Each is told by its age from a later process that
+/// has its number.
 fn commands(loaded: &Loaded) -> Vec<Recorded> {
-    let dangling: Vec<_> = loaded.dangling.iter().filter_map(|d| d.spawned.as_ref()).collect();
     let recorded = loaded.entries.iter().filter_map(|line| {
         let Entry::Spawned(spawned) = &line.entry else { return None };
         let at = line.ts.parse::<jiff::Timestamp>().ok().and_then(|t| u64::try_from(t.as_millisecond()).ok()).unwrap_or(0);
-        dangling.contains(&spawned).then_some(Recorded { pid: spawned.pid, start_time: spawned.start_time, at })
+        Some(Recorded { pid: spawned.pid, start_time: spawned.start_time, at })
     });
     recorded.collect()
 }

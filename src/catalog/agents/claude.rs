@@ -66,6 +66,8 @@ fn counterpart(name: &str) -> &'static [&'static str] {
         "Glob" | "LS" => &["list_files"],
         "Grep" => &["grep"],
         "Bash" => &["shell"],
+        "TodoWrite" => &["todo"],
+        "AskUserQuestion" => &["ask_user_question"],
         _ => &[],
     }
 }

@@ -115,6 +115,7 @@ fn tools(fields: &mut Fields, input: &Input<'_>) -> Option<Vec<String>> {
 fn counterpart(name: &str) -> &'static [&'static str] {
     match name {
         "agent_run_shell_command" => &["shell"],
+        "ask_user_question" => &["ask_user_question"],
         // It writes whole files and replaces parts of them.
         "edit_file" => &["create_file", "replace_in_file"],
         "delete_snippet" | "delete_snippet_from_file" => &["replace_in_file"],

@@ -28,27 +28,27 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn error(message: impl Into<String>) -> Self {
+    pub(in crate::catalog) fn error(message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, line: None, column: None, key: None, message: message.into(), hint: None }
     }
 
-    pub(super) fn warning(message: impl Into<String>) -> Self {
+    pub(in crate::catalog) fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
-    pub(super) fn at(self, spot: Spot) -> Self {
+    pub(in crate::catalog) fn at(self, spot: Spot) -> Self {
         Self { line: Some(spot.line), column: Some(spot.column), ..self }
     }
 
-    pub(super) fn key(self, key: &str) -> Self {
+    pub(in crate::catalog) fn key(self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self }
     }
 
-    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+    pub(in crate::catalog) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    pub(super) fn hint_if(self, hint: Option<String>) -> Self {
+    pub(in crate::catalog) fn hint_if(self, hint: Option<String>) -> Self {
         Self { hint: hint.or(self.hint), ..self }
     }
 
@@ -62,7 +62,7 @@ impl Finding {
     }
 
     /// As the one failure that a command ends with.
-    pub(super) fn into_failure(self, label: &str) -> Failure {
+    pub(in crate::catalog) fn into_failure(self, label: &str) -> Failure {
         let failure = Failure::config(format!("{}: {}", self.place(label), self.message));
         Failure { hint: self.hint, ..failure }
     }

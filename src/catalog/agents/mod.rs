@@ -8,13 +8,13 @@
 mod built_in;
 mod claude;
 mod code_puppy;
-mod fields;
-mod finding;
-mod front;
+pub(super) mod fields;
+pub(super) mod finding;
+pub(super) mod front;
 mod mapped;
 mod native;
 mod shared;
-mod tree;
+pub(super) mod tree;
 
 #[cfg(test)]
 mod agents_tests;
@@ -316,11 +316,11 @@ pub fn agent_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn stem(path: &Path) -> String {
+pub(super) fn stem(path: &Path) -> String {
     path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn read_text(path: &Path) -> Result<String, Finding> {
+pub(super) fn read_text(path: &Path) -> Result<String, Finding> {
     let bytes = std::fs::read(path).map_err(|e| Finding::error(format!("cannot be read: {e}")))?;
     String::from_utf8(bytes).map_err(|e| {
         let good = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or(&[]);

@@ -164,7 +164,12 @@ impl EventSink for TextFace {
                     self.screen.line(Style::Dim, &format!("  | {}", text::one_line(line, 200)));
                 }
             }
-            AgentEvent::ToolResult { id, ok, summary, diff, .. } => self.result(id, ok, summary, diff),
+            AgentEvent::ToolResult { id, name, ok, summary, output, diff } => {
+                self.result(id, ok, summary, diff);
+                if ok && name == "todo" {
+                    output.lines().for_each(|line| self.screen.line(Style::Plain, &format!("  {line}")));
+                }
+            }
             AgentEvent::AttemptFailed { attempt, error, discarded_chars } => {
                 self.break_line();
                 self.streamed = false;

@@ -12,7 +12,7 @@ use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usa
 use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
-use crate::wire::pieces::{self, unknown};
+use crate::wire::pieces::{self, Told, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use crate::wire::sse::Frame;
 use serde_json::value::RawValue;
@@ -30,6 +30,7 @@ pub struct ReplyDecoder {
     stop: Option<String>,
     /// How many events could be read.
     events: usize,
+    words: Told,
     sender: Sender,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
@@ -142,12 +143,12 @@ impl ReplyDecoder {
             "message" => return self.whole(raw, out),
             "ping" => Read::Yes,
             "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
-            _ if event.error.is_some() => return self.fail(classify::in_band_of(self.sender, raw), out),
+            _ if event.error.is_some() || named == "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
             _ => Read::No,
         };
         match read {
             Read::Yes => self.events += 1,
-            Read::No => unknown(raw, out),
+            Read::No => self.words.unknown(self.sender, raw, self.events, out),
         }
     }
 
@@ -218,7 +219,10 @@ impl ReplyDecoder {
             (Some(word), _) => finish::read(word),
             // The event with the reason was lost or could not be read; the content is there.
             (None, End::Said) if self.blocks.content => Stop::End,
-            (None, _) => return self.fail(self.cut(end), out),
+            (None, _) => {
+                let cut = self.cut(end);
+                return self.fail(cut, out);
+            }
         };
         if word.as_deref() == Some(finish::WINDOW_FULL) && !self.blocks.content {
             let full = ProviderError::new(Class::ContextTooLong, Scope::Request, "the conversation fills the model's whole context window");
@@ -245,7 +249,10 @@ impl ReplyDecoder {
     }
 
     /// Why a body without an end is not a reply.
-    fn cut(&self, end: &End<'_>) -> ProviderError {
+    fn cut(&mut self, end: &End<'_>) -> ProviderError {
+        if let Some(said) = self.words.instead(self.events) {
+            return said;
+        }
         match end {
             End::Said => ProviderError::network("the stream said that it was done, but it brought neither content nor a stop reason"),
             End::Body(nature) => pieces::cut(nature, "a message", self.events),

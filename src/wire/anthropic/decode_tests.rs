@@ -416,3 +416,16 @@ fn each_event_malformed_doubled_or_dropped_never_panics_and_never_makes_a_comple
         }
     }
 }
+
+#[test]
+fn words_in_place_of_a_reply_are_the_error() {
+    for (body, class) in [
+        (r#"{"detail":"it broke"}"#, Class::Server),
+        (r#"{"message":"Unauthorized"}"#, Class::Auth),
+        ("event: error\ndata: {\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}\n\n", Class::Overloaded),
+        ("data: {\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}\n\n", Class::Overloaded),
+    ] {
+        let reply = reply(body);
+        assert_eq!((reply.complete, reply.error.map(|e| e.class)), (false, Some(class)), "{body}");
+    }
+}

@@ -5,7 +5,7 @@
 
 use crate::model::Usage;
 use crate::wire::json_out::Object;
-use crate::wire::lenient::Count;
+use crate::wire::lenient::{self, Count};
 use serde::Deserialize;
 
 /// What a frame says, or all frames so far. Null counts as unsaid.
@@ -16,7 +16,9 @@ pub struct WireUsage {
     output_tokens: Count,
     cache_read_input_tokens: Count,
     cache_creation_input_tokens: Count,
+    #[serde(deserialize_with = "lenient::or_none")]
     cache_creation: Option<CacheCreation>,
+    #[serde(deserialize_with = "lenient::or_none")]
     output_tokens_details: Option<OutputDetails>,
 }
 
@@ -120,6 +122,12 @@ mod tests {
             assert_eq!((u.cache_write, u.cache_write_1h), (Some(44), Some(100)));
         }
         assert_eq!(merged(&[r#"{"cache_creation_input_tokens":7}"#]).cache_write, Some(7));
+    }
+
+    #[test]
+    fn odd_forms_cost_only_themselves() {
+        let u = merged(&[r#"{"input_tokens":"7","cache_creation":[],"output_tokens":2.0,"output_tokens_details":"none"}"#]);
+        assert_eq!((u.input, u.output), (Some(7), Some(2)));
     }
 
     #[test]

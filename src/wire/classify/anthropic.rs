@@ -10,6 +10,7 @@ const TEXTS: &[Row] = &[
     // A right of this one request; the credential is as good as before.
     says(&["fast request rejected"]).is(Class::Quota, Scope::Request),
     says(&["fast", "usage credits"]).is(Class::Quota, Scope::Request),
+    says(&["extra usage", "long context"]).is(Class::Quota, Scope::Request),
     says(&["credit balance is too low"]).is(Class::Billing, Scope::Key),
     says(&["only authorized for use with claude code"]).is(Class::Permission, Scope::Key),
     says(&["extra usage"]).is(Class::Quota, Scope::Key),

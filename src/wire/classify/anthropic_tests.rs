@@ -29,6 +29,8 @@ fn types_and_messages() {
         (400, "invalid_request_error", "Output blocked by content filtering policy", Class::ContentFilter, Scope::Request),
         (400, "invalid_request_error", "This credential is only authorized for use with Claude Code", Class::Permission, Scope::Key),
         (400, "invalid_request_error", "You're out of extra usage.", Class::Quota, Scope::Key),
+        (400, "invalid_request_error", "Extra usage is required for long context requests.", Class::Quota, Scope::Request),
+        (400, "invalid_request_error", "This organization has been disabled.", Class::Permission, Scope::Key),
         (401, "authentication_error", "invalid x-api-key", Class::Auth, Scope::Key),
         (402, "billing_error", "pay", Class::Billing, Scope::Key),
         (403, "permission_error", "no", Class::Permission, Scope::Key),

@@ -51,7 +51,7 @@ pub struct Facts {
 }
 
 /// Fields in which a code, a type or a status stands.
-const WORDS: [&str; 6] = ["code", "type", "status", "reason", "error_type", "error_code"];
+const WORDS: [&str; 7] = ["code", "type", "status", "reason", "error_type", "error_code", "__type"];
 /// Words that say nothing.
 const EMPTY_WORDS: [&str; 4] = ["error", "null", "none", "failed"];
 
@@ -60,8 +60,10 @@ impl Facts {
         let (shape, documents) = documents(body);
         let at = documents.iter().position(|d| find_error(d).is_some()).unwrap_or(0);
         let withheld = documents.iter().any(withheld);
+        let alone = documents.len() == 1;
         let root = documents.into_iter().nth(at).unwrap_or(Value::Null);
-        let outer = find_error(&root);
+        // Between the events of a stream a bare message may be anything; as the whole answer it is why there is none.
+        let outer = find_error(&root).or_else(|| (alone && is_bare(&root)).then_some(&root));
         let found = outer.is_some();
         let outer = outer.unwrap_or(&root);
         let nested = nested(outer);
@@ -80,6 +82,7 @@ impl Facts {
         for source in &sources {
             words.extend(words_of(source));
         }
+        words.extend(words_around(&root, headers));
         let code = sources.iter().find_map(|s| code_of_error(s));
         let mut all: Vec<(String, String)> = headers.to_vec();
         let carried = [root.get("headers"), error.pointer("/metadata/headers"), outer.pointer("/metadata/headers")];
@@ -180,14 +183,28 @@ fn events(body: &[u8], into: &mut Vec<Value>) {
 
 /// The error in a document, if it holds one.
 fn find_error(doc: &Value) -> Option<&Value> {
-    const PLACES: [&str; 7] =
-        ["/error", "/response/error", "/response/body/error", "/result/error", "/body/error", "/errors/data/0", "/errors/0"];
+    const PLACES: [&str; 9] = [
+        "/error",
+        "/response/error",
+        "/response/body/error",
+        "/result/error",
+        "/body/error",
+        "/errors/data/0",
+        "/errors/0",
+        // Groq's place within a stream, and OpenRouter's for the one choice.
+        "/x_groq/error",
+        "/choices/0/error",
+    ];
     let inside = PLACES.iter().find_map(|place| doc.pointer(place).filter(|v| says_something(v)));
-    if let Some(mut error) = inside {
+    if let Some(mut error) = inside.or_else(|| exception(doc).map(|(_, error)| error)) {
         while let Some(inner) = error.get("error").filter(|v| v.is_object() && error.get("message").is_none()) {
             error = inner;
         }
         return Some(error);
+    }
+    // FastAPI's word for it may hold an error of its own.
+    if let Some(detail) = doc.get("detail").filter(|d| d.is_object() && (d.get("code").is_some() || d.get("message").is_some())) {
+        return Some(detail);
     }
     let is = |key: &str| doc.get(key).and_then(Value::as_str) == Some("error");
     let bad = |key: &str| status_of(doc.get(key)?).filter(|s| (400..600).contains(s));
@@ -196,8 +213,22 @@ fn find_error(doc: &Value) -> Option<&Value> {
         || doc.get("error") == Some(&Value::Bool(true))
         || doc.get("success") == Some(&Value::Bool(false))
         || doc.get("detail").is_some_and(says_something)
+        || doc.get("__type").is_some_and(says_something)
         || ["code", "status", "status_code", "statusCode"].iter().any(|key| bad(key).is_some());
     flat.then_some(doc)
+}
+
+/// Amazon's events name the failure by their only key: `{"throttlingException":{"message":".."}}`.
+fn exception(doc: &Value) -> Option<(&String, &Value)> {
+    doc.as_object()?.iter().find(|(key, value)| key.ends_with("Exception") && value.is_object())
+}
+
+/// Words for a person, and nothing of a reply beside them.
+fn is_bare(doc: &Value) -> bool {
+    const REPLY: [&str; 10] =
+        ["choices", "candidates", "content", "output", "data", "embeddings", "response", "usage", "delta", "usageMetadata"];
+    let said = ["message", "Message", "msg", "title"].iter().any(|key| doc.get(key).is_some_and(|v| !v.is_object() && says_something(v)));
+    said && !REPLY.iter().any(|key| doc.get(key).is_some())
 }
 
 fn says_something(value: &Value) -> bool {
@@ -248,7 +279,7 @@ fn salvage(text: &str) -> Option<Value> {
 
 /// The words of an error value, wherever it keeps them.
 pub fn sentence(error: &Value) -> Option<String> {
-    const PLACES: [&str; 6] = ["message", "detail", "msg", "error_description", "error", "title"];
+    const PLACES: [&str; 7] = ["message", "Message", "detail", "msg", "error_description", "error", "title"];
     match error {
         Value::String(s) if !s.trim().is_empty() => Some(s.clone()),
         Value::Object(map) => PLACES.iter().find_map(|key| match map.get(*key)? {
@@ -271,6 +302,14 @@ fn words_of(error: &Value) -> Vec<String> {
     let reasons = error.get("details").and_then(Value::as_array).into_iter().flatten().filter_map(|d| code_of(d.get("reason")?));
     let all = own.chain(deeper).chain(reasons).map(|w| w.to_ascii_lowercase());
     all.filter(|w| !EMPTY_WORDS.contains(&w.as_str())).collect()
+}
+
+/// Amazon's names for a failure stand around it: in a header, or as a key. Its name spaces say nothing.
+fn words_around(root: &Value, headers: &Headers) -> Vec<String> {
+    let typed = root.get("__type").and_then(Value::as_str);
+    let named = [wait::header(headers, "x-amzn-errortype"), typed, exception(root).map(|(key, _)| key.as_str())];
+    let bare = |name: &str| name.split(':').next().and_then(|name| name.rsplit('#').next()).unwrap_or_default().to_ascii_lowercase();
+    named.into_iter().flatten().map(bare).filter(|word| !word.is_empty()).collect()
 }
 
 fn code_of_error(error: &Value) -> Option<String> {

@@ -74,7 +74,18 @@ pub fn in_band(data: &[u8]) -> ProviderError {
 
 /// The same where the sender is known.
 pub fn in_band_of(sender: Sender, data: &[u8]) -> ProviderError {
-    let mut error = judge(&Facts::read(sender.vendor, sender.now_ms, 0, &[], data));
+    unnumbered(&Facts::read(sender.vendor, sender.now_ms, 0, &[], data))
+}
+
+/// What a document without anything of a reply says about why there is none: an error, or words alone.
+pub fn told(sender: Sender, data: &[u8]) -> Option<ProviderError> {
+    let facts = Facts::read(sender.vendor, sender.now_ms, 0, &[], data);
+    (facts.found && facts.shape == Shape::Json).then(|| unnumbered(&facts))
+}
+
+/// HTTP's status was that of a success.
+fn unnumbered(facts: &Facts) -> ProviderError {
+    let mut error = judge(facts);
     error.status = None;
     error
 }

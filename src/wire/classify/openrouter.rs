@@ -30,11 +30,16 @@ fn behind(facts: &Facts) -> Option<Ruling> {
     // Its own limits are in its headers; without those it passes on what the provider behind it said, and another key of
     // ours does not help there.
     let own = facts.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("x-ratelimit-"));
-    if facts.status == 429 && !own {
+    let slow = facts.in_band() && super::rules::is_about_pace(facts) && !super::rules::counts_days(facts);
+    if (facts.status == 429 || slow) && !own {
         return Some((Class::RateLimit, Scope::Model));
     }
+    // Whatever status it is wrapped in: only a shorter conversation helps.
+    if super::rules::overflows(facts) && facts.status != 429 {
+        return Some((Class::ContextTooLong, Scope::Request));
+    }
     // A request that was taken in is not a bad one for everybody.
-    if facts.in_band() && facts.status == 400 && !super::rules::overflows(facts) {
+    if facts.in_band() && facts.status == 400 {
         return Some((Class::BadRequest, Scope::Model));
     }
     first(BEHIND, facts)

@@ -59,22 +59,26 @@ const WORDS: &[Row] = &[
     word(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "billing_error"])
         .is(Billing, Key),
     word(&["payment_required", "insufficient_credits", "billing_disabled", "insufficientquota"]).is(Billing, Key),
-    word(&["usage_limit_reached", "quota_exceeded", "request_quota_exceeded"]).is(Quota, Key),
+    word(&["exceeded_current_quota_error", "arrearage", "credit_limit"]).is(Billing, Key),
+    word(&["usage_limit_reached", "quota_exceeded", "request_quota_exceeded", "servicequotaexceededexception"]).is(Quota, Key),
     // Refused for this use.
     word(&["usage_not_included", "permission_error", "account_deactivated", "organization_restricted", "access_terminated"])
         .is(Permission, Key),
     word(&["access_denied", "missing_codex_entitlement", "insufficient_scope", "invalid_scope"]).is(Permission, Key),
-    word(&["data_residency_mismatch"]).is(Permission, Key),
+    word(&["data_residency_mismatch", "deactivated_workspace", "accessdeniedexception", "blocked_api_access"]).is(Permission, Key),
+    word(&["model_terms_required", "model_permission_blocked_org", "model_permission_blocked_project"]).is(Permission, Model),
     word(&["unsupported_country_region_territory"]).is(Permission, Provider),
     // No capacity.
     word(&["server_is_overloaded", "slow_down", "overloaded_error", "engine_overloaded_error", "engine_overloaded"]).is(Overloaded, Model),
     word(&["service_unavailable_error", "capacity_exceeded", "service_tier_capacity_exceeded", "nocapacity"]).is(Overloaded, Model),
     word(&["queue_exceeded", "model_overloaded", "model_capacity_exhausted", "model_capacity_exceeded"]).is(Overloaded, Model),
+    word(&["overloaded", "serviceunavailableexception", "modelnotreadyexception"]).is(Overloaded, Model),
     word(&["temporarily_unavailable"]).is(Overloaded, Provider),
     // The content.
     word(&["content_filter", "content_policy_violation", "image_content_policy_violation", "responsibleaipolicyviolation"])
         .is(ContentFilter, Request),
     word(&["cyber_policy", "bio_policy", "moderation_blocked", "content_policy", "data_inspection_failed"]).is(ContentFilter, Request),
+    word(&["content_policy_violated", "content_policy_error", "datainspectionfailed"]).is(ContentFilter, Request),
     // Too long.
     word(&["context_length_exceeded", "model_context_window_exceeded", "exceed_context_size_error", "request_too_large"])
         .is(ContextTooLong, Request),
@@ -83,16 +87,20 @@ const WORDS: &[Row] = &[
     word(&["invalid_api_key", "authentication_error", "unauthenticated", "invalid_authentication_error", "wrong_api_key"]).is(Auth, Key),
     word(&["token_expired", "token_invalidated", "token_revoked", "invalid_token", "expired_token"]).is(Auth, Key),
     word(&["invalid_grant", "refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"]).is(Auth, Key),
-    word(&["invalid_client", "unauthorized_client", "unauthorized"]).is(Auth, Key),
+    word(&["invalid_client", "unauthorized_client", "unauthorized", "invalidapikey"]).is(Auth, Key),
+    word(&["unrecognizedclientexception", "expiredtokenexception", "invalidsignatureexception"]).is(Auth, Key),
     // The login waits for a person.
     word(&["authorization_pending"]).is(Server, Request),
     // The model.
     word(&["model_not_found", "not_found_error", "deploymentnotfound", "model_not_supported", "invalid_model"]).is(NotFound, Model),
-    word(&["model_deprecated", "unsupported_api_for_model"]).is(NotFound, Model),
-    // The model wrote a call that the server refused; the same request may well go right the next time.
-    word(&["tool_use_failed"]).is(Server, Request),
+    word(&["model_deprecated", "model_decommissioned", "model_not_available", "unsupported_api_for_model"]).is(NotFound, Model),
+    word(&["resource_not_found_error", "resourcenotfoundexception"]).is(NotFound, Model),
+    // The model wrote a call or JSON that the server refused; the same request may well go right the next time.
+    word(&["tool_use_failed", "json_validate_failed"]).is(Server, Request),
+    word(&["modelstreamerrorexception", "modelerrorexception", "incomplete_generation"]).is(Server, Model),
+    word(&["validationexception"]).and_says(&["input is too long"]).is(ContextTooLong, Request),
     word(&["upstream_unreachable"]).is(Network, Provider),
-    word(&["timeout", "timeout_error", "vector_store_timeout", "deadline_exceeded"]).is(Timeout, Provider),
+    word(&["timeout", "timeout_error", "vector_store_timeout", "deadline_exceeded", "modeltimeoutexception"]).is(Timeout, Provider),
 ];
 
 /// Codes by which a limit is known, whatever the status.
@@ -105,7 +113,18 @@ const LIMITS: &[&str] = &[
     "too_many_requests",
     "too_many_requests_error",
     "token_quota_exceeded",
+    "rate_limit_reached_error",
+    "model_rate_limit",
+    "throttlingexception",
+    "toomanyrequestsexception",
+    "throttling",
+    "throttling.ratequota",
+    "throttling.allocationquota",
 ];
+
+/// The same in words, which routers and libraries pass on under any status. "Too many tokens, please wait" is not about
+/// the length of the conversation.
+const PACE: [&str; 4] = ["please wait before trying again", "throttlingexception", "too many requests", "rate limit reached for"];
 
 /// Messages that say it all, where no code does.
 const TEXTS: &[Row] = &[
@@ -128,6 +147,8 @@ const TEXTS: &[Row] = &[
     says(&["does not support tools"]).is(BadRequest, Model),
     says(&["auto\" tool choice requires"]).is(BadRequest, Model),
     says(&["not a valid model"]).is(NotFound, Model),
+    says(&["model is not supported when using codex"]).is(NotFound, Model),
+    says(&["organization has been disabled"]).is(Permission, Key),
 ];
 
 /// A whole text that is too long; an id or a name that is, is only badly formed.
@@ -138,7 +159,9 @@ fn long_text(facts: &Facts) -> bool {
 
 /// Whether the text says that the conversation is longer than the model takes.
 pub fn overflows(facts: &Facts) -> bool {
-    const SIGNS: [&str; 20] = [
+    const SIGNS: [&str; 22] = [
+        "request payload size exceeds the limit",
+        "prompt exceeds max length",
         "prompt is too long",
         "input is too long",
         "exceeds the context window",
@@ -162,10 +185,21 @@ pub fn overflows(facts: &Facts) -> bool {
     ];
     let said = facts.all_said();
     let both = |a: &str, b: &str| said.contains(a) && said.contains(b);
+    if is_about_pace(facts) {
+        return false;
+    }
     long_text(facts)
         || SIGNS.iter().any(|sign| said.contains(sign))
         || both("input token count", "exceeds the maximum")
         || both("prompt token count", "exceeds the limit")
+        || both("input token count", "only supports up to")
+        || both("tokens + `max_new_tokens`", "must be <=")
+}
+
+/// Whether the words, also those of the provider behind a router, say that requests come too fast.
+pub fn is_about_pace(facts: &Facts) -> bool {
+    let said = facts.all_said();
+    PACE.iter().any(|sign| said.contains(sign))
 }
 
 /// Whether the message speaks of a day's, a week's or a plan's allowance.
@@ -186,7 +220,7 @@ fn too_many(facts: &Facts) -> Option<Ruling> {
         "used all available credits",
         "doesn't have any credits",
     ];
-    if facts.status != 429 && !facts.is_called(LIMITS) {
+    if facts.status != 429 && !facts.is_called(LIMITS) && !is_about_pace(facts) {
         return None;
     }
     if facts.limits.overall.is_some() {
@@ -244,8 +278,12 @@ fn without_status(facts: &Facts) -> Ruling {
     let bad = facts.words.iter().any(|w| forms.iter().any(|f| w.starts_with(f))) || blame::is_coded(&facts.words);
     match () {
         () if bad => (BadRequest, Request),
+        () if facts.is_called(&["validation", "validationexception"]) => (BadRequest, Request),
         () if facts.says("overloaded") || facts.says("capacity") => (Overloaded, Model),
-        () if facts.says("rate limit") || facts.says("rate-limit") => (RateLimit, Key),
+        () if facts.says("rate limit") || facts.says("rate-limit") || facts.says("rate_limit") => (RateLimit, Key),
+        () if facts.says("unauthorized") || facts.says("not authenticated") || facts.says("authentication") => (Auth, Key),
+        () if facts.says("unsupported parameter") || facts.says("field required") => (BadRequest, Request),
+        () if facts.says("timed out") || facts.says("timeout") => (Timeout, Provider),
         () if facts.succeeded() && facts.shape == Shape::Text => (Network, Provider),
         () => (Server, Provider),
     }

@@ -188,6 +188,36 @@ fn a_good_reply_is_no_refusal_unless_it_carries_bad_news() {
 }
 
 #[test]
+fn words_alone_are_an_error_where_they_are_the_whole_answer() {
+    check(
+        r#"
+        - 200 {"message":"something broke"} => server model
+        - 200 {"detail":"something broke"} => server model
+        - 200 {"detail":{"code":"deactivated_workspace"}} => permission key
+        - 402 {"detail":{"code":"deactivated_workspace"}} => permission key
+        - 200 {"detail":"Not authenticated"} => auth key
+        - 200 {"message":"Unauthorized"} => auth key
+        - 200 {"message":"The upstream request timed out"} => timeout provider
+        - 200 {"msg":"rate limit hit, try again in 3s"} => rate_limit key 3
+        - 200 {"message":"Wrong API Key","type":"invalid_request_error","code":"wrong_api_key"} => auth key
+        - 200 {"detail":"prompt is too long: 9 tokens > 8 maximum"} => context_too_long request
+        - 200 {"detail":[{"loc":["body"],"msg":"field required"}]} => bad_request request
+        - 422 {"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000","error_type":"validation"} => context_too_long request
+        - 200 {"error":"Model is overloaded","error_type":"overloaded"} => overloaded model
+        - 400 {"detail":"The 'm' model is not supported when using Codex with a ChatGPT account."} => not_found model
+        "#,
+    );
+    for good in [
+        r#"{"id":"m","type":"message","role":"assistant","content":[],"message":"hi"}"#,
+        r#"{"data":[],"message":"ok"}"#,
+        "data: {\"message\":\"queued\"}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n",
+        r#"{"type":"message_start","message":{"id":"m"}}"#,
+    ] {
+        assert_eq!(refusal(Sender::default(), 200, &[], good.as_bytes()), None, "{good}");
+    }
+}
+
+#[test]
 fn a_message_is_short_and_says_what_the_upstream_said_and_what_to_do() {
     let shown = |status, body: &str| http(Sender::default(), status, &[], body.as_bytes()).message;
     assert_eq!(shown(422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#), "field required");

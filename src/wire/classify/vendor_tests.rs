@@ -24,6 +24,10 @@ fn openrouter() {
         openrouter 408 {"error":{"code":408,"message":"late"}} => timeout provider
         openrouter 400 {"error":{"code":400,"message":"x/y is not a valid model ID"}} => not_found model
         openrouter 400 {"error":{"code":400,"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"message\":\"prompt is too long: 9 > 8\"}}"}}} => context_too_long request
+        openrouter 502 {"error":{"code":502,"message":"Provider returned error","metadata":{"raw":"{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 9 tokens > 8 maximum\"}}"}}} => context_too_long request
+        openrouter 200 {"error":{"code":502,"message":"Provider returned error","metadata":{"raw":"prompt is too long: 9 tokens > 8 maximum"}}} => context_too_long request
+        openrouter 200 {"error":{"code":400,"message":"Provider returned error","metadata":{"raw":"no such parameter"}}} => bad_request model
+        openrouter 200 {"id":"g","choices":[{"index":0,"finish_reason":"error","error":{"code":429,"message":"slow down"}}]} => rate_limit model
         // What the provider behind it thinks of the router's key says nothing of ours.
         openrouter 502 {"error":{"code":502,"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"code\":\"invalid_api_key\",\"message\":\"Incorrect API key\"}}"}}} => server model
         "#,
@@ -47,6 +51,11 @@ fn compatible_vendors() {
         cerebras 429 {"message":"Tokens per minute limit exceeded - too many tokens processed.","type":"too_many_tokens_error","code":"token_quota_exceeded"} => rate_limit key
         cerebras 429 (x-ratelimit-remaining-requests-day: 0|x-ratelimit-reset-requests-day: 33011.38) {"message":"Requests per day limit exceeded","code":"request_quota_exceeded"} => quota key 33011.38
         cerebras 429 {"message":"We're experiencing high traffic right now!","type":"too_many_requests_error","code":"queue_exceeded"} => overloaded model
+        groq 200 {"id":"c","choices":[],"x_groq":{"id":"req_1","error":"over capacity, please try again"}} => overloaded model
+        groq 200 {"id":"c","choices":[],"x_groq":{"id":"req_1","error":{"message":"Rate limit reached for model m","code":"rate_limit_exceeded"}}} => rate_limit key
+        groq 400 {"error":{"message":"The model has been decommissioned","type":"invalid_request_error","code":"model_decommissioned"}} => not_found model
+        groq 400 {"error":{"message":"Failed to generate JSON","type":"invalid_request_error","code":"json_validate_failed"}} => server request
+        groq 400 {"error":{"message":"The model requires terms acceptance","type":"invalid_request_error","code":"model_terms_required"}} => permission model
         groq 498 => overloaded model
         groq 499 => server request
         groq 429 (retry-after: 6) {"error":{"message":"Rate limit reached for model `m` in organization `o` on tokens per minute (TPM): Limit 6000, Used 5000, Requested 3000. Please try again in 5.289s","type":"tokens","code":"rate_limit_exceeded"}} => rate_limit key 6
@@ -82,6 +91,32 @@ fn openai_and_chatgpt() {
         chatgpt 429 (x-spark-primary-used-percent: 100|x-spark-primary-reset-after-seconds: 77) => quota model 77
         chatgpt 503 {"error":{"code":"server_is_overloaded","message":"m"}} => overloaded model
         chatgpt 503 {"error":{"code":"slow_down","message":"m"}} => overloaded model
+        "#,
+    );
+}
+
+/// Amazon's "too many tokens" is a matter of pace; it comes bare, as an event, in a header, and through routers.
+#[test]
+fn bedrock_whoever_passes_it_on() {
+    check(
+        r#"
+        - 429 {"message":"Too many tokens, please wait before trying again."} => rate_limit key
+        - 400 {"__type":"ThrottlingException","message":"Too many tokens, please wait before trying again."} => rate_limit key
+        - 400 (x-amzn-ErrorType: ThrottlingException:http://internal.amazon.com/) {"message":"Too many tokens"} => rate_limit key
+        - 200 {"__type":"com.amazon.coral.service#ThrottlingException"} => rate_limit key
+        - 200 {"throttlingException":{"message":"Too many tokens, please wait before trying again."}} => rate_limit key
+        - 500 {"error":{"message":"An error occurred (ThrottlingException) when calling the ConverseStream operation: Too many tokens, please wait before trying again."}} => rate_limit key
+        - 429 {"message":"Too many tokens per day, please wait before trying again."} => quota key
+        - 200 {"message":"Too many requests, please wait before trying again."} => rate_limit key
+        - 400 {"__type":"ValidationException","message":"Input is too long for requested model."} => context_too_long request
+        - 400 {"__type":"ValidationException","message":"too many tokens: 9 > 8"} => context_too_long request
+        - 400 {"__type":"ValidationException","message":"Malformed input request"} => bad_request request
+        - 503 {"__type":"ServiceUnavailableException","message":"m"} => overloaded model
+        - 403 {"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."} => auth key
+        - 403 {"Message":"User is not authorized"} => permission key
+        - 200 {"modelStreamErrorException":{"message":"m","originalStatusCode":500}} => server model
+        openrouter 429 {"error":{"code":429,"message":"Provider returned error","metadata":{"provider_name":"Amazon Bedrock","raw":"{\"message\":\"Too many tokens, please wait before trying again.\"}"}}} => rate_limit model
+        openrouter 200 {"error":{"code":502,"message":"Provider returned error","metadata":{"provider_name":"Amazon Bedrock","raw":"{\"message\":\"Too many tokens, please wait before trying again.\"}"}}} => rate_limit model
         "#,
     );
 }

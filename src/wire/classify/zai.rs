@@ -31,7 +31,7 @@ fn numbered(facts: &Facts) -> Option<Ruling> {
         _ => return None,
     };
     Some(match number {
-        1000..=1004 | 1110..=1112 | 1120 | 1121 => (Class::Auth, Scope::Key),
+        1000..=1004 | 1110..=1112 | 1114..=1129 => (Class::Auth, Scope::Key),
         // No balance; a plan that has run out.
         1113 | 1309 => (Class::Billing, Scope::Key),
         // No such model, or none that the plan has.

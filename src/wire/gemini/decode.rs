@@ -10,8 +10,9 @@ use super::usage::WireUsage;
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
+use crate::wire::last_chunk::{self, LastChunk, Seen};
 use crate::wire::names::{self, ToolNames};
-use crate::wire::pieces::{self, Found, unknown};
+use crate::wire::pieces::{self, Found, Told, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use serde_json::value::RawValue;
 
@@ -33,10 +34,8 @@ pub struct ReplyDecoder {
     /// How many chunks could be read.
     chunks: usize,
     sender: Sender,
-    /// How many chunks had a finish reason.
-    reasons: usize,
-    /// The reason was there, and the counts with it or behind it.
-    whole: bool,
+    last: LastChunk,
+    words: Told,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -63,7 +62,7 @@ impl Decode for ReplyDecoder {
     }
 
     fn is_whole(&self) -> bool {
-        self.over || self.whole
+        self.over || self.last.was_it()
     }
 
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
@@ -74,7 +73,8 @@ impl Decode for ReplyDecoder {
             return self.fail(blocked, out);
         }
         let Some(word) = self.finish.take() else {
-            return self.fail(pieces::cut(&nature, "a generated content", self.chunks), out);
+            let said = self.words.instead(self.chunks);
+            return self.fail(said.unwrap_or_else(|| pieces::cut(&nature, "a generated content", self.chunks)), out);
         };
         let seen = finish::read(&word);
         if let Some(failure) = finish::failure(seen, &word, self.finish_message.as_deref()) {
@@ -114,30 +114,31 @@ impl ReplyDecoder {
             return self.fail(classify::in_band_of(self.sender, raw.as_bytes()), out);
         }
         if chunk.candidates.is_none() && chunk.prompt_feedback.is_none() && chunk.usage.is_none() && chunk.id.0.is_none() {
-            return unknown(raw.as_bytes(), out);
+            return self.words.unknown(self.sender, raw.as_bytes(), self.chunks, out);
         }
         self.chunks += 1;
         if self.called == raw {
             return;
         }
         let calls = self.parts.calls();
-        let counted = chunk.usage.is_some();
-        let mut reasons = 0;
+        let mut seen = Seen { counts: chunk.usage.is_some(), ..Seen::default() };
         self.start(chunk.id.into_owned(), chunk.model.into_owned(), out);
+        let said = out.len();
         for candidate in chunk.candidates.into_iter().flatten() {
             // One answer is asked for; what a server adds to it is not part of the reply.
             if candidate.index.0.unwrap_or(0) == 0 {
-                reasons += usize::from(candidate.finish_reason.0.is_some());
+                seen.reason |= reason(&candidate).is_some();
                 self.candidate(candidate, out);
             }
         }
-        self.reasons += reasons;
+        seen.content = last_chunk::has_content(out.get(said..));
+        // An empty candidate before the first words is no sign: who writes a reason everywhere may begin with it.
+        seen.answer = seen.content;
+        self.last.read(seen);
         if let Some(blocked) = chunk.prompt_feedback.and_then(refusal) {
             self.blocked = Some(blocked);
         }
         self.usage(chunk.usage, out);
-        // Older models write a reason into every chunk: theirs says nothing.
-        self.whole = counted && self.finish.is_some() && self.reasons == 1;
         self.called.clear();
         if self.parts.calls() > calls {
             self.called.push_str(raw);
@@ -160,14 +161,12 @@ impl ReplyDecoder {
 
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Vec<StreamEvent>) {
         let reply = self.id.clone().unwrap_or_default();
-        for part in candidate.content.and_then(|c| c.parts).into_iter().flatten() {
+        for part in candidate.content.iter().filter_map(|c| c.parts.as_ref()).flatten() {
             if self.parts.take(part, &reply, out) == Read::No {
                 unknown(part.get().as_bytes(), out);
             }
         }
-        // Proxies write out that there is none yet.
-        let finish = candidate.finish_reason.into_owned().filter(|word| word != "FINISH_REASON_UNSPECIFIED");
-        self.finish = finish.or(self.finish.take());
+        self.finish = reason(&candidate).map(str::to_owned).or(self.finish.take());
         self.finish_message = candidate.finish_message.into_owned().or(self.finish_message.take());
     }
 
@@ -185,6 +184,11 @@ impl ReplyDecoder {
         self.over = true;
         out.push(StreamEvent::Error { error });
     }
+}
+
+/// Why it ended, if it has. Proxies write out that it has not.
+fn reason<'a>(candidate: &'a Candidate<'_>) -> Option<&'a str> {
+    candidate.finish_reason.get().filter(|word| *word != "FINISH_REASON_UNSPECIFIED")
 }
 
 /// The failure of a prompt that was not answered.

@@ -139,6 +139,38 @@ fn calls_in_every_form() {
 }
 
 #[test]
+fn words_in_place_of_a_reply_are_the_error() {
+    for (body, class) in [
+        (r#"{"detail":"it broke"}"#, Class::Server),
+        (r#"{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}"#, Class::RateLimit),
+        ("data: {\"message\":\"prompt is too long\"}\n\n", Class::ContextTooLong),
+    ] {
+        let (reply, _) = read(body.as_bytes());
+        assert_eq!((reply.complete, reply.error.map(|e| e.class)), (false, Some(class)), "{body}");
+    }
+}
+
+#[test]
+fn an_open_connection_is_waited_for_unless_the_reason_can_be_trusted() {
+    let whole = |chunks: &[&[u8]]| {
+        let mut decoder = Decoder::new(Wire::Gemini, &Dialect::default());
+        decoder.feed(&chunks.concat(), &mut Vec::new());
+        decoder.is_whole()
+    };
+    let plain = stream(&[json!([{"text": "a"}])], "");
+    let last = stream(&[json!([{"text": "b"}])], "STOP");
+    let open = stream(&[json!([{"text": "b"}])], "FINISH_REASON_UNSPECIFIED");
+    let counts = b"data: {\"usageMetadata\":{\"promptTokenCount\":9}}\n\n";
+    assert!(whole(&[&plain, &last]));
+    assert!(whole(&[&last, counts]));
+    assert!(!whole(&[&last]), "perhaps the first of many");
+    assert!(!whole(&[&last, &last]), "a reason in every chunk");
+    assert!(!whole(&[&last, &last, counts]));
+    assert!(!whole(&[&plain, &open]));
+    assert!(!whole(&[&plain, &last, &plain]), "there was more behind it");
+}
+
+#[test]
 fn shortened_names_come_back_whole() {
     let tool = ToolSpec { name: "9lives".into(), description: String::new(), parameters: json!({}) };
     let wire = names::letter_first("9lives").into_owned();

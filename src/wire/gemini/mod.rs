@@ -32,7 +32,6 @@ pub use message::NO_SIGNATURE;
 pub use ops::{decode_count, decode_embed, decode_models, encode_count, encode_embed, models_path};
 pub use reply::{Envelope, Head, ReplyWriter, encode_events, encode_reply};
 pub use request::decode_request;
-pub use settings::GENERATION;
 
 pub(super) use encode::Door;
 pub(super) use request::read as read_request;

@@ -3,6 +3,7 @@
 //! The model and whether a stream is asked for stand in the path. Fields are read in both of Google's spellings.
 
 use super::{NAME, call_id, message, partial, parts, path, schema, settings, shape, thinking, tools};
+use crate::model::google_fields::GENERATION;
 use crate::model::{Block, ImageSource, Message, Request, ResponseFormat, Role, ToolCall, ToolChoice, ToolResult};
 use crate::wire::openai_chat::RequestError;
 use serde_json::value::RawValue;
@@ -175,7 +176,7 @@ fn generation(request: &mut Request, config: Map<String, Value>) -> Result<(), R
             }
         }
     }
-    keep(request, settings::GENERATION, config);
+    keep(request, GENERATION, config);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::family::{Family, Maker};
 use super::schema::{self, Rules};
 use super::{thinking, tools};
+use crate::model::google_fields::GENERATION;
 use crate::model::{Loss, Request, ResponseFormat, ToolChoice};
 use crate::wire::json_out::Object;
 use crate::wire::names::letter_first;
@@ -10,7 +11,6 @@ use serde_json::{Map, Value, json};
 
 /// How many stop sequences the wire takes.
 const MAX_STOPS: usize = 5;
-pub const GENERATION: &str = "generationConfig";
 pub const TOOL_CONFIG: &str = "toolConfig";
 /// The part of the tool config that says how free the model is.
 pub const CALLING: &str = "functionCallingConfig";

@@ -3,7 +3,7 @@
 //! A field of the wrong type counts as absent where the rest still makes sense. Text is borrowed from the line where no
 //! escape forces a copy.
 
-use crate::wire::lenient::{Count, Text};
+use crate::wire::lenient::{Count, Lenient, Text};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -82,23 +82,6 @@ impl Piece<'_> {
     /// The thinking in it. Servers that changed the field's name send both for a while, with the same text.
     pub fn reasoning(&self) -> Option<&str> {
         self.reasoning_content.get().or(self.reasoning.get()).or(self.reasoning_text.get())
-    }
-}
-
-/// A value that counts as absent where it is not what it should be, so that it costs only itself.
-#[derive(Debug)]
-pub struct Lenient<T>(pub Option<T>);
-
-impl<T> Default for Lenient<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(from)?;
-        Ok(Self(serde_json::from_str(raw.get()).ok()))
     }
 }
 

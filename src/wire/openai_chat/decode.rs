@@ -12,8 +12,9 @@ use super::usage::{self, WireUsage};
 use crate::model::{BlockKind, Class, Delta, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
+use crate::wire::last_chunk::{self, LastChunk, Seen};
 use crate::wire::names::ToolNames;
-use crate::wire::pieces::{self, unknown};
+use crate::wire::pieces::{self, Told, unknown};
 use crate::wire::quirk::failed_calls::{self, FailedCall};
 use crate::wire::quirk::{Dialect, FailedCalls, Total};
 use crate::wire::sniff::{Nature, Piece};
@@ -40,8 +41,8 @@ pub struct ReplyDecoder {
     whole: bool,
     /// Pieces of the message arrived; a whole one behind them repeats them.
     pieces: bool,
-    /// The counts came with the finish reason or behind it, which is all that a server without an end mark sends.
-    counted: bool,
+    last: LastChunk,
+    words: Told,
     refused: bool,
     content: bool,
     /// How many chunks could be read.
@@ -84,7 +85,7 @@ impl Decode for ReplyDecoder {
     }
 
     fn is_whole(&self) -> bool {
-        self.over || self.counted
+        self.over || self.last.was_it()
     }
 
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
@@ -159,28 +160,33 @@ impl ReplyDecoder {
 
     fn chunk(&mut self, chunk: Chunk<'_>, raw: &[u8], out: &mut Vec<StreamEvent>) {
         let bare_error = chunk.object.get() == Some("error") || chunk.kind.get() == Some("error");
-        let error = chunk.error.is_some() || bare_error;
+        let groq = chunk.x_groq.and_then(|raw| serde_json::from_str::<Groq<'_>>(raw.get()).ok()).unwrap_or_default();
+        let error = chunk.error.is_some() || bare_error || groq.error.is_some_and(|e| e.get() != "\"\"");
         if chunk.choices.is_none() && chunk.usage.is_none() && !error {
-            return unknown(raw, out);
+            return self.words.unknown(self.sender, raw, self.chunks, out);
         }
         self.chunks += 1;
         if chunk.choices.is_some() || chunk.usage.is_some() {
             self.start(chunk.id.into_owned(), chunk.model.into_owned(), out);
         }
         let mut failed = None;
+        let (mut seen, said) = (Seen::default(), out.len());
         for choice in chunk.choices.into_iter().flatten() {
             // One choice is asked for; what a server adds to it is not part of the reply.
             if choice.index.0.unwrap_or(0) == 0 {
                 failed = failed.or(choice.error);
+                seen.answer = true;
+                seen.reason |= choice.finish_reason.get().is_some();
                 self.choice(choice, out);
             }
         }
-        let counts = chunk.usage.is_some() || chunk.timings.is_some() || chunk.x_groq.is_some();
-        self.counted |= counts && self.finish.is_some();
+        seen.content = last_chunk::has_content(out.get(said..));
+        seen.counts = chunk.usage.is_some() || chunk.timings.is_some() || groq.usage.is_some();
+        self.last.read(seen);
         if let Some(timings) = chunk.timings {
             self.timings(usage::timings(timings), out);
         }
-        if let Some(usage) = chunk.usage.or_else(|| chunk.x_groq.and_then(groq_usage)) {
+        if let Some(usage) = chunk.usage.or(groq.usage) {
             self.usage(usage, out);
         }
         match failed {
@@ -360,7 +366,10 @@ impl ReplyDecoder {
             (Some(word), _) => finish::read(word),
             (None, End::Done) if has_content => Finish::Stop(Stop::End),
             (None, End::Body(_)) if self.whole && has_content => Finish::Stop(Stop::End),
-            _ => return self.fail(self.cut(end), out),
+            _ => {
+                let cut = self.cut(end);
+                return self.fail(cut, out);
+            }
         };
         let native_failed = matches!(self.native_finish.as_deref().map(finish::read), Some(Finish::Failed));
         let error = match seen {
@@ -419,7 +428,10 @@ impl ReplyDecoder {
     }
 
     /// Why a body without a terminal event is not a reply.
-    fn cut(&self, end: &End<'_>) -> ProviderError {
+    fn cut(&mut self, end: &End<'_>) -> ProviderError {
+        if let Some(said) = self.words.instead(self.chunks) {
+            return said;
+        }
         match end {
             End::Done => ProviderError::network("the stream said that it was done, but it brought neither content nor a finish reason"),
             End::Body(nature) => pieces::cut(nature, "a chat completion", self.chunks),
@@ -434,13 +446,13 @@ enum End<'a> {
     Body(Nature<'a>),
 }
 
-fn groq_usage(raw: &RawValue) -> Option<&RawValue> {
-    #[derive(serde::Deserialize)]
-    struct Groq<'a> {
-        #[serde(borrow)]
-        usage: Option<&'a RawValue>,
-    }
-    serde_json::from_str::<Groq<'_>>(raw.get()).ok()?.usage
+/// What Groq puts beside a chunk: the counts, or why the stream stops early.
+#[derive(Default, serde::Deserialize)]
+struct Groq<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 #[cfg(test)]

@@ -288,7 +288,7 @@ fn other_bodies_are_network_errors_that_say_what_came() {
         ("<!doctype html><title>Sign in</title>", "Sign in"),
         ("Internal Server Error", "Internal Server Error"),
         (r#"{"id":"#, "cut"),
-        (r#"{"detail":"nope"}"#, "nope"),
+        (r#"{"started":"nope"}"#, "nope"),
         ("42", "42"),
     ] {
         let r = reply(body);

@@ -5,6 +5,7 @@
 
 use crate::model::Usage;
 use crate::wire::json_out::Object;
+use crate::wire::lenient::{self, Count};
 use crate::wire::quirk::Total;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -17,7 +18,9 @@ pub struct WireUsage {
     completion_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     total_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::or_none")]
     prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default, deserialize_with = "lenient::or_none")]
     completion_tokens_details: Option<CompletionDetails>,
     /// DeepSeek's place for the same count.
     #[serde(default, deserialize_with = "count")]
@@ -52,10 +55,8 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-/// A count, or nothing for anything that is not a whole number of at least zero.
 fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let value = serde_json::Value::deserialize(from)?;
-    Ok(value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0 && f.fract() == 0.0 && *f < 1e15).map(|f| f as u64)))
+    Ok(Count::deserialize(from)?.0)
 }
 
 impl WireUsage {
@@ -163,6 +164,10 @@ mod tests {
         assert_eq!(read(r#"{"prompt_tokens":9.0,"cached_tokens":"x"}"#).input, Some(9));
         assert_eq!(read(r#"{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":5}}"#).input, Some(0));
         assert_eq!(read(r#"{"prompt_tokens":-1}"#), Usage::default());
+        let u = read(r#"{"prompt_tokens":"100","completion_tokens":"9","prompt_tokens_details":{"cached_tokens":"60"}}"#);
+        assert_eq!((u.input, u.cache_read, u.output), (Some(40), Some(60), Some(9)));
+        let u = read(r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":[],"completion_tokens_details":"none"}"#);
+        assert_eq!((u.input, u.output), (Some(7), Some(2)));
         let u = read(r#"{"input_tokens":9,"output_tokens":2,"num_cached_tokens":4,"reasoning_tokens":1}"#);
         assert_eq!((u.input, u.cache_read, u.output, u.reasoning), (Some(5), Some(4), Some(2), Some(1)));
     }

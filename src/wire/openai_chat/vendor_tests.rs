@@ -176,3 +176,60 @@ fn a_refused_call_that_is_whole_is_a_call_where_the_dialect_says_so() {
     let torn = refusal.replace("1}}", "1}");
     assert_eq!(read(&["failed-calls"], &torn).error.unwrap().code.as_deref(), Some("tool_use_failed"), "half a call is none");
 }
+
+fn failed(body: &str) -> (Class, String) {
+    let reply = read(&[], body);
+    assert!(!reply.complete, "{body}");
+    reply.error.map(|e| (e.class, e.message)).unwrap()
+}
+
+#[test]
+fn groqs_own_place_for_an_error_inside_a_stream() {
+    let error = r#"data: {"id":"r","choices":[{"delta":{},"finish_reason":"stop"}],"x_groq":{"id":"req_1","error":"over capacity"}}"#;
+    let body = format!("{}{error}\n\ndata: [DONE]\n\n", chunks(&[r#"{"delta":{"content":"half"}}"#]));
+    assert_eq!(failed(&body), (Class::Overloaded, "over capacity".to_owned()));
+    let object = r#"data: {"id":"r","x_groq":{"error":{"message":"slow","code":"rate_limit_exceeded"}}}"#;
+    assert_eq!(failed(&format!("{object}\n\n")).0, Class::RateLimit);
+    let fine = r#"data: {"id":"r","choices":[],"x_groq":{"id":"req_1","error":null,"usage":{"prompt_tokens":"9","completion_tokens":2}}}"#;
+    let body = format!("{}{fine}\n\ndata: [DONE]\n\n", chunks(&[r#"{"delta":{"content":"a"}}"#, r#"{"delta":{},"finish_reason":"stop"}"#]));
+    let reply = read(&[], &body);
+    assert_eq!((reply.complete, reply.usage.input, reply.usage.output), (true, Some(9), Some(2)));
+}
+
+#[test]
+fn words_in_place_of_a_reply_are_the_error() {
+    for (body, class) in [
+        (r#"{"detail":"it broke"}"#, Class::Server),
+        (r#"{"message":"it broke"}"#, Class::Server),
+        (r#"{"message":"Wrong API Key","type":"invalid_request_error","param":"api_key","code":"wrong_api_key"}"#, Class::Auth),
+        ("data: {\"detail\":\"it broke\"}\n\n", Class::Server),
+        ("data: {\"message\":\"Too many requests\"}\n\ndata: [DONE]\n\n", Class::RateLimit),
+        (r#"{"status":"starting"}"#, Class::Network),
+    ] {
+        assert_eq!(failed(body).0, class, "{body}");
+    }
+    // A greeting before the answer is none, nor is it why a stream broke off behind its first words.
+    let greeting = "data: {\"message\":\"you are number 3 in the queue\"}\n\n";
+    let words = chunks(&[r#"{"delta":{"content":"a"}}"#]);
+    assert!(read(&[], &format!("{greeting}{words}data: [DONE]\n\n")).complete);
+    assert_eq!(failed(&format!("{greeting}{words}")).0, Class::Network);
+}
+
+#[test]
+fn an_open_connection_is_waited_for_unless_the_reason_can_be_trusted() {
+    let whole = |choices: &[&str], more: &str| {
+        let mut decoder = Decoder::new(Wire::OpenaiChat, &Dialect::default());
+        decoder.feed((chunks(choices) + more).as_bytes(), &mut Vec::new());
+        decoder.is_whole()
+    };
+    let (words, end) = (r#"{"delta":{"content":"a"}}"#, r#"{"delta":{},"finish_reason":"stop"}"#);
+    let both = r#"{"delta":{"content":"a"},"finish_reason":"stop"}"#;
+    let counts = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n";
+    assert!(whole(&[words, end], ""), "without counts");
+    assert!(whole(&[words, end], counts));
+    assert!(whole(&[both], counts));
+    assert!(!whole(&[both], ""), "perhaps the first of many");
+    assert!(!whole(&[both, both], ""));
+    assert!(!whole(&[words], counts));
+    assert!(!whole(&[words, end, words], ""));
+}

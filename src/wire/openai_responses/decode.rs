@@ -14,7 +14,7 @@ use crate::model::{ProviderError, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify::{self, Sender};
 use crate::wire::codec::Decode;
 use crate::wire::names::ToolNames;
-use crate::wire::pieces::{self, Found, unknown};
+use crate::wire::pieces::{self, Found, Told, unknown};
 use crate::wire::sniff::{Nature, Piece};
 use serde_json::value::RawValue;
 
@@ -32,6 +32,7 @@ pub struct ReplyDecoder {
     last: Option<(u64, Vec<u8>)>,
     /// How many events could be read.
     events: usize,
+    words: Told,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -69,7 +70,8 @@ impl Decode for ReplyDecoder {
 
     fn finish(&mut self, nature: Nature<'_>, out: &mut Vec<StreamEvent>) {
         if !self.over {
-            self.fail(pieces::cut(&nature, "a response", self.events), out);
+            let said = self.words.instead(self.events);
+            self.fail(said.unwrap_or_else(|| pieces::cut(&nature, "a response", self.events)), out);
         }
     }
 }
@@ -119,12 +121,13 @@ impl ReplyDecoder {
                 return self.terminal(kind, event.response, out);
             }
             "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
+            _ if named == "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
             "" => return self.unnamed(event, raw, out),
             kind => self.growth(kind, event, out),
         };
         match read {
             Read::Yes => self.events += 1,
-            Read::No => unknown(raw, out),
+            Read::No => self.words.unknown(self.sender, raw, self.events, out),
         }
     }
 
@@ -180,7 +183,7 @@ impl ReplyDecoder {
         } else if event.error.is_some() || event.detail.get().is_some() {
             self.fail(classify::in_band_of(self.sender, raw), out);
         } else {
-            unknown(raw, out);
+            self.words.unknown(self.sender, raw, self.events, out);
         }
     }
 

@@ -410,6 +410,19 @@ fn what_is_not_known_is_handed_on_and_ends_nothing() {
 }
 
 #[test]
+fn words_in_place_of_a_reply_are_the_error() {
+    for (body, class) in [
+        (r#"{"detail":"it broke"}"#, Class::Server),
+        (r#"{"message":"Unauthorized"}"#, Class::Auth),
+        ("event: error\ndata: {\"type\":\"invalid_request_error\",\"message\":\"m\"}\n\n", Class::BadRequest),
+        ("data: {\"type\":\"invalid_request_error\",\"message\":\"m\"}\n\n", Class::BadRequest),
+    ] {
+        let reply = reply(body);
+        assert_eq!((reply.complete, reply.error.map(|e| e.class)), (false, Some(class)), "{body}");
+    }
+}
+
+#[test]
 fn shortened_names_come_back_whole() {
     let long = format!("mcp__{}", "x".repeat(80));
     let tools = [ToolSpec { name: long.clone(), description: String::new(), parameters: json!({}) }];

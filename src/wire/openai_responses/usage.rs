@@ -2,7 +2,7 @@
 
 use crate::model::Usage;
 use crate::wire::json_out::Object;
-use crate::wire::lenient::Count;
+use crate::wire::lenient::{self, Count};
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -13,7 +13,9 @@ pub struct WireUsage {
     output_tokens: Count,
     #[serde(default)]
     total_tokens: Count,
+    #[serde(default, deserialize_with = "lenient::or_none")]
     input_tokens_details: Option<InputDetails>,
+    #[serde(default, deserialize_with = "lenient::or_none")]
     output_tokens_details: Option<OutputDetails>,
 }
 
@@ -91,6 +93,8 @@ mod tests {
         );
         assert_eq!((u.input, u.cache_read, u.cache_write, u.output, u.reasoning), (Some(30), Some(60), Some(10), Some(9), Some(4)));
         assert_eq!(read(r#"{"input_tokens":"7","output_tokens":null}"#), Usage { input: Some(7), ..Usage::default() });
+        let odd = read(r#"{"input_tokens":"7","input_tokens_details":[],"output_tokens":2.0,"output_tokens_details":"none"}"#);
+        assert_eq!((odd.input, odd.output), (Some(7), Some(2)));
         let apart = read(r#"{"input_tokens":10,"output_tokens":5,"total_tokens":22,"output_tokens_details":{"reasoning_tokens":7}}"#);
         assert_eq!((apart.output, apart.reasoning), (Some(12), Some(7)));
     }

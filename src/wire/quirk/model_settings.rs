@@ -6,30 +6,10 @@
 
 use super::Dialect;
 use crate::model::Request;
-use crate::wire::gemini::GENERATION;
+use crate::model::google_fields::{self, GENERATION};
 use crate::wire::{Wire, gemini};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-
-/// Fields of Google's bodies.
-const GOOGLE_BODY: [&str; 6] = [GENERATION, "safetySettings", "toolConfig", "cachedContent", "labels", "serviceTier"];
-/// Fields of its `generationConfig` that no other vendor spells so.
-const GOOGLE_GENERATION: [&str; 14] = [
-    "thinkingConfig",
-    "topP",
-    "topK",
-    "maxOutputTokens",
-    "stopSequences",
-    "candidateCount",
-    "responseMimeType",
-    "responseSchema",
-    "responseJsonSchema",
-    "responseModalities",
-    "presencePenalty",
-    "frequencyPenalty",
-    "mediaResolution",
-    "speechConfig",
-];
 
 /// The request with the model's settings beside its own.
 pub fn prepare<'a>(wire: Wire, dialect: &Dialect, request: Cow<'a, Request>) -> Cow<'a, Request> {
@@ -39,8 +19,8 @@ pub fn prepare<'a>(wire: Wire, dialect: &Dialect, request: Cow<'a, Request>) -> 
     let google = matches!(wire, Wire::Gemini | Wire::Antigravity);
     let mut request = request.into_owned();
     for (name, value) in &dialect.settings {
-        let body = GOOGLE_BODY.contains(&name.as_str());
-        let generation = !body && (google || GOOGLE_GENERATION.contains(&name.as_str()));
+        let body = google_fields::is_of_body(name);
+        let generation = !body && (google || google_fields::is_of_generation(name));
         if body || generation {
             let own = request.extensions.entry(gemini::NAME.to_owned()).or_default();
             if generation {

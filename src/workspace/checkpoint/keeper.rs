@@ -116,6 +116,16 @@ impl Keeper {
 
     /// Keeps what the step may destroy. The step begins when this has returned.
     pub fn begin(&self, about: About, scope: &Scope) -> Result<Begun, StoreError> {
+        self.open(about, scope, FRESH)
+    }
+
+    /// The same right behind a step that has just ended, while something goes on changing files: what is changed between the
+    /// two is the new one's, since it begins with the state that the other ended with.
+    pub fn follow(&self, about: About, scope: &Scope) -> Result<Begun, StoreError> {
+        self.open(about, scope, Duration::MAX)
+    }
+
+    fn open(&self, about: About, scope: &Scope, fresh: Duration) -> Result<Begun, StoreError> {
         let mut memory = self.memory();
         // A step makes every earlier walk stale, also one whose files are known beforehand.
         let walked = memory.walked.take();
@@ -127,8 +137,8 @@ impl Keeper {
         let (paths, before) = match scope {
             Scope::Paths(paths) => (Some(self.store.look(self.concerned(paths), Durable::No)), None),
             Scope::Tree => {
-                let fresh = walked.filter(|began| began.elapsed() <= FRESH).and(memory.index.clone());
-                let index = fresh.map_or_else(|| self.walk(&mut memory, &|| false), Ok)?;
+                let known = walked.filter(|began| began.elapsed() <= fresh).and(memory.index.clone());
+                let index = known.map_or_else(|| self.walk(&mut memory, &|| false), Ok)?;
                 let (saved, beside) = (self.store.index_path(), self.store.steps.before(id));
                 fs::hard_link(&saved, &beside).or_else(|_| fs::copy(&saved, &beside).map(|_| ())).map_err(failed)?;
                 if !std::mem::replace(&mut memory.told, true) {

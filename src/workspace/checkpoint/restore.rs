@@ -176,6 +176,10 @@ fn file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
             keep_owner(&file, old);
         }
         set_mode(&temp, mode)?;
+        if old.is_some() {
+            atomic::keep_attributes(&file, path);
+            set_mode(&temp, mode)?;
+        }
         file.sync_all()
     });
     written.and_then(|()| fs::rename(&temp, path)).inspect_err(|_| {

@@ -1,10 +1,11 @@
 //! One command from spawn to the last of its descendants.
 //!
-//! A command leads a session and a process group of its own, reads nothing, and writes stdout and stderr into one pipe,
-//! so that lines stay in the order in which they were written. When its shell has ended, whatever it left running is
+//! A command leads a session and a process group of its own, reads nothing, and writes stdout and stderr into one pipe or
+//! terminal, so that lines stay in the order in which they were written. When its shell has ended, whatever it left running is
 //! ended too ([`crate::base::tree`]): nothing outlives its call. What a killed pup could not end, [`survivors`] finds.
 
 mod capture;
+mod output;
 pub mod survivors;
 
 pub use crate::base::tree::{Ending, Spawned, Stray};
@@ -12,14 +13,14 @@ pub use capture::Captured;
 
 use crate::base::{Failure, id, tree};
 use capture::Capture;
+use output::Sink;
 use process_wrap::tokio::{CommandWrap, ProcessSession};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,8 @@ pub struct Command<'a> {
     pub hidden: &'a [String],
     /// The session that the command belongs to, if it is recorded: with it [`survivors`] are found after a crash.
     pub session: Option<&'a str>,
+    /// Its input and output are a terminal.
+    pub tty: bool,
     /// Bytes of output kept: a third from the beginning, the rest from the end.
     pub keep: usize,
 }
@@ -97,11 +100,10 @@ pub enum ProcessError {
 pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut dyn Watch) -> Result<Finished, ProcessError> {
     tree::adopt_orphans();
     let marker = id::fresh(16);
-    let (reader, writer) = io::pipe().map_err(ProcessError::Spawn)?;
-    let (child, call) = spawn(command, &marker, &writer).map_err(ProcessError::Spawn)?;
+    let (mut out, sink) = if command.tty { output::terminal() } else { output::pipe() }.map_err(ProcessError::Spawn)?;
+    let (child, call) = spawn(command, &marker, &sink).map_err(ProcessError::Spawn)?;
     // The end of output comes when the last writer is gone, and this is one.
-    drop(writer);
-    let mut out = pipe::Receiver::from_owned_fd(reader.into()).map_err(ProcessError::Io)?;
+    drop(sink);
     let mut guard = Guarded { child, call, ended: false };
     if let Err(failure) = watch.spawned(&guard.call.spawned(marker)) {
         guard.end().await;
@@ -156,12 +158,18 @@ fn take(capture: &mut Capture, watch: &mut dyn Watch, buffer: &[u8], n: usize) {
     watch.output(bytes);
 }
 
-fn spawn(command: &Command<'_>, marker: &str, writer: &io::PipeWriter) -> io::Result<(tree::Shell, tree::Call)> {
+/// Lets a shell, which leads a session, make the terminal `$1` its own by opening it, and then become the command's shell.
+const ON_TERMINAL: &str = r#"{ : <"$1"; } 2>/dev/null; exec "$2" -c "$0""#;
+
+fn spawn(command: &Command<'_>, marker: &str, sink: &Sink) -> io::Result<(tree::Shell, tree::Call)> {
     let start = |shell: &str| -> io::Result<(tree::Shell, tree::Call)> {
-        let (stdout, stderr) = (writer.try_clone()?, writer.try_clone()?);
+        let [stdin, stdout, stderr] = sink.stdio()?;
         let mut wrap = CommandWrap::with_new(shell, |c| {
-            c.arg("-c").arg(command.line).current_dir(command.cwd);
-            c.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+            match sink.device() {
+                None => c.arg("-c").arg(command.line),
+                Some(device) => c.args(["-c", ON_TERMINAL, command.line, device, shell]),
+            };
+            c.current_dir(command.cwd).stdin(stdin).stdout(stdout).stderr(stderr);
             environment(c, command, marker);
         });
         wrap.wrap(ProcessSession);
@@ -179,7 +187,8 @@ fn environment(c: &mut tokio::process::Command, command: &Command<'_>, marker: &
     for name in command.hidden.iter().map(String::as_str).chain(["CI"]) {
         c.env_remove(name);
     }
-    c.envs([("TERM", "dumb"), ("NO_COLOR", "1"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")]);
+    let term = if command.tty { "xterm-256color" } else { "dumb" };
+    c.envs([("TERM", term), ("NO_COLOR", "1"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")]);
     c.env(tree::MARKER, marker);
     // Without a session of its own, a pup inside another's command leaves the outer session's mark as it is.
     if let Some(session) = command.session {
