@@ -13,7 +13,6 @@ use super::record;
 use super::router::{Operation, Router};
 use super::suspect::Suspects;
 use crate::base::clock::Moment;
-use crate::base::id;
 use crate::model::{ProviderError, StreamEvent};
 use crate::provider::{Exchange, Refused};
 use crate::wire::limits::Limits;
@@ -249,7 +248,7 @@ impl<'r> Live<'r> {
         let attempt = record::of(link, Some(&error), (began, now), &settled);
         let quarantine = self.suspects.take_out(&mut self.operation, link, &error);
         if quarantine.is_none() {
-            self.plan.failed(&error, &mut self.router.health(), now, id::share());
+            self.plan.failed(&error, &mut self.router.health(), now, (self.router.jitter)());
             self.router.failed(link, &error, now);
         }
         self.queue.push_back(LiveEvent::Failed { attempt, error });

@@ -131,6 +131,8 @@ struct LinkState {
     warm: bool,
     /// It rests by our own guess: nobody said that it is not well again.
     guess: bool,
+    /// Its provider's breaker is open, and another provider can be asked.
+    shut: bool,
     /// Not before this even so: others said it, or our own count did.
     firm: Moment,
     /// The pause after its last failure in this call is over then.
@@ -141,7 +143,7 @@ struct LinkState {
 
 impl LinkState {
     fn usable(&self, now: Moment) -> bool {
-        self.open() && self.ready <= now
+        self.open() && !self.shut && self.ready <= now
     }
 
     /// Whether waiting for it makes sense.
@@ -192,6 +194,7 @@ impl Plan {
             rank: Rank::default(),
             warm: false,
             guess: false,
+            shut: false,
             firm: now,
             paused: now,
             last: None,
@@ -209,14 +212,13 @@ impl Plan {
                 link.cool(health.outlook(&link.who, now), health.firm(&link.who, now));
             }
         }
-        // A provider that fails all the time rests as long as there is another one; the last one has its own pauses.
-        for ix in 0..self.links.len() {
-            let Some(who) = self.links.get(ix).filter(|l| l.open()).map(|l| &l.who) else { continue };
-            let Some((until, error)) = health.shut(&who.provider, now) else { continue };
-            if self.links.iter().any(|l| l.open() && l.who.provider != who.provider)
-                && let Some(link) = self.links.get_mut(ix)
-            {
-                link.wait(until, error, now);
+        // A provider that fails all the time rests as long as another one can be asked; the last one has its own pauses.
+        let shut: Vec<_> = self.links.iter().map(|l| health.shut(&l.who.provider, now)).collect();
+        let another = self.links.iter().zip(&shut).any(|(l, shut)| l.open() && l.ready <= now && shut.is_none());
+        for (link, shut) in self.links.iter_mut().zip(shut) {
+            link.shut = another && shut.is_some();
+            if let Some((_, error)) = shut.filter(|_| link.shut) {
+                link.last.get_or_insert((error, now));
             }
         }
     }
@@ -352,6 +354,7 @@ impl Plan {
         let retry = self.current.and_then(state).filter(|(_, l)| !l.out && l.failures > 0 && l.ready <= now.plus(self.rules.quick_retry));
         let nap = self.napping.and_then(state).filter(|(_, l)| !l.out && l.ready <= now.plus(self.rules.nap));
         let first = || self.links.iter().enumerate().filter(|(_, l)| l.usable(now)).min_by_key(|(ix, l)| (l.rank, l.tried, *ix));
+        // The breaker's time is a guess as well.
         let soonest = || self.links.iter().enumerate().filter(|(_, l)| l.open()).min_by_key(|(ix, l)| (l.due().max(now), l.tried, *ix));
         let (ix, at) = retry.or(nap).or_else(first).or_else(soonest).map(|(ix, l)| (ix, l.due()))?;
         let in_time = at <= now || self.deadline().is_none_or(|d| at < d);

@@ -14,6 +14,7 @@ use super::rotation::{Candidate, Rotation};
 use super::shared::{self, Heard, Inquiry, Wall};
 use super::way::{Going, Way};
 use crate::base::clock::{Clock, Moment, unix_ms};
+use crate::base::id;
 use crate::config::Failover;
 use crate::model::{EmbedRequest, History, ProviderError, Request};
 use crate::store::{Cursor, Owner};
@@ -27,6 +28,8 @@ pub struct Router {
     links: Vec<Link>,
     rules: Rules,
     pub(super) clock: Clock,
+    /// A number from 0 to 1 that spreads the retries of processes that failed together.
+    pub(super) jitter: fn() -> f64,
     health: Mutex<Health>,
     rotation: Rotation,
     gates: Mutex<Gates>,
@@ -91,7 +94,7 @@ impl Router {
     pub fn new(links: Vec<Link>, rules: Rules, rotation: Rotation) -> Self {
         let (health, gates, way, cursor) = (Mutex::default(), Mutex::default(), Mutex::default(), Arc::default());
         let (clock, failover, purse) = (Clock::system(), Failover::default(), None);
-        let router = Self { links, rules, clock, health, rotation, gates, way, failover, purse, cursor };
+        let router = Self { links, rules, clock, jitter: id::share, health, rotation, gates, way, failover, purse, cursor };
         router.recall();
         router
     }
@@ -114,7 +117,7 @@ impl Router {
     #[cfg(test)]
     #[must_use]
     pub fn in_virtual_time(mut self) -> Self {
-        self.clock = Clock::of_runtime();
+        (self.clock, self.jitter) = (Clock::of_runtime(), || 0.5);
         self
     }
 
