@@ -7,7 +7,7 @@ use super::notice::Notice;
 use super::plan::{Plan, Step};
 use super::purse::{Purse, Settled};
 use super::query::Progress;
-use super::reading::{Reading, State};
+use super::reading::{Reading, State, Torn};
 use super::receipt::Exhausted;
 use super::record;
 use super::router::{Operation, Router};
@@ -44,6 +44,8 @@ pub struct Live<'r> {
     pub(super) asked: Option<usize>,
     /// Another model than the first of this call was tried.
     pub(super) switched: bool,
+    /// The links of the plan that sent an event that was torn.
+    tore: Vec<usize>,
     began: Moment,
     over: bool,
 }
@@ -74,6 +76,7 @@ impl<'r> Live<'r> {
             suspects: Suspects::default(),
             asked: None,
             switched: false,
+            tore: Vec::new(),
             began: router.clock.now(),
             over: false,
         }
@@ -172,7 +175,9 @@ impl<'r> Live<'r> {
         };
         match sent {
             Ok(exchange) => {
-                self.open = Some(Open { ix, link, exchange, flight, reading: Reading::new(filter, link.provider.wire()), began });
+                let torn = if self.tore.contains(&ix) { Torn::Skipped } else { Torn::Breaks };
+                let reading = Reading::new(filter, link.provider.wire(), torn);
+                self.open = Some(Open { ix, link, exchange, flight, reading, began });
             }
             Err(Refused { error, limits }) => {
                 let settled = flight.failed(&error, false, &limits, self.router.clock.now()).await;
@@ -222,7 +227,12 @@ impl<'r> Live<'r> {
         }
         match state {
             State::Goes => self.open = Some(open),
-            State::Broke(error) => self.broke(open, error).await,
+            State::Broke(error) => {
+                if open.reading.tore() {
+                    self.tore.push(open.ix);
+                }
+                self.broke(open, error).await;
+            }
             State::Whole => {
                 let request = if let Operation::Generate(request) = &self.operation { Some(request) } else { None };
                 if let Some(request) = request {

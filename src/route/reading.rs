@@ -11,10 +11,21 @@ use crate::wire::quirk::ReplyFilter;
 pub(super) struct Reading {
     filter: ReplyFilter,
     wire: Wire,
+    torn: Torn,
+    /// Whether that is why it broke.
+    tore: bool,
     /// Characters of text handed out so far.
     shown: usize,
     committed: bool,
     ended: bool,
+}
+
+/// What an event that is torn does to its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Torn {
+    Breaks,
+    /// This link has sent one before in this call. It would do so for ever, and a reply with a gap is better than none.
+    Skipped,
 }
 
 /// How it stands.
@@ -26,8 +37,13 @@ pub(super) enum State {
 }
 
 impl Reading {
-    pub fn new(filter: ReplyFilter, wire: Wire) -> Self {
-        Self { filter, wire, shown: 0, committed: false, ended: false }
+    pub fn new(filter: ReplyFilter, wire: Wire, torn: Torn) -> Self {
+        Self { filter, wire, torn, tore: false, shown: 0, committed: false, ended: false }
+    }
+
+    /// Whether it broke at an event that was torn.
+    pub const fn tore(&self) -> bool {
+        self.tore
     }
 
     /// Takes in the next event of the stream, or that there is none any more. What is to be handed out, and how it stands.
@@ -37,7 +53,8 @@ impl Reading {
             None if self.ended => return (Vec::new(), State::Whole),
             None => return (Vec::new(), State::Broke(ProviderError::network("the stream ended before its terminal event"))),
             // A piece of it is gone, and nothing that follows would show that.
-            Some(StreamEvent::Unknown { raw }) if !self.wire.repeats() && is_torn(&raw) => {
+            Some(StreamEvent::Unknown { raw }) if self.torn == Torn::Breaks && !self.wire.repeats() && is_torn(&raw) => {
+                self.tore = true;
                 let told = text::one_line(&raw, 80);
                 return (Vec::new(), State::Broke(ProviderError::network(format!("an event of the reply is torn: {told}"))));
             }
@@ -80,7 +97,7 @@ mod tests {
     use crate::wire::quirk::Dialect;
 
     fn reading() -> Reading {
-        Reading::new(ReplyFilter::of(&Dialect::default(), &Request::default()), Wire::OpenaiChat)
+        Reading::new(ReplyFilter::of(&Dialect::default(), &Request::default()), Wire::OpenaiChat, Torn::Breaks)
     }
 
     fn text(text: &str) -> StreamEvent {
@@ -95,6 +112,9 @@ mod tests {
             assert_eq!(matches!(chat.next(unknown(raw)).1, State::Broke(_)), breaks, "{raw}");
             let mut responses = Reading { wire: Wire::OpenaiResponses, ..reading() };
             assert_eq!(responses.next(unknown(raw)).1, State::Goes);
+            assert_eq!(chat.tore(), breaks);
+            let mut again = Reading { torn: Torn::Skipped, ..reading() };
+            assert_eq!(again.next(unknown(raw)).1, State::Goes);
         }
     }
 
