@@ -175,7 +175,8 @@ impl<'r> Live<'r> {
         };
         match sent {
             Ok(exchange) => {
-                let torn = if self.tore.contains(&ix) { Torn::Skipped } else { Torn::Breaks };
+                let skips = self.tore.contains(&ix) && self.plan.alone(ix, self.router.clock.now());
+                let torn = if skips { Torn::Skipped } else { Torn::Breaks };
                 let reading = Reading::new(filter, link.provider.wire(), torn);
                 self.open = Some(Open { ix, link, exchange, flight, reading, began });
             }

@@ -313,6 +313,11 @@ impl Plan {
         }
     }
 
+    /// Whether only this link could be asked now.
+    pub fn alone(&self, link: usize, now: Moment) -> bool {
+        !self.links.iter().enumerate().any(|(ix, l)| ix != link && l.usable(now))
+    }
+
     /// When the call must be over, if it has a deadline.
     pub fn deadline(&self) -> Option<Moment> {
         self.rules.deadline.map(|d| self.started.plus(d))

@@ -24,7 +24,8 @@ pub(super) struct Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Torn {
     Breaks,
-    /// This link has sent one before in this call. It would do so for ever, and a reply with a gap is better than none.
+    /// This link has sent one before in this call, and no other can be asked. It would do so for ever, and a reply with a gap is
+    /// better than none.
     Skipped,
 }
 
