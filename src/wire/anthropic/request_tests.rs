@@ -315,6 +315,11 @@ fn settings_kept(request: &Request, want: &mut Request, lost: &mut BTreeSet<Stri
     want.extensions.retain(|_, fields| !fields.is_empty());
 }
 
+/// So long that none comes twice: `ids.rs` has the tests of those that do.
+fn id() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{8,10}", "[a-z.:]{8,80}"]
+}
+
 fn block(role: Role) -> BoxedStrategy<Block> {
     let said = text().prop_map(|text| Block::Text { text });
     let picture = image().prop_map(|source| Block::Image { source });
@@ -337,14 +342,14 @@ fn block(role: Role) -> BoxedStrategy<Block> {
             1 => picture,
             3 => (text(), prop::option::weighted(0.7, Just("sig".to_owned()))).prop_map(|(text, signature)| Block::Thinking { redacted: false, text, signature }),
             1 => Just(Block::Thinking { redacted: true, text: String::new(), signature: Some("DATA".into()) }),
-            3 => (prop_oneof!["[a-z]{1,9}", "[a-z.:]{1,80}"], prop_oneof!["[a-z_]{1,9}", "[a-z.]{60,80}"], args(), prop::option::weighted(0.2, Just("g".to_owned())))
+            3 => (id(), prop_oneof!["[a-z_]{1,9}", "[a-z.]{60,80}"], args(), prop::option::weighted(0.2, Just("g".to_owned())))
                 .prop_map(|(id, name, args_raw, signature)| Block::ToolCall(ToolCall { id, name, args_raw, signature })),
             1 => prop_oneof![Just(NAME), Just("openai-chat")].prop_map(move |wire| Block::Opaque { wire: wire.into(), raw: raw.into() }),
         ]
         .boxed(),
         Role::Tool => {
             let part = prop_oneof![3 => text().prop_map(|text| Part::Text { text }), 1 => image().prop_map(|source| Part::Image { source })];
-            (prop_oneof!["[a-z]{1,9}", "[a-z.:]{1,80}"], prop::collection::vec(part, 0..3), any::<bool>())
+            (id(), prop::collection::vec(part, 0..3), any::<bool>())
                 .prop_map(|(call_id, parts, is_error)| Block::ToolResult(ToolResult { call_id, parts, is_error }))
                 .boxed()
         }
@@ -429,7 +434,7 @@ fn request() -> impl Strategy<Value = Request> {
     (settings(), system, prop::collection::vec(message(), 0..7), mark, any::<bool>()).prop_map(
         |(settings, system, messages, mark, open)| {
             let system = system.into_iter().map(|blocks| Message::new(Role::System, blocks));
-            let results = Message::results(vec![ToolResult::text("a", "r", false)]);
+            let results = Message::results(vec![ToolResult::text("a1", "r", false)]);
             let unthought = Message { origin: Some(home()), ..Message::new(Role::Assistant, vec![said_call()]) };
             let end = if open {
                 vec![Message::user("next"), unthought, results]
@@ -444,7 +449,7 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn said_call() -> Block {
-    Block::ToolCall(ToolCall { id: "a".into(), name: "f".into(), args_raw: String::new(), signature: None })
+    Block::ToolCall(ToolCall { id: "a1".into(), name: "f".into(), args_raw: String::new(), signature: None })
 }
 
 proptest! {
