@@ -21,7 +21,7 @@ use crate::base::places::Places;
 use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The version of the tables. A database of a newer one is left alone.
 const VERSION: i64 = 1;
@@ -112,12 +112,24 @@ fn file(path: &Path) -> Result<Connection, Unusable> {
     private(path)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
-    prepare(&mut connection).map_err(|e| if is_damage(&e) { Unusable::Damaged(e) } else { Unusable::Sql(e) })?;
+    patiently(|| prepare(&mut connection)).map_err(|e| if is_damage(&e) { Unusable::Damaged(e) } else { Unusable::Sql(e) })?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > VERSION {
         return Err(Unusable::Newer(version));
     }
     Ok(connection)
+}
+
+/// Does it again while the database is locked: where a file becomes one in WAL mode, or a killed process's log is read again,
+/// `SQLite` says so at once, whatever its busy time-out is.
+fn patiently<T>(mut what: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let began = Instant::now();
+    loop {
+        match what() {
+            Err(e) if is_locked(&e) && began.elapsed() < BUSY => std::thread::sleep(Duration::from_millis(5)),
+            ended => return ended,
+        }
+    }
 }
 
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -147,6 +159,11 @@ fn private(_: &Path) -> std::io::Result<()> {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
 }
 
 fn tailed(path: &Path, tail: &str) -> PathBuf {

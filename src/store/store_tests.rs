@@ -120,7 +120,7 @@ fn eight_processes_some_of_them_killed_stay_under_one_cap() {
     let home = tempfile::tempdir().unwrap();
     let start = || -> Child {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "store::tests::a_process_that_spends"]).env("PUP_TEST_LEDGER", home.path());
+        child.args(["--exact", "--nocapture", "store::tests::a_process_that_spends"]).env("PUP_TEST_LEDGER", home.path());
         child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let mut children: Vec<Child> = (0..8).map(|_| start()).collect();
