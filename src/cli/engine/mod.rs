@@ -1,94 +1,39 @@
 //! A session at work: the parts that outlive one prompt, put together once. `pup run` gives it one prompt, a chat many.
 
-use super::begun::{Begun, bound};
+mod parts;
+mod turns;
+
 use super::home::{Home, LazySummaries};
-use super::nursery::{House, Nursery};
 use super::resume::Taken;
-use super::shared_face::{Own, SharedFace};
 use crate::agent::compact::limits_of;
-use crate::agent::delegate::{Candidate, Chief, Office, Order};
+use crate::agent::delegate::{Chief, Office, Order};
 use crate::agent::resume::{Continued, Unfinished};
 use crate::agent::scribe::{Live, Scribe};
 use crate::agent::slim::{self, Slimmed, Slimmer};
 use crate::agent::steps::Steps;
-use crate::agent::{AgentEvent, Approve, Approver, Border, Compacting, Driver, EventSink, Inbox, Limits, Stopper, Turn, plan_mode, prompt};
+use crate::agent::{Approve, Approver, Border, Compacting, EventSink, Inbox, Limits, Stopper};
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
 use crate::base::{Failure, id};
-use crate::catalog::{Agent, Skill, Skills};
-use crate::config::Failover;
-use crate::config::instructions::{Instruction, Sources};
+use crate::catalog::{Agent, Skills};
+use crate::config::instructions::Instruction;
 use crate::model::history::Checker;
 use crate::model::{History, Message};
-use crate::route::{Caller, Link, Purse, Rotation, Router, Rules};
+use crate::route::{Caller, Link, Purse, Router};
 use crate::session::caching::{Broke, Caching};
 use crate::session::{self, Journal, Session};
 use crate::tool::person::{self, Asked};
-use crate::tool::{self, Context, Delegate, Jobs, Offers, Registry};
+use crate::tool::{self, Context, Jobs, Offers, Registry};
 use crate::workspace::checkpoint::{self, Keeper, Store};
 use crate::workspace::{Workspace, rollback};
+use parts::{header, system};
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 pub use super::report::Report;
-
-/// What a session is made of, chosen and checked.
-pub struct Parts {
-    pub root: PathBuf,
-    pub agent: Agent,
-    /// What other agents' sessions are made from; none where no work is handed on.
-    pub home: Option<Home>,
-    /// Where this session stands, if it works for another one.
-    pub below: Option<Below>,
-    pub links: Vec<Link>,
-    pub rules: Rules,
-    pub rotation: Rotation,
-    pub failover: Failover,
-    /// None keeps no ledger and shares nothing.
-    pub purse: Option<Purse>,
-    pub approve: Approve,
-    pub limits: Limits,
-    pub tool_limits: tool::Limits,
-    pub compacting: Compacting,
-    /// Where instructions come from.
-    pub instructions: Sources,
-    pub audience: Audience,
-    pub skills: Skills,
-    /// None records nothing.
-    pub places: Option<Places>,
-    /// The folder of the locks by which all of the user's pups write a file one after the other.
-    pub leases: Option<PathBuf>,
-    /// Pup's state folder, if what steps change is to be kept there so that they can be undone.
-    pub checkpoints: Option<PathBuf>,
-    pub redactor: Redactor,
-    /// Environment variables that commands do not get.
-    pub hidden: Vec<String>,
-}
-
-/// Whether there is somebody who can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
-    Person,
-    Nobody,
-}
-
-/// The place of a session that works for another one.
-pub struct Below {
-    pub id: String,
-    pub parent: String,
-    /// The session whose costs are its costs, and that one's run.
-    pub payer: Option<String>,
-    pub run: String,
-    /// The agents above, the first one first.
-    pub above: Vec<String>,
-    /// The same for all.
-    pub approve: Rc<Cell<Approve>>,
-    pub office: Office,
-}
+pub use parts::{Audience, Below, Parts, offered, registry};
 
 /// A session at work.
 pub struct Engine {
@@ -137,14 +82,6 @@ pub struct Engine {
     unfinished: Option<Unfinished>,
 }
 
-impl Parts {
-    /// Whom this agent may hand work to.
-    fn candidates(&self) -> Vec<Candidate> {
-        let above = self.below.as_ref().map_or(&[][..], |b| &b.above);
-        self.home.as_ref().map(|h| h.candidates(&self.agent, above)).unwrap_or_default()
-    }
-}
-
 impl Engine {
     /// Opens a session; `prompt` is its first task, for the journal's first line.
     pub fn open(parts: Parts, prompt: &str) -> Result<Self, Failure> {
@@ -156,8 +93,8 @@ impl Engine {
     /// A session that nothing is recorded of before its first prompt.
     pub fn idle(parts: Parts) -> Result<Self, Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills, &parts.candidates())?;
-        let (instructions, notes) = instructions(&parts, &workspace);
+        let registry = parts.registry()?;
+        let (instructions, notes) = parts.instructions(&workspace);
         let mut engine = Self::assemble(parts, workspace, &registry, instructions, Scribe::default());
         engine.notes.extend(notes);
         engine.clear();
@@ -168,13 +105,13 @@ impl Engine {
     /// know of what was found. The work that was cut off is taken up by [`Engine::go_on`], or with the next prompt.
     pub async fn resume(parts: Parts, taken: Taken, prompt: Option<&str>) -> Result<(Self, Vec<String>), Failure> {
         let workspace = Workspace::open(&parts.root)?;
-        let registry = registry(&parts.agent, first_id(&parts.links), parts.audience, &parts.skills, &parts.candidates())?;
+        let registry = parts.registry()?;
         let mut session = header(taken.id().to_owned(), &parts.agent, parts.links.first(), &workspace, prompt);
         session.parent = taken.session().and_then(|s| s.parent.clone());
         let caching = Caching::of(taken.loaded());
         let (known, left) = taken.children(parts.places.as_ref());
         let id = session.id.clone();
-        let (instructions, _) = instructions(&parts, &workspace);
+        let (instructions, _) = parts.instructions(&workspace);
         let system = system(&parts.agent, &workspace, &instructions, &parts.skills);
         let (journal, Continued { history, unfinished, notes }) = taken.go_on(&parts, session, system).await?;
         let scribe = Scribe::resume(journal, history.len());
@@ -209,7 +146,7 @@ impl Engine {
         };
         Self {
             session: None,
-            notes: context.workspace.warn(super::app::home().as_deref()).into_iter().chain(taken_back).collect(),
+            notes: context.workspace.warn(crate::cli::app::home().as_deref()).into_iter().chain(taken_back).collect(),
             agent: parts.agent,
             limits: parts.limits,
             approve,
@@ -374,74 +311,6 @@ impl Engine {
         self.approve.get()
     }
 
-    /// Works on a prompt until its turn ends. `time` bounds the whole of it.
-    pub async fn work(
-        &mut self,
-        prompt: String,
-        sink: &mut dyn EventSink,
-        approver: &mut dyn Approver,
-        stopper: Stopper,
-        time: Option<Duration>,
-    ) -> Report {
-        match self.begin(prompt) {
-            Ok(begun) => Box::pin(self.drive(begun, sink, approver, stopper, bound(time))).await,
-            Err(failure) => Report::failed(failure),
-        }
-    }
-
-    /// Takes up the work that was cut off, without a prompt. `None` where there is none.
-    pub async fn go_on(
-        &mut self,
-        sink: &mut dyn EventSink,
-        approver: &mut dyn Approver,
-        stopper: Stopper,
-        time: Option<Duration>,
-    ) -> Option<Report> {
-        let begun = self.left_over()?;
-        Some(Box::pin(self.drive(begun, sink, approver, stopper, bound(time))).await)
-    }
-
-    /// The same for a session that works for another one, which drives those that work for this one.
-    pub(super) async fn work_below(
-        &mut self,
-        prompt: String,
-        sink: &mut dyn EventSink,
-        approver: &mut dyn Approver,
-        stopper: Stopper,
-        until: Option<(Instant, Duration)>,
-    ) -> Report {
-        match self.begin(prompt) {
-            Ok(begun) => Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await,
-            Err(failure) => Report::failed(failure),
-        }
-    }
-
-    /// See [`Self::work_below`].
-    pub(super) async fn go_on_below(
-        &mut self,
-        sink: &mut dyn EventSink,
-        approver: &mut dyn Approver,
-        stopper: Stopper,
-        until: Option<(Instant, Duration)>,
-    ) -> Option<Report> {
-        let begun = self.left_over()?;
-        Some(Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await)
-    }
-
-    fn begin(&mut self, prompt: String) -> Result<Begun, Failure> {
-        if self.session.is_none() {
-            self.record(&prompt)?;
-        }
-        let prompt = plan_mode::told(&self.history, self.approve(), prompt);
-        let history = std::mem::take(&mut self.history);
-        Ok(Begun { history, unfinished: self.unfinished.take(), prompt: Some(prompt) })
-    }
-
-    fn left_over(&mut self) -> Option<Begun> {
-        let unfinished = self.unfinished.take()?;
-        Some(Begun { history: std::mem::take(&mut self.history), unfinished: Some(unfinished), prompt: None })
-    }
-
     /// Makes the conversation smaller, because the user wants it. `None`: nothing can be taken out.
     pub async fn compact(
         &mut self,
@@ -472,145 +341,6 @@ impl Engine {
             compacting: self.compacting,
         }
     }
-
-    /// What carries out one turn.
-    fn driver<'a>(
-        &'a mut self,
-        sink: &'a mut dyn EventSink,
-        approver: &'a mut dyn Approver,
-        stopper: Stopper,
-        until: Option<(Instant, Duration)>,
-    ) -> Driver<'a> {
-        self.says_who();
-        self.appoint();
-        let shown = self.router.links().first().and_then(|l| limits_of(l).regime().shown);
-        self.context.limits = shown.map_or(self.tool_limits, |bytes| self.tool_limits.capped(bytes));
-        Driver {
-            router: &self.router,
-            offers: &self.offers,
-            context: &self.context,
-            output: &mut self.output,
-            scribe: &self.scribe,
-            steps: &mut self.steps,
-            border: &mut self.border,
-            inquiries: &mut self.inquiries,
-            sink,
-            approver,
-            approve: &self.approve,
-            chief: self.chief.as_deref(),
-            stopper,
-            until,
-            temperature: self.agent.temperature,
-            checker: &mut self.checker,
-            slimmer: &mut self.slimmer,
-            compacting: self.compacting,
-            summaries: &self.summaries,
-            caching: &mut self.caching,
-            shortened: 0,
-            attempts: Vec::new(),
-            switches: false,
-        }
-    }
-
-    /// Who hands work on, if this agent may: its calls find it in their context.
-    fn appoint(&mut self) {
-        let above = self.below.as_ref().map(|b| b.above.clone()).unwrap_or_default();
-        let may = self.home.as_ref().map(|h| h.candidates(&self.agent, &above)).unwrap_or_default();
-        self.chief = (!may.is_empty()).then(|| {
-            let session = self.below.as_ref().map(|b| b.id.clone()).or_else(|| self.session.clone()).unwrap_or_else(|| self.run.clone());
-            let (agent, office, scribe) = (self.agent.name.clone(), self.office.clone(), self.scribe.clone());
-            Arc::new(Chief { session, agent, above, may, office, scribe })
-        });
-        self.context.delegate = self.chief.clone().map(|chief| chief as Arc<dyn Delegate>);
-    }
-
-    /// A turn with those who work for its agent.
-    async fn drive(
-        &mut self,
-        begun: Begun,
-        sink: &mut dyn EventSink,
-        approver: &mut dyn Approver,
-        stopper: Stopper,
-        until: Option<(Instant, Duration)>,
-    ) -> Report {
-        self.says_who();
-        let (Some(home), Some(orders)) = (self.home.clone(), self.orders.take()) else {
-            return Box::pin(self.alone(begun.turn(self.limits), sink, approver, stopper, until)).await;
-        };
-        let house = House {
-            home,
-            places: self.places.clone(),
-            purse: self.router.purse().map(Purse::share),
-            rules: self.router.rules(),
-            payer: self.session.clone(),
-            run: self.run.clone(),
-            approve: Rc::clone(&self.approve),
-            office: self.office.clone(),
-            stopper: stopper.below(),
-            until,
-        };
-        let face = SharedFace::new(sink, approver);
-        let mut nursery = Nursery::new(&house, &face, orders);
-        let (mut own, mut asks) = (Own(&face), Own(&face));
-        let turn = begun.turn(self.limits);
-        let report = tokio::select! {
-            report = Box::pin(self.alone(turn, &mut own, &mut asks, stopper, until)) => report,
-            never = nursery.attend() => match never {},
-        };
-        let (orders, children) = nursery.close().await;
-        self.orders = Some(orders);
-        report.with(children)
-    }
-
-    /// A turn of this agent.
-    async fn alone(
-        &mut self,
-        mut turn: Turn,
-        sink: &mut dyn EventSink,
-        approver: &mut dyn Approver,
-        stopper: Stopper,
-        until: Option<(Instant, Duration)>,
-    ) -> Report {
-        if self.approve() == Approve::All {
-            self.steps.warm();
-        }
-        self.border.begin(turn.history());
-        for order in std::mem::take(&mut self.left) {
-            // Whoever drives this session drives those, too, and outlives it.
-            let _ = self.office.orders.send(order);
-        }
-        let mut driver = self.driver(sink, approver, stopper, until);
-        let ended = driver.run(&mut turn).await;
-        for note in driver.steps.settle().await {
-            driver.sink.emit(AgentEvent::Warning { text: &note });
-        }
-        let attempts = std::mem::take(&mut driver.attempts);
-        let outcome = ended.unwrap_or_else(|f| {
-            // The calls that it was in the middle of get a result, or no later prompt could be sent.
-            turn.stop(f.cause, Some(f.message.clone()), f.hint.clone());
-            f.into()
-        });
-        self.border.end(&mut turn);
-        let answered = attempts.iter().rev().find(|a| a.outcome == crate::route::Outcome::Ok).or(attempts.last());
-        let link = answered.and_then(|a| self.router.links().iter().find(|l| l.id == a.model)).or(self.router.links().first());
-        let report = Report {
-            answer: turn.answer(),
-            denied: turn.still_denied(),
-            turns: turn.turns(),
-            tool_calls: turn.tool_calls(),
-            usage: *turn.usage(),
-            cost_usd: attempts.iter().map(|a| a.cost_usd).sum(),
-            model: link.map(|l| l.id.clone()),
-            provider: link.map(|l| l.provider.id().to_owned()),
-            attempts,
-            children: Vec::new(),
-            caching: self.caching.clone(),
-            outcome,
-        };
-        self.history = turn.into_history();
-        self.scribe.end(report.outcome.cause, &report.answer);
-        report
-    }
 }
 
 /// What fills the next request, and how much there is room for.
@@ -622,47 +352,4 @@ pub struct Filling {
     /// Of the first model that is asked.
     pub limits: Option<slim::Limits>,
     pub compacting: Compacting,
-}
-
-/// The agent's tools, as they suit the model and whoever is there.
-pub fn registry(agent: &Agent, model: Option<&str>, audience: Audience, skills: &Skills, may: &[Candidate]) -> Result<Registry, Failure> {
-    let selected = Registry::builtin().select(&agent.tools)?;
-    let usable = if audience == Audience::Nobody { selected.unattended() } else { selected };
-    let names: Vec<String> = may.iter().map(|c| c.name.clone()).collect();
-    Ok(usable.suited_to(model).with_skills(offered(agent, skills)).delegating_to(&names))
-}
-
-/// The skills that the agent is told of.
-pub fn offered(agent: &Agent, skills: &Skills) -> Vec<Skill> {
-    skills.offered(&agent.skills).cloned().collect()
-}
-
-fn first_id(links: &[Link]) -> Option<&str> {
-    links.first().map(|l| l.id.as_str())
-}
-
-/// What the journal says of the session: at its beginning, and again when it goes on or over to somebody else.
-fn header(id: String, agent: &Agent, link: Option<&Link>, workspace: &Workspace, prompt: Option<&str>) -> Session {
-    let (model, provider) = link.map(|l| (l.id.clone(), l.provider.id().to_owned())).unzip();
-    Session {
-        id,
-        agent: agent.name.clone(),
-        model,
-        provider,
-        cwd: workspace.root().display().to_string(),
-        prompt: prompt.map(ToOwned::to_owned),
-        parent: None,
-        pup: env!("CARGO_PKG_VERSION").to_owned(),
-    }
-}
-
-/// The instructions that hold from the beginning, and what should be said of them.
-fn instructions(parts: &Parts, workspace: &Workspace) -> (Vec<Instruction>, Vec<String>) {
-    let found = parts.instructions.at_start(workspace.root());
-    let clean = |one: Instruction| Instruction { text: parts.redactor.redact(&one.text).into_owned(), ..one };
-    (found.texts.into_iter().map(clean).collect(), found.notes)
-}
-
-fn system(agent: &Agent, workspace: &Workspace, instructions: &[Instruction], skills: &Skills) -> Message {
-    Message::system(prompt::system(&agent.prompt, workspace.root(), instructions, &offered(agent, skills)))
 }
