@@ -184,7 +184,7 @@ async fn run_one(registry: &Registry, context: &Context, token: &CancellationTok
         Done { ok: false, text: format!("Error: {text}"), summary, diff: None, changes: Vec::new(), denied: Vec::new() }
     };
     let Some(tool) = registry.get(&call.name) else {
-        return Ok(failed(registry.unknown(&call.name)));
+        return Ok(failed(registry.unknown(&call.name, context.person.is_none())));
     };
     let args = match call.args() {
         Ok(args) => args,

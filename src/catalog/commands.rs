@@ -207,6 +207,7 @@ mod tests {
         assert_eq!(wrong("---\ndescription: a\nBody"), "f:1:1: the front matter has no end");
         assert!(wrong("---\ndescription: [a\n---\nBody").starts_with("f:"), "{}", wrong("---\ndescription: [a\n---\nBody"));
         assert_eq!(wrong("---\ndescription: 3\n---\nBody"), "f:2:14: `description` must be text, not a number");
+        assert!(wrong("---\n: x\n---\nBody").contains("`: x` cannot be read: there is no key"), "{}", wrong("---\n: x\n---\nBody"));
         assert_eq!(wrong("---\n---\n"), "f: there is no prompt in the file");
     }
 }

@@ -36,7 +36,7 @@ pub async fn tool(
     cancel: CancellationToken,
 ) -> Result<Printed, Failure> {
     let registry = Registry::builtin();
-    let Some(tool) = registry.get(name) else { return Err(Failure::usage(registry.unknown(name))) };
+    let Some(tool) = registry.get(name) else { return Err(Failure::usage(registry.unknown(name, true))) };
     let args = arguments(json_args)?;
     let context = Context { redactor: Arc::new(redactor), leases: leases.map(Arc::from), cancel, ..Context::new(Workspace::open(cwd)?) };
     let allowed = match tool.effect(&args, &context) {

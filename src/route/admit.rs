@@ -37,6 +37,8 @@ pub(super) struct Flight<'r> {
     sent: Option<Sent>,
     booked: Arc<[(String, Booking)]>,
     size: Size,
+    /// How many failures were known when it went.
+    known: u64,
 }
 
 /// The request of a conversation as this link is sent it, or why it may not go in this call.
@@ -86,7 +88,8 @@ impl<'r> Admitted<'r> {
             return Err(full);
         }
         let booked = health.trying(&who, &link.terms.quotas, likely, now);
-        Ok(Admission { encoded, filter, notice, flight: Flight { router, link, sent: Some(sent), booked, size } })
+        let known = health.cooldowns.known();
+        Ok(Admission { encoded, filter, notice, flight: Flight { router, link, sent: Some(sent), booked, size, known } })
     }
 }
 
@@ -99,8 +102,9 @@ pub(super) async fn input<'r>(router: &'r Router, link: &'r Link, bytes: u64) ->
 impl<'r> Flight<'r> {
     /// One that no quota counts.
     pub fn uncounted(router: &'r Router, link: &'r Link, sent: Sent, now: Moment) -> Self {
-        let booked = router.health().trying(&link.identity(), &[], 0, now);
-        Self { router, link, sent: Some(sent), booked, size: Size::default() }
+        let health = &mut *router.health();
+        let (booked, known) = (health.trying(&link.identity(), &[], 0, now), health.cooldowns.known());
+        Self { router, link, sent: Some(sent), booked, size: Size::default(), known }
     }
 }
 
@@ -132,9 +136,9 @@ impl Flight<'_> {
         if let Some((request, tokens)) = request.zip(sent.usage().all_input()) {
             self.link.counted(request, self.size, tokens, sent.usage().cache_read.unwrap_or(0), now);
         }
-        let who = self.link.identity();
+        let (who, known) = (self.link.identity(), self.known);
         let scarce = self.close(&sent, |health| {
-            health.ended(&who, None, now);
+            health.answered(&who, known, now);
             health.reported(&who, limits, now)
         });
         let mut settled = sent.answered().await;

@@ -61,6 +61,8 @@ struct Cool {
     since: Moment,
     error: ProviderError,
     in_a_row: u32,
+    /// The how manieth of all that this process has heard of.
+    nth: u64,
     /// It is over, and one call finds out whether all is well: until then the others stay away.
     probe: Option<Moment>,
 }
@@ -84,12 +86,18 @@ pub enum Ready {
     Never(ProviderError, Moment),
 }
 
+/// What was held against keys, and the how manieth each was: see [`Cooldowns::forget_key`].
+#[derive(Debug, Default)]
+pub(super) struct Forgotten(BTreeMap<Target, u64>);
+
 /// The cooldowns of a router.
 #[derive(Debug, Clone, Default)]
 pub struct Cooldowns {
     all: BTreeMap<Target, Cool>,
     /// Of models and providers: what other processes do not know yet. What concerns keys they learn from the rotation.
     news: BTreeSet<Target>,
+    /// How many there have been.
+    heard: u64,
 }
 
 impl Cooldowns {
@@ -110,14 +118,29 @@ impl Cooldowns {
         if until.is_some() && target.is_shared() {
             self.news.insert(target.clone());
         }
-        self.all.insert(target, Cool { until, since: now, error: error.clone(), in_a_row, probe: None });
+        let nth = self.next();
+        self.all.insert(target, Cool { until, since: now, error: error.clone(), in_a_row, nth, probe: None });
     }
 
-    /// An answer from a link: nothing that it stands for is cooling.
-    pub fn clear(&mut self, who: &Identity) {
+    fn next(&mut self) -> u64 {
+        self.heard += 1;
+        self.heard
+    }
+
+    /// How many failures are known of: what a call that goes now was begun in spite of.
+    pub fn known(&self) -> u64 {
+        self.heard
+    }
+
+    /// An answer from a link to a call that was begun when so many were `known`: nothing that it stands for is cooling, but
+    /// for what was found out since.
+    pub fn clear(&mut self, who: &Identity, known: u64) {
         for target in all(who) {
-            if self.all.remove(&target).is_some() && target.is_shared() {
-                self.news.insert(target);
+            if self.all.get(&target).is_some_and(|c| c.nth <= known) {
+                self.all.remove(&target);
+                if target.is_shared() {
+                    self.news.insert(target);
+                }
             }
         }
     }
@@ -157,7 +180,8 @@ impl Cooldowns {
         };
         let until = now.plus(lasts);
         if self.all.get(&target).is_none_or(|c| c.until.is_some_and(|u| u < until)) {
-            self.all.insert(target, Cool { until: Some(until), since: now, error, in_a_row, probe: None });
+            let nth = self.next();
+            self.all.insert(target, Cool { until: Some(until), since: now, error, in_a_row, nth, probe: None });
         }
     }
 
@@ -179,21 +203,26 @@ impl Cooldowns {
         Some(Held { upstream, lasts: cool.until.map(|u| u.since(now)), in_a_row: cool.in_a_row })
     }
 
-    /// Takes up what was held against a key before this process began. An error that is over still counts as one in a row.
-    pub(super) fn restore(&mut self, who: &Identity, held: Held, error: ProviderError, now: Moment) {
+    /// Takes up what was held against a key before this process began; `before` is what was forgotten of it just now. An error
+    /// that is over still counts as one in a row.
+    pub(super) fn restore(&mut self, who: &Identity, held: Held, error: ProviderError, before: &Forgotten, now: Moment) {
         let Identity { provider, account, .. } = who.clone();
         let target = match held.upstream {
             None => Target::Key { provider, account },
             Some(upstream) => Target::KeyModel { provider, account, upstream },
         };
         let until = held.lasts.map(|l| now.plus(l));
-        self.all.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row, probe: None });
+        // One that was known before is no news.
+        let nth = before.0.get(&target).copied().unwrap_or_else(|| self.next());
+        self.all.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row, nth, probe: None });
     }
 
     /// Forgets what is held against the key of this link.
-    pub(super) fn forget_key(&mut self, who: &Identity) {
-        for target in all(who).iter().filter(|t| !t.is_shared()) {
-            self.all.remove(target);
+    pub(super) fn forget_key(&mut self, who: &Identity, forgotten: &mut Forgotten) {
+        for target in all(who).into_iter().filter(|t| !t.is_shared()) {
+            if let Some(cool) = self.all.remove(&target) {
+                forgotten.0.insert(target, cool.nth);
+            }
         }
     }
 
@@ -357,7 +386,7 @@ mod tests {
         named.retry_after_s = Some(7.0);
         all.note(&a, &named, now);
         assert_eq!(until(&all, &a, now), Some(now.0 / 1000 + 7));
-        all.clear(&a);
+        all.clear(&a, all.known());
         assert_eq!(all.ready(&a, now), Ready::Now);
     }
 
@@ -385,7 +414,7 @@ mod tests {
         all.tried(&a);
         assert_eq!(all.ready(&a, end), Ready::Now, "that call was given up");
         all.trying(&a, end);
-        all.clear(&a);
+        all.clear(&a, all.known());
         assert_eq!(all.ready(&a, end), Ready::Now);
     }
 
@@ -402,11 +431,30 @@ mod tests {
             other.learn(target, Some(Told { lasts: KEY_FIRST, in_a_row: 1, error: error(Class::Server, Scope::Model) }), Moment(50_000));
             assert_eq!(until(&other, &a, Moment(50_000)), Some(349));
         }
-        one.clear(&a);
+        one.clear(&a, one.known());
         for (target, told) in one.news(Moment(3_000)) {
             other.learn(target, told, Moment(51_000));
         }
         assert_eq!(other.ready(&a, Moment(51_000)), Ready::Now);
+    }
+
+    #[test]
+    fn an_answer_says_nothing_of_what_was_found_out_after_its_call_began() {
+        let (mut all, a) = (Cooldowns::default(), who("p", "k", "m"));
+        all.note(&a, &error(Class::Server, Scope::Model), Moment(0));
+        let known = all.known();
+        all.note(&a, &error(Class::Auth, Scope::Key), Moment(0));
+        all.clear(&a, known);
+        assert_eq!(until(&all, &a, Moment(1)), None, "the key was refused meanwhile");
+        // What the keys' own memory brings again is as old as it was.
+        let held = Held { upstream: None, lasts: None, in_a_row: 1 };
+        let mut before = Forgotten::default();
+        all.forget_key(&a, &mut before);
+        all.restore(&a, held, error(Class::Auth, Scope::Key), &before, Moment(2));
+        all.clear(&a, known);
+        assert_eq!(until(&all, &a, Moment(2)), None);
+        all.clear(&a, all.known());
+        assert_eq!(all.ready(&a, Moment(2)), Ready::Now);
     }
 
     #[test]

@@ -133,11 +133,18 @@ impl Health {
         }
     }
 
-    /// An attempt came to its end; its failure is in the cooldowns already. None is an answer.
-    pub fn ended(&mut self, who: &Identity, failure: Option<Class>, now: Moment) {
-        if failure.is_none() {
-            self.cooldowns.clear(who);
-        }
+    /// The call that was begun when so many failures were `known` was answered.
+    pub fn answered(&mut self, who: &Identity, known: u64, now: Moment) {
+        self.cooldowns.clear(who, known);
+        self.ended(who, None, now);
+    }
+
+    /// An attempt failed in this way; that is in the cooldowns already.
+    pub fn failed(&mut self, who: &Identity, class: Class, now: Moment) {
+        self.ended(who, Some(class), now);
+    }
+
+    fn ended(&mut self, who: &Identity, failure: Option<Class>, now: Moment) {
         self.cooldowns.tried(who);
         let before = self.breakers.get(&who.provider).cloned().unwrap_or_default();
         let mut breaker = before.clone();

@@ -371,7 +371,7 @@ impl Plan {
         let Some(current) = self.current else { return };
         let Some(who) = self.links.get(current).map(|l| l.who.clone()) else { return };
         // Other keys of a model that is down are no way out: what is said of one link holds for all that share its fault.
-        health.ended(&who, Some(error.class), now);
+        health.failed(&who, error.class, now);
         let alike: Vec<bool> = self.links.iter().map(|l| speaks_for(&who, error, &l.who)).collect();
         let others = self.links.iter().zip(&alike).any(|(l, alike)| !alike && l.usable(now));
         // Many that rest are together asked no oftener than one alone.

@@ -20,7 +20,7 @@
 //! Which key was last and what is held against each (`auth::Standings`) survive the process. A new one begins where the last
 //! one stopped: at that key (sticky) or behind it (round robin), without asking again those that are known to be cooling.
 
-use super::cooldown::{Cooldowns, Held, Identity};
+use super::cooldown::{Cooldowns, Forgotten, Held, Identity};
 use super::link::Link;
 use crate::auth::Standings;
 use crate::auth::standing::{self, Change, Marks};
@@ -134,15 +134,16 @@ impl Rotation {
         let Some(standings) = &self.standings else { return };
         let wall = unix_ms();
         let keys: Vec<_> = links.filter_map(|link| Some((link.identity(), link.key()?))).collect();
+        let mut before = Forgotten::default();
         for (who, _) in &keys {
-            cooldowns.forget_key(who);
+            cooldowns.forget_key(who, &mut before);
         }
         for (who, key) in keys {
             let Marks { key: whole, mut models, .. } = standings.marks(&key);
             let of_model = models.remove(&who.upstream).map(|m| (Some(who.upstream.clone()), m));
             for (upstream, mark) in whole.map(|m| (None, m)).into_iter().chain(of_model) {
                 let held = Held { upstream, lasts: mark.left(wall), in_a_row: mark.in_a_row };
-                cooldowns.restore(&who, held, mark.error, now);
+                cooldowns.restore(&who, held, mark.error, &before, now);
             }
         }
     }

@@ -309,6 +309,10 @@ impl Router {
 
     /// An attempt over this link was answered.
     pub(super) fn answered(&self, link: &Link) {
+        // Another call may have found out meanwhile that its key is not to be used.
+        if self.health().cooldowns.ready(&link.identity(), self.clock.now()) != Ready::Now {
+            return;
+        }
         let several = self.links.iter().any(|l| l.origin.provider == link.origin.provider && l.origin.account != link.origin.account);
         self.rotation.answered(link, several);
     }

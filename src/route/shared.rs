@@ -221,7 +221,7 @@ mod tests {
         let error = ProviderError::new(Class::Server, Of::Model, "x");
         a.health.cooldowns.note(&who("p"), &error, now);
         for _ in 0..5 {
-            a.health.ended(&who("q"), Some(Class::Server), now);
+            a.health.failed(&who("q"), Class::Server, now);
         }
         let window = Window { kind: Kind::Tokens, limit: Some(100), remaining: Some(10), reset_s: Some(60.0), ..Window::default() };
         a.health.reported(&who("r"), &Limits { windows: vec![window], ..Limits::default() }, now);
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(at.since(now), Duration::from_secs(59));
 
         // It answers here: the other one learns that as well.
-        b.health.ended(&who("p"), None, now);
+        b.health.answered(&who("p"), b.health.cooldowns.known(), now);
         b.sync(start + 2_000);
         let now = a.sync(start + 2_000);
         assert_eq!(a.health.outlook(&who("p"), now).0, Ready::Now);
@@ -263,7 +263,7 @@ mod tests {
         error.retry_after_s = Some(60.0);
         a.health.cooldowns.note(&who("p"), &error, now);
         for _ in 0..5 {
-            a.health.ended(&who("q"), Some(Class::Server), now);
+            a.health.failed(&who("q"), Class::Server, now);
         }
         let quota = [Quota { name: "free".into(), limits: Quotas { rpm: Some(1), ..Quotas::default() } }];
         let used = vec![Used { key: window_key(&who("s"), "free"), at: 2 * hour, requests: 1, tokens: 1 }];

@@ -146,9 +146,9 @@ impl Registry {
         Arc::clone(&self.specs)
     }
 
-    /// What a model is told about a tool that does not exist.
-    pub fn unknown(&self, name: &str) -> String {
-        if name == ASKS {
+    /// What a model is told about a tool that does not exist; `unattended`: where there is no person either.
+    pub fn unknown(&self, name: &str, unattended: bool) -> String {
+        if name == ASKS && unattended {
             return NOBODY.to_owned();
         }
         let near = nearest::did_you_mean(name, self.names()).map_or_else(|| ".".to_owned(), |hint| format!("; {hint}"));

@@ -358,7 +358,10 @@ fn a_registry_is_selected_by_pattern_and_names_what_it_has() {
     let e = all.select(&["shel".to_owned()]).err().unwrap();
     assert_eq!((e.message.as_str(), e.hint.as_deref()), ("no tool is named `shel`", Some("did you mean `shell`?")));
     assert!(all.select(&["[".to_owned()]).is_err());
-    assert!(all.unknown("bash").starts_with("there is no tool `bash`. The tools are: list_files, "));
+    assert!(all.unknown("bash", true).starts_with("there is no tool `bash`. The tools are: list_files, "));
+    let without = all.clone().unattended();
+    assert!(without.unknown("ask_user_question", true).starts_with("nobody can be asked"));
+    assert!(without.unknown("ask_user_question", false).starts_with("there is no tool `ask_user_question`"), "there is a person");
 }
 
 #[test]

@@ -162,6 +162,21 @@ fn havoc_without_git_is_undone_and_redone_byte_for_byte() {
 }
 
 #[test]
+fn folders_that_cannot_be_written_in_go_and_come_back_with_their_modes() {
+    let env = TestEnv::new();
+    env.write("shut/f", "f\n");
+    fs::set_permissions(env.project().join("shut"), fs::Permissions::from_mode(0o555)).unwrap();
+    let before = tree(&env);
+    steps(&env, [shell("chmod 755 shut; rm -rf shut")]);
+    for _ in 0..2 {
+        undo(&env, &["undo"]).run().expect_code(0);
+        assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+        undo(&env, &["redo"]).run().expect_code(0);
+        assert!(!env.exists("shut"));
+    }
+}
+
+#[test]
 fn what_the_user_changed_since_is_asked_for_and_never_lost() {
     let env = TestEnv::new();
     env.write("a", "before\n");

@@ -78,6 +78,8 @@ fn yaml_finding(front: &str, error: &serde_saphyr::Error) -> Finding {
     }
     let what = error.to_string();
     let what = what.split(" at line ").next().unwrap_or(&what);
+    // The only null that has to be text is a key that is not there.
+    let what = if what.contains("null into string") { "there is no key before its `:`" } else { what };
     let line = at.and_then(|at| front.lines().nth(at.line.checked_sub(1)?));
     let shown = line.map_or(String::new(), |l| format!("`{}` cannot be read: ", text::one_line(l, 60)));
     place(

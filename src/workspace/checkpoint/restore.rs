@@ -75,7 +75,7 @@ impl Restorer<'_> {
             return Ok(State::Done);
         }
         let half_way = now.is_none() && goes(op);
-        if now == op.from || half_way {
+        if now == op.from || half_way || is_opened(now.as_ref(), op.from.as_ref()) {
             return Ok(State::ToDo);
         }
         Err(io::Error::other("somebody changed it meanwhile; left as it is"))
@@ -158,6 +158,11 @@ impl Restorer<'_> {
     fn sync(&self, rel: &Rel) -> io::Result<()> {
         rel.under(self.root).parent().map_or(Ok(()), atomic::sync_folder)
     }
+}
+
+/// Whether this is the folder that was planned from, and a restore, perhaps one that was killed, lets it be written in.
+fn is_opened(now: Option<&Node>, from: Option<&Node>) -> bool {
+    matches!((now, from), (Some(Node::Folder { mode: now }), Some(Node::Folder { mode })) if *now == *mode | 0o700)
 }
 
 /// Replaces a file in one move, with its mode.
