@@ -95,15 +95,28 @@ fn full() -> (Vec<(String, Identity)>, Health) {
     (links, health)
 }
 
-/// The look at all links before an attempt, and the choice.
+/// The look at all links before an attempt, and the choice, after something was found out of one provider.
 #[divan::bench]
 fn choose_among_200(bencher: Bencher<'_, '_>) {
     let (links, health) = full();
+    let who = links[7].1.clone();
     let plan = Plan::new(Rules::default(), links, &health, Moment(1));
-    bencher.with_inputs(|| plan.clone()).bench_local_refs(|plan| {
-        plan.look(black_box(&health), Moment(2));
+    let changed = || {
+        let mut health = health.clone();
+        health.trying(&who, &[], 0, Moment(70_000));
+        (plan.clone(), health)
+    };
+    bencher.with_inputs(changed).bench_local_refs(|(plan, health)| {
+        plan.look(black_box(health), Moment(2));
         plan.next(Moment(2))
     });
+}
+
+/// The same where all of it is new to the call: its first look.
+#[divan::bench]
+fn look_at_200(bencher: Bencher<'_, '_>) {
+    let (links, health) = full();
+    bencher.with_inputs(|| links.clone()).bench_local_values(|links| Plan::new(Rules::default(), links, black_box(&health), Moment(1)));
 }
 
 /// An attempt's reservation and receipt in a ledger on the disk.

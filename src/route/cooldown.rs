@@ -86,6 +86,32 @@ pub enum Ready {
     Never(ProviderError, Moment),
 }
 
+/// How often what is known of each provider has changed: who has seen it at this stamp need not look again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Stamps(BTreeMap<String, u64>);
+
+impl Stamps {
+    pub fn touch(&mut self, provider: &str) {
+        match self.0.get_mut(provider) {
+            Some(stamp) => *stamp += 1,
+            None => drop(self.0.insert(provider.to_owned(), 1)),
+        }
+    }
+
+    pub fn of(&self, provider: &str) -> u64 {
+        self.0.get(provider).copied().unwrap_or(0)
+    }
+}
+
+/// What the cooldowns say of a link.
+pub(super) struct View {
+    pub ready: Ready,
+    /// Until when it may not be tried whatever else is hoped for: somebody said so, or it was asked too often.
+    pub firm: Moment,
+    /// Time alone changes nothing of this before.
+    pub holds: Moment,
+}
+
 /// What was held against keys, and the how manieth each was: see [`Cooldowns::forget_key`].
 #[derive(Debug, Default)]
 pub(super) struct Forgotten(BTreeMap<Target, u64>);
@@ -98,6 +124,7 @@ pub struct Cooldowns {
     news: BTreeSet<Target>,
     /// How many there have been.
     heard: u64,
+    stamps: Stamps,
 }
 
 impl Cooldowns {
@@ -119,7 +146,22 @@ impl Cooldowns {
             self.news.insert(target.clone());
         }
         let nth = self.next();
-        self.all.insert(target, Cool { until, since: now, error: error.clone(), in_a_row, nth, probe: None });
+        self.put(target, Cool { until, since: now, error: error.clone(), in_a_row, nth, probe: None });
+    }
+
+    fn put(&mut self, target: Target, cool: Cool) {
+        self.stamps.touch(target.provider());
+        self.all.insert(target, cool);
+    }
+
+    fn take(&mut self, target: &Target) -> Option<Cool> {
+        self.stamps.touch(target.provider());
+        self.all.remove(target)
+    }
+
+    /// How often what is known of this provider's links has changed.
+    pub(super) fn stamp(&self, provider: &str) -> u64 {
+        self.stamps.of(provider)
     }
 
     fn next(&mut self) -> u64 {
@@ -137,7 +179,7 @@ impl Cooldowns {
     pub fn clear(&mut self, who: &Identity, known: u64) {
         for target in all(who) {
             if self.all.get(&target).is_some_and(|c| c.nth <= known) {
-                self.all.remove(&target);
+                self.take(&target);
                 if target.is_shared() {
                     self.news.insert(target);
                 }
@@ -150,6 +192,7 @@ impl Cooldowns {
         for target in all(who) {
             if let Some(cool) = self.all.get_mut(&target).filter(|c| c.until.is_some_and(|u| u <= now)) {
                 cool.probe = Some(now.plus(PROBE));
+                self.stamps.touch(&who.provider);
             }
         }
     }
@@ -159,6 +202,7 @@ impl Cooldowns {
         for target in all(who) {
             if let Some(cool) = self.all.get_mut(&target) {
                 cool.probe = None;
+                self.stamps.touch(&who.provider);
             }
         }
     }
@@ -175,13 +219,13 @@ impl Cooldowns {
             return;
         }
         let Some(Told { lasts, in_a_row, error }) = told else {
-            self.all.remove(&target);
+            self.take(&target);
             return;
         };
         let until = now.plus(lasts);
         if self.all.get(&target).is_none_or(|c| c.until.is_some_and(|u| u < until)) {
             let nth = self.next();
-            self.all.insert(target, Cool { until: Some(until), since: now, error, in_a_row, nth, probe: None });
+            self.put(target, Cool { until: Some(until), since: now, error, in_a_row, nth, probe: None });
         }
     }
 
@@ -214,46 +258,53 @@ impl Cooldowns {
         let until = held.lasts.map(|l| now.plus(l));
         // One that was known before is no news.
         let nth = before.0.get(&target).copied().unwrap_or_else(|| self.next());
-        self.all.insert(target, Cool { until, since: now, error, in_a_row: held.in_a_row, nth, probe: None });
+        self.put(target, Cool { until, since: now, error, in_a_row: held.in_a_row, nth, probe: None });
     }
 
     /// Forgets what is held against the key of this link.
     pub(super) fn forget_key(&mut self, who: &Identity, forgotten: &mut Forgotten) {
         for target in all(who).into_iter().filter(|t| !t.is_shared()) {
-            if let Some(cool) = self.all.remove(&target) {
+            if let Some(cool) = self.take(&target) {
                 forgotten.0.insert(target, cool.nth);
             }
         }
     }
 
-    /// Until when it may not be tried whatever else is hoped for: somebody said so, or it was asked too often.
-    pub(super) fn firm(&self, who: &Identity, now: Moment) -> Moment {
-        let firm = all(who).into_iter().filter_map(|t| self.all.get(&t)).filter(|c| !is_guess(&c.error));
-        firm.filter_map(|c| c.until).max().unwrap_or(now).max(now)
-    }
-
     /// When the link may be tried next.
     pub fn ready(&self, who: &Identity, now: Moment) -> Ready {
+        self.view(who, now).ready
+    }
+
+    pub(super) fn view(&self, who: &Identity, now: Moment) -> View {
         let mut ready = Ready::Now;
+        let (mut firm, mut holds) = (now, Moment(u64::MAX));
         for cool in all(who).iter().filter_map(|t| self.all.get(t)) {
-            match (cool.until, &ready) {
-                (None, _) => return Ready::Never(cool.error.clone(), cool.since),
-                // Nothing says yet that it is well again, and somebody is about to know.
-                (Some(until), _) if until <= now => {
-                    if let Some(probe) = cool.probe.filter(|p| now < *p && !matches!(&ready, Ready::At(later, ..) if later >= p)) {
-                        ready = Ready::At(probe, cool.error.clone(), cool.since);
-                    }
-                }
-                (Some(until), Ready::Now) if now < until => ready = Ready::At(until, cool.error.clone(), cool.since),
-                (Some(until), Ready::At(later, ..)) if *later < until => ready = Ready::At(until, cool.error.clone(), cool.since),
-                _ => {}
+            let Some(until) = cool.until else {
+                return View { ready: Ready::Never(cool.error.clone(), cool.since), firm, holds };
+            };
+            if !is_guess(&cool.error) {
+                firm = firm.max(until);
+            }
+            // Once it is over, nothing says yet that it is well again while somebody is about to know.
+            let Some(later) = [Some(until), cool.probe].into_iter().flatten().find(|at| now < *at) else { continue };
+            holds = holds.min(later);
+            if !matches!(&ready, Ready::At(known, ..) if later <= *known) {
+                ready = Ready::At(later, cool.error.clone(), cool.since);
             }
         }
-        ready
+        View { ready, firm, holds }
     }
 }
 
 impl Target {
+    fn provider(&self) -> &str {
+        match self {
+            Self::Model { provider, .. } | Self::Key { provider, .. } | Self::KeyModel { provider, .. } | Self::Provider(provider) => {
+                provider
+            }
+        }
+    }
+
     /// Whether other processes learn of it from here.
     fn is_shared(&self) -> bool {
         match self {

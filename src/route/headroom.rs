@@ -1,7 +1,7 @@
 //! How much of each allowance is left, as providers report it with their replies. A figure means something until its
 //! window is full again, or for a while where nobody says when that is; then it is dropped, never frozen.
 
-use super::cooldown::Identity;
+use super::cooldown::{Identity, Stamps};
 use crate::base::clock::Moment;
 use crate::wire::limits::{Kind, Limits, Status, Window};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,10 @@ pub enum Level {
 
 /// The windows of one account: those that count all of its models, and those of one.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Headroom(BTreeMap<Scope, BTreeMap<String, Left>>);
+pub struct Headroom {
+    all: BTreeMap<Scope, BTreeMap<String, Left>>,
+    stamps: Stamps,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
@@ -67,19 +70,20 @@ impl Headroom {
     /// Takes in what a reply said; the scopes of which something is new.
     pub fn took(&mut self, who: &Identity, limits: &Limits, now: Moment) -> Vec<Scope> {
         let mut changed = Vec::new();
+        self.stamps.touch(&who.provider);
         for (window, left) in limits.windows.iter().filter_map(|w| Some((w, left(w, now)?))) {
             let scope = Scope::of(who, window.kind == Kind::Plan && !window.some_models);
             if !changed.contains(&scope) {
                 changed.push(scope.clone());
             }
-            self.0.entry(scope).or_default().insert(format!("{} {}", left.counts, left.name), left);
+            self.all.entry(scope).or_default().insert(format!("{} {}", left.counts, left.name), left);
         }
         changed
     }
 
     /// The scarcest of the windows that count this link's calls.
     pub fn level(&self, who: &Identity, now: Moment) -> Level {
-        let of = |whole| self.0.get(&Scope::of(who, whole)).into_iter().flat_map(BTreeMap::values);
+        let of = |whole| self.all.get(&Scope::of(who, whole)).into_iter().flat_map(BTreeMap::values);
         let fresh = of(true).chain(of(false)).filter(|l| now < l.until);
         match fresh.min_by(|a, b| a.share.total_cmp(&b.share).then(b.until.cmp(&a.until))) {
             Some(left) if left.share < NEARLY_OUT => Level::NearlyOut(left.clone()),
@@ -88,27 +92,39 @@ impl Headroom {
         }
     }
 
+    /// Until when that stands, unless more is heard: at the end of a window its figure means nothing any more.
+    pub(super) fn holds(&self, who: &Identity, now: Moment) -> Moment {
+        let of = |whole| self.all.get(&Scope::of(who, whole)).into_iter().flat_map(BTreeMap::values);
+        of(true).chain(of(false)).map(|l| l.until).filter(|until| now < *until).min().unwrap_or(Moment(u64::MAX))
+    }
+
+    /// How often something was heard of this provider.
+    pub(super) fn stamp(&self, provider: &str) -> u64 {
+        self.stamps.of(provider)
+    }
+
     /// Whether the provider itself says how many requests or tokens are left.
     pub fn counts_calls(&self, who: &Identity, now: Moment) -> bool {
-        let of = |whole| self.0.get(&Scope::of(who, whole)).into_iter().flat_map(BTreeMap::values);
+        let of = |whole| self.all.get(&Scope::of(who, whole)).into_iter().flat_map(BTreeMap::values);
         of(true).chain(of(false)).any(|l| now < l.until && l.counts != "other")
     }
 
     /// Every window that still means something.
     pub fn all(&self, now: Moment) -> impl Iterator<Item = (&Scope, Vec<&Left>)> {
         let fresh = move |lefts: &'_ BTreeMap<String, Left>| lefts.values().any(|l| now < l.until);
-        let scopes = self.0.iter().filter(move |(_, lefts)| fresh(lefts));
+        let scopes = self.all.iter().filter(move |(_, lefts)| fresh(lefts));
         scopes.map(move |(scope, lefts)| (scope, lefts.values().filter(|l| now < l.until).collect()))
     }
 
     /// The windows of one scope, for those who share it.
     pub fn of(&self, scope: &Scope) -> Vec<Left> {
-        self.0.get(scope).map(|lefts| lefts.values().cloned().collect()).unwrap_or_default()
+        self.all.get(scope).map(|lefts| lefts.values().cloned().collect()).unwrap_or_default()
     }
 
     /// Takes over what another process was told, where it is news.
     pub fn learn(&mut self, scope: Scope, windows: Vec<Left>, now: Moment) {
-        let known = self.0.entry(scope).or_default();
+        self.stamps.touch(&scope.provider);
+        let known = self.all.entry(scope).or_default();
         for left in windows.into_iter().filter(|l| l.until.since(now) <= LONGEST) {
             let name = format!("{} {}", left.counts, left.name);
             if known.get(&name).is_none_or(|k| k.seen < left.seen) {
@@ -119,10 +135,10 @@ impl Headroom {
 
     /// Drops what means nothing any more.
     pub fn forget(&mut self, now: Moment) {
-        for lefts in self.0.values_mut() {
+        for lefts in self.all.values_mut() {
             lefts.retain(|_, l| now < l.until);
         }
-        self.0.retain(|_, lefts| !lefts.is_empty());
+        self.all.retain(|_, lefts| !lefts.is_empty());
     }
 }
 
@@ -187,7 +203,7 @@ mod tests {
         headroom.took(&a, &limits(vec![window("tokens", Kind::Tokens, 90, Some(10.0))]), Moment(1));
         assert!(matches!(headroom.level(&a, Moment(2)), Level::Low(_)), "the newest figure counts");
         headroom.forget(Moment(40_000));
-        assert_eq!(headroom, Headroom::default());
+        assert!(headroom.all.is_empty(), "{headroom:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! catalogue's quotas. No IO; what other processes know is brought by `shared`.
 
 use super::breaker::{self, Breaker, Gate};
-use super::cooldown::{Cooldowns, Identity, Ready};
+use super::cooldown::{self, Cooldowns, Identity, Ready};
 use super::headroom::{self, Headroom, Left, Level};
 use super::limiter::{Booking, Fit, Limits, Window};
 use crate::base::clock::Moment;
@@ -46,30 +46,51 @@ pub enum Rank {
     NearlyOut,
 }
 
+/// How a link stands.
+pub(super) struct View {
+    pub ready: Ready,
+    pub rank: Rank,
+    /// Until when it may not be tried even where that is the last hope.
+    pub firm: Moment,
+    /// Time alone changes nothing of this before.
+    pub holds: Moment,
+}
+
+/// See [`Health::stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(u64, u64);
+
 impl Health {
     /// When a link may be tried, and whether before others. Its provider's breaker is another question ([`Health::shut`]).
     pub fn outlook(&self, who: &Identity, now: Moment) -> (Ready, Rank) {
-        let ready = self.cooldowns.ready(who, now);
-        match self.headroom.level(who, now) {
-            Level::Plenty => (ready, Rank::Usual),
-            Level::Low(_) => (ready, Rank::Low),
-            Level::NearlyOut(left) if left.remaining == Some(0) && left.named && ready == Ready::Now => {
-                let mut error =
-                    ProviderError::new(Class::RateLimit, Scope::Key, format!("nothing is left of `{}`, says the provider", left.name));
-                error.retry_after_s = Some(left.until.since(now).as_secs_f64());
-                (Ready::At(left.until, error, left.seen), Rank::NearlyOut)
-            }
-            Level::NearlyOut(_) => (ready, Rank::NearlyOut),
-        }
+        let view = self.view(who, now);
+        (view.ready, view.rank)
     }
 
-    /// Until when a link may not be tried even where that is the last hope.
-    pub(super) fn firm(&self, who: &Identity, now: Moment) -> Moment {
-        let told = match self.headroom.level(who, now) {
-            Level::NearlyOut(left) if left.remaining == Some(0) && left.named => left.until,
-            _ => now,
+    pub(super) fn view(&self, who: &Identity, now: Moment) -> View {
+        let cooldown::View { mut ready, mut firm, holds } = self.cooldowns.view(who, now);
+        let rank = match self.headroom.level(who, now) {
+            Level::Plenty => Rank::Usual,
+            Level::Low(_) => Rank::Low,
+            Level::NearlyOut(left) => {
+                if left.remaining == Some(0) && left.named {
+                    firm = firm.max(left.until);
+                    if ready == Ready::Now {
+                        let why = format!("nothing is left of `{}`, says the provider", left.name);
+                        let mut error = ProviderError::new(Class::RateLimit, Scope::Key, why);
+                        error.retry_after_s = Some(left.until.since(now).as_secs_f64());
+                        ready = Ready::At(left.until, error, left.seen);
+                    }
+                }
+                Rank::NearlyOut
+            }
         };
-        self.cooldowns.firm(who, now).max(told)
+        View { ready, rank, firm, holds: holds.min(self.headroom.holds(who, now)) }
+    }
+
+    /// How often what is known of this provider's links has changed, its breaker left out.
+    pub(super) fn stamp(&self, provider: &str) -> Stamp {
+        Stamp(self.cooldowns.stamp(provider), self.headroom.stamp(provider))
     }
 
     /// Until when the breaker of a provider is open, if it is.

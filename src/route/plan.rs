@@ -5,7 +5,7 @@
 //! other retry loop in pup.
 
 use super::cooldown::{Identity, Ready, is_guess, speaks_for};
-use super::health::{Health, Rank};
+use super::health::{Health, Rank, Stamp, View};
 use super::receipt::Exhausted;
 use crate::base::clock::Moment;
 use crate::model::{Class, ProviderError, Scope};
@@ -139,6 +139,11 @@ struct LinkState {
     paused: Moment,
     /// Its last failure, perhaps of an earlier call, and when that was.
     last: Option<(ProviderError, Moment)>,
+    /// The first link of the same provider.
+    first: usize,
+    /// Up to which change, and until when, what is known of it has been taken in.
+    #[serde(skip)]
+    seen: Option<(Stamp, Moment)>,
 }
 
 impl LinkState {
@@ -157,11 +162,11 @@ impl LinkState {
     }
 
     /// Takes over what is known of it.
-    fn cool(&mut self, (ready, rank): (Ready, Rank), firm: Moment) {
-        self.firm = self.firm.max(firm);
+    fn cool(&mut self, view: View) {
+        self.firm = self.firm.max(view.firm);
         // A conversation that is under way is not new work; but what is nearly used up would refuse it.
-        self.rank = if self.warm && rank < Rank::NearlyOut { Rank::Warm } else { rank };
-        match ready {
+        self.rank = if self.warm && view.rank < Rank::NearlyOut { Rank::Warm } else { view.rank };
+        match view.ready {
             Ready::Now => {}
             Ready::At(until, error, since) => {
                 self.guess = is_guess(&error);
@@ -198,8 +203,16 @@ impl Plan {
             firm: now,
             paused: now,
             last: None,
+            first: 0,
+            seen: None,
         };
-        let links = links.into_iter().map(state).collect();
+        let mut links: Vec<LinkState> = links.into_iter().map(state).collect();
+        for ix in 0..links.len() {
+            let first = links.iter().position(|l| Some(&l.who.provider) == links.get(ix).map(|l| &l.who.provider));
+            if let Some(link) = links.get_mut(ix) {
+                link.first = first.unwrap_or(ix);
+            }
+        }
         let mut plan = Self { rules, started: now, links, current: None, napping: None, attempts: 0, over: false };
         plan.look(health, now);
         plan
@@ -207,18 +220,28 @@ impl Plan {
 
     /// Takes in what is known of the links now; others may have found something out.
     pub fn look(&mut self, health: &Health, now: Moment) {
-        for link in &mut self.links {
-            if !link.out {
-                link.cool(health.outlook(&link.who, now), health.firm(&link.who, now));
+        // Asked once for each provider. Of most links nothing new is known since the last look.
+        let known =
+            |(ix, l): (usize, &LinkState)| (l.first == ix).then(|| (health.stamp(&l.who.provider), health.shut(&l.who.provider, now)));
+        let known: Vec<_> = self.links.iter().enumerate().map(known).collect();
+        let of = |link: &LinkState| known.get(link.first).and_then(Option::as_ref);
+        for link in self.links.iter_mut().filter(|l| !l.out) {
+            let Some((stamp, _)) = of(link) else { continue };
+            if link.seen.is_some_and(|(seen, holds)| seen == *stamp && now < holds) {
+                continue;
             }
+            let view = health.view(&link.who, now);
+            link.seen = Some((*stamp, view.holds));
+            link.cool(view);
         }
         // A provider that fails all the time rests as long as another one can be asked; the last one has its own pauses.
-        let shut: Vec<_> = self.links.iter().map(|l| health.shut(&l.who.provider, now)).collect();
-        let another = self.links.iter().zip(&shut).any(|(l, shut)| l.open() && l.ready <= now && shut.is_none());
-        for (link, shut) in self.links.iter_mut().zip(shut) {
-            link.shut = another && shut.is_some();
-            if let Some((_, error)) = shut.filter(|_| link.shut) {
-                link.last.get_or_insert((error, now));
+        let shut = |link: &LinkState| of(link).and_then(|(_, shut)| shut.as_ref());
+        let another = self.links.iter().any(|l| l.open() && l.ready <= now && shut(l).is_none());
+        for link in &mut self.links {
+            let why = shut(link).filter(|_| another);
+            link.shut = why.is_some();
+            if let (None, Some((_, error))) = (&link.last, why) {
+                link.last = Some((error.clone(), now));
             }
         }
     }
@@ -252,10 +275,11 @@ impl Plan {
         }
     }
 
-    /// This link costs money and much of a budget is used: others come first.
+    /// This link costs money and much of a budget is used: others come first, up to the next look.
     pub fn spare(&mut self, link: usize) {
         if let Some(link) = self.links.get_mut(link) {
             link.rank = link.rank.max(Rank::Low);
+            link.seen = None;
         }
     }
 

@@ -438,3 +438,62 @@ fn a_look_that_changes_the_choice_costs_no_attempt() {
     assert!(!p.stands(0, Moment(0)));
     assert_eq!((p.attempts(), p.next(Moment(0))), (0, Step::Try { link: 1 }));
 }
+
+/// Something that is found out of a link, or time that passes.
+#[derive(Debug, Clone)]
+enum Found {
+    Failed(Class, Scope, Option<f64>),
+    Tried,
+    Answered,
+    Left(u64),
+    Later(u64),
+}
+
+fn found() -> impl Strategy<Value = Found> {
+    use Scope::{Key, Model, Provider};
+    let class = prop::sample::select(vec![Class::RateLimit, Class::Quota, Class::Server, Class::Auth, Class::Billing]);
+    let after = prop::option::of(prop::sample::select(vec![0.5, 20.0, 3_000.0]));
+    prop_oneof![
+        3 => (class, prop::sample::select(vec![Model, Key, Provider]), after).prop_map(|(c, s, a)| Found::Failed(c, s, a)),
+        2 => Just(Found::Tried),
+        1 => Just(Found::Answered),
+        2 => prop::sample::select(vec![0, 3, 15, 90]).prop_map(Found::Left),
+        3 => prop::sample::select(vec![0, 1, 499, 500, 20_000, 61_000, 400_000]).prop_map(Found::Later),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_not_looked_at_again_has_not_changed(finds in prop::collection::vec((0..6usize, found()), 1..40)) {
+        use crate::wire::limits::{Kind, Limits, Window};
+        let mut health = Health::default();
+        let who = |n: usize| Identity { provider: format!("p{}", n % 2), account: Some(format!("k{}", n % 3)), upstream: format!("u{}", n / 3) };
+        let mut now = Moment(0);
+        let mut plan = Plan::new(Rules::default(), (0..6).map(|n| (format!("m{n}"), who(n))), &health, now);
+        for (n, find) in finds {
+            match find {
+                Found::Failed(class, scope, after) => {
+                    let mut e = ProviderError::new(class, scope, "x");
+                    e.retry_after_s = after;
+                    health.cooldowns.note(&who(n), &e, now);
+                    health.failed(&who(n), class, now);
+                }
+                Found::Tried => drop(health.trying(&who(n), &[], 0, now)),
+                Found::Answered => health.answered(&who(n), health.cooldowns.known(), now),
+                Found::Left(remaining) => {
+                    let window = Window { name: "w".into(), kind: Kind::Requests, limit: Some(100), remaining: Some(remaining), reset_s: Some(20.0), ..Window::default() };
+                    health.reported(&who(n), &Limits { windows: vec![window], ..Limits::default() }, now);
+                }
+                Found::Later(ms) => now = now.plus(Duration::from_millis(ms)),
+            }
+            let mut anew = plan.clone();
+            anew.links.iter_mut().for_each(|l| l.seen = None);
+            plan.look(&health, now);
+            anew.look(&health, now);
+            let stand = |p: &Plan| p.links.iter().map(|l| (l.out, l.ready, l.rank, l.guess, l.shut, l.due().max(now), l.last.clone())).collect::<Vec<_>>();
+            prop_assert_eq!(stand(&plan), stand(&anew));
+            let next = |p: &Plan| p.pick(now).map(|(ix, at)| (ix, at.max(now)));
+            prop_assert_eq!(next(&plan), next(&anew));
+        }
+    }
+}
