@@ -99,7 +99,7 @@ fn full() -> (Vec<(String, Identity)>, Health) {
 #[divan::bench]
 fn choose_among_200(bencher: Bencher<'_, '_>) {
     let (links, health) = full();
-    let who = links[7].1.clone();
+    let who = links.iter().map(|(_, who)| who.clone()).nth(7).unwrap();
     let plan = Plan::new(Rules::default(), links, &health, Moment(1));
     let changed = || {
         let mut health = health.clone();

@@ -176,6 +176,36 @@ fn folders_that_cannot_be_written_in_go_and_come_back_with_their_modes() {
     }
 }
 
+/// A name that a step made into another name of a file gets its own content back; names that stay together stay one file.
+#[test]
+fn names_of_one_file_part_again_and_come_together_again() {
+    for outside in [false, true] {
+        let env = TestEnv::new();
+        for (name, text) in [("a", "alpha\n"), ("b", "beta\n"), ("c", "gamma\n")] {
+            env.write(name, text);
+        }
+        fs::hard_link(env.project().join("c"), env.project().join("d")).unwrap();
+        let far = env.pup_home().join("far");
+        if outside {
+            fs::create_dir_all(env.pup_home()).unwrap();
+            fs::hard_link(env.project().join("a"), &far).unwrap();
+        }
+        let file = |name: &str| env.project().join(name).symlink_metadata().unwrap().ino();
+        let before = tree(&env);
+        steps(&env, [shell("ln -f a b; printf linked >> b; printf more >> c")]);
+        let after = tree(&env);
+        undo(&env, &["undo"]).run().expect_code(0);
+        assert_eq!(differences(&tree(&env), &before), Vec::<String>::new());
+        assert_ne!(file("a"), file("b"));
+        assert_eq!(file("c"), file("d"), "both went to the same content");
+        if outside {
+            assert_eq!(fs::read_to_string(&far).unwrap(), "alpha\n", "it had got the content that is taken back");
+        }
+        undo(&env, &["redo"]).run().expect_code(0);
+        assert_eq!(differences(&tree(&env), &after), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn what_the_user_changed_since_is_asked_for_and_never_lost() {
     let env = TestEnv::new();

@@ -52,9 +52,14 @@ impl Restorer<'_> {
                 attempt(op, made);
             }
         }
-        for op in ops {
-            if let Some(to @ (Node::File { .. } | Node::Link { .. })) = &op.to {
-                attempt(op, self.replace(op, to));
+        let shared = self.shared(ops);
+        let way = |op: &Op| shared.get(&op.path).copied().unwrap_or(Way::Move);
+        // What is written in place comes last: by then no name hangs on it that is to get something else.
+        for in_place in [false, true] {
+            for op in ops.iter().filter(|op| (way(op) == Way::InPlace) == in_place) {
+                if let Some(to @ (Node::File { .. } | Node::Link { .. })) = &op.to {
+                    attempt(op, self.replace(op, to, way(op)));
+                }
             }
         }
         // Innermost first: behind a closed door nothing can be set.
@@ -107,7 +112,35 @@ impl Restorer<'_> {
         self.sync(&op.path)
     }
 
-    fn replace(&self, op: &Op, to: &Node) -> io::Result<()> {
+    /// How the names of files with several names get their content. Where all names of a file are in the plan each of them is
+    /// moved, and those that go to the same content stay names of one file. Names that nobody knows of are to get the content
+    /// too, as they got the one that is taken back: the file is written in place, by the first of its names; those that go to
+    /// something else leave it.
+    fn shared<'o>(&self, ops: &'o [Op]) -> BTreeMap<Rel, Way<'o>> {
+        let mut files: BTreeMap<(u64, u64), (u64, Vec<&Op>)> = BTreeMap::new();
+        for op in ops.iter().filter(|op| matches!(op.to, Some(Node::File { .. } | Node::Link { .. }))) {
+            if let Some(meta) = op.path.under(self.root).symlink_metadata().ok().filter(|m| m.is_file() && names(m) > 1) {
+                files.entry(file_id(&meta)).or_insert_with(|| (names(&meta), Vec::new())).1.push(op);
+            }
+        }
+        let mut ways = BTreeMap::new();
+        for (count, names) in files.into_values() {
+            let all_known = count == names.len() as u64;
+            let kept = names.iter().find(|op| matches!(op.to, Some(Node::File { .. })));
+            for (i, op) in names.iter().enumerate() {
+                let same = names[..i].iter().find(|before| before.to == op.to && matches!(op.to, Some(Node::File { .. })));
+                let way = match (all_known, same) {
+                    (true, Some(before)) => Way::NameOf(&before.path),
+                    (false, _) if kept.is_some_and(|kept| kept.to == op.to) => Way::InPlace,
+                    _ => Way::Move,
+                };
+                ways.insert(op.path.clone(), way);
+            }
+        }
+        ways
+    }
+
+    fn replace(&self, op: &Op, to: &Node, way: Way<'_>) -> io::Result<()> {
         let path = op.path.under(self.root);
         // Left by a restore that was killed.
         fs::remove_file(temp(&path)).or_else(|e| if e.kind() == ErrorKind::NotADirectory { Ok(()) } else { gone(e) })?;
@@ -116,12 +149,20 @@ impl Restorer<'_> {
         }
         self.parents(&op.path)?;
         match to {
-            Node::File { mode, content: Content::Stored(name), .. } => file(&path, &self.blobs.read(name)?, *mode)?,
+            Node::File { mode, content: Content::Stored(name), .. } => match way {
+                Way::NameOf(other) if self.stands(other, to) => named(&other.under(self.root), &path)?,
+                Way::InPlace => in_place(&path, &self.blobs.read(name)?, *mode)?,
+                Way::Move | Way::NameOf(_) => file(&path, &self.blobs.read(name)?, *mode)?,
+            },
             Node::Link { to } => link(to, &path)?,
             // A plan has no such operation.
             Node::File { .. } | Node::Folder { .. } | Node::Left(_) => return Err(io::Error::other("it is not kept")),
         }
         self.sync(&op.path)
+    }
+
+    fn stands(&self, path: &Rel, what: &Node) -> bool {
+        capture::look(self.root, path, self.blobs, self.limits, Durable::No).as_ref() == Some(what)
     }
 
     /// Makes the folders on the way, which nobody has recorded: their mode is the usual one. A link on the way would lead
@@ -165,15 +206,25 @@ fn is_opened(now: Option<&Node>, from: Option<&Node>) -> bool {
     matches!((now, from), (Some(Node::Folder { mode: now }), Some(Node::Folder { mode })) if *now == *mode | 0o700)
 }
 
+/// Writes into a file that has other names.
+fn in_place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    set_mode(path, mode | 0o200)?;
+    atomic::write_in_place(path, bytes)?;
+    set_mode(path, mode)
+}
+
+/// Makes `path` another name of a file, in one move.
+fn named(file: &Path, path: &Path) -> io::Result<()> {
+    let temp = temp(path);
+    fs::hard_link(file, &temp)?;
+    fs::rename(&temp, path).inspect_err(|_| {
+        let _ = fs::remove_file(&temp);
+    })
+}
+
 /// Replaces a file in one move, with its mode.
 fn file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let old = path.symlink_metadata().ok().filter(fs::Metadata::is_file);
-    if old.as_ref().is_some_and(|m| names(m) > 1) {
-        // The other names are to get the content too, as they got the one that is taken back.
-        set_mode(path, mode | 0o200)?;
-        atomic::write_in_place(path, bytes)?;
-        return set_mode(path, mode);
-    }
     let temp = temp(path);
     let written = fs::OpenOptions::new().write(true).create_new(true).open(&temp).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -190,6 +241,17 @@ fn file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written.and_then(|()| fs::rename(&temp, path)).inspect_err(|_| {
         let _ = fs::remove_file(&temp);
     })
+}
+
+/// How a path gets its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way<'a> {
+    /// A new file takes its place.
+    Move,
+    /// It becomes another name of this one, as it was before.
+    NameOf(&'a Rel),
+    /// Into the file that stands there.
+    InPlace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,6 +312,18 @@ fn names(meta: &fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn names(_: &fs::Metadata) -> u64 {
     1
+}
+
+/// Which file it is, whatever its names.
+#[cfg(unix)]
+fn file_id(meta: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (meta.dev(), meta.ino())
+}
+
+#[cfg(not(unix))]
+fn file_id(_: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
 }
 
 #[cfg(unix)]
