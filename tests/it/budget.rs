@@ -55,6 +55,17 @@ fn a_call_that_could_exceed_the_cap_is_not_made_and_the_session_goes_on_with_a_h
 }
 
 #[test]
+fn under_a_cap_the_provider_is_told_how_long_an_answer_was_reckoned_with() {
+    let env = TestEnv::new();
+    let server = Server::respond(|_| dear(Reply::text("done")));
+    run(&env, &server).run().expect_code(0);
+    run(&env, &server).env("PUP_DAILY_BUDGET", "50").run().expect_code(0);
+    // Without a cap its own limit holds, which may be another than the one we know of.
+    let bound = |n: usize| ["max_tokens", "max_completion_tokens"].into_iter().find_map(|f| server.requests()[n].body[f].as_u64());
+    assert_eq!((bound(0), bound(1)), (None, Some(32_768)));
+}
+
+#[test]
 fn a_day_s_cap_holds_over_processes_and_over_a_damaged_ledger() {
     let env = TestEnv::new();
     let server = Server::respond(|_| dear(Reply::text("done")));
