@@ -22,6 +22,8 @@ pub const GRACE: Duration = Duration::from_millis(400);
 /// How long processes that cannot be ended are tried.
 pub const INSIST: Duration = Duration::from_millis(1500);
 pub const POLL: Duration = Duration::from_millis(10);
+/// How long an orphan may show no environment before it is taken for one that has none.
+const UNCLEAR: Duration = Duration::from_millis(200);
 /// More processes than an ordinary command leaves.
 const MANY: usize = 300;
 
@@ -107,11 +109,12 @@ impl Call {
 
     /// The call's processes among `all`, without the shell and without those that have ended; the latter are reaped
     /// where they are ours.
-    fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Vec<Process> {
+    fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Members {
         let live = live();
         let alone = live.shells.iter().all(|pid| *pid == self.shell);
         let (me, session) = (std::process::id(), own_session());
         let mut ours: BTreeSet<u32> = BTreeSet::new();
+        let mut unclear = false;
         if shell == State::Running {
             ours.insert(self.shell);
         }
@@ -120,7 +123,11 @@ impl Call {
             let bound = p.session == self.shell
                 || match p.variable(MARKER) {
                     Mark::Value(value) => value == self.mark,
-                    Mark::None | Mark::Unreadable => orphan && alone,
+                    Mark::None => orphan && alone,
+                    Mark::Unreadable => {
+                        unclear |= orphan && !alone && !p.ended;
+                        orphan && alone
+                    }
                 };
             if bound {
                 ours.insert(p.pid);
@@ -143,8 +150,16 @@ impl Call {
         for process in dead.into_iter().filter(|p| p.parent == me) {
             process.reap();
         }
-        alive.into_iter().cloned().collect()
+        Members { alive: alive.into_iter().cloned().collect(), unclear }
     }
+}
+
+/// What a look at the processes shows of a call.
+struct Members {
+    alive: Vec<Process>,
+    /// There is an orphan of which nothing tells whose it is, while other calls run. One that is about to become another program
+    /// shows no environment for a moment.
+    unclear: bool,
 }
 
 /// Whether anything could be left of a call whose shell has ended: cheap, and on Linux never a wrong "no", since then
@@ -172,7 +187,7 @@ pub fn kill_now(call: &Call, child: &mut Shell) {
     if shell == State::Running {
         signal_group(call.shell, Signal::KILL);
     }
-    for process in &members {
+    for process in &members.alive {
         process.signal(Signal::KILL);
     }
     live().shells.remove(&call.shell);
@@ -191,8 +206,8 @@ pub async fn end_all(call: &Call, child: &mut Shell) -> Ending {
         if shell == State::Ended && asked.is_empty() && !may_have_orphans() {
             break;
         }
-        let members = call.members(&scan(), shell);
-        if members.is_empty() && shell == State::Ended {
+        let Members { alive: members, unclear } = call.members(&scan(), shell);
+        if members.is_empty() && shell == State::Ended && !(unclear && started.elapsed() < UNCLEAR) {
             break;
         }
         seen.extend(members.iter().map(Process::stray));
@@ -275,6 +290,7 @@ pub enum Mark {
     None,
     /// The whole assignment.
     Value(Vec<u8>),
+    /// Nothing of the environment can be seen, or there is none.
     Unreadable,
 }
 
@@ -303,6 +319,9 @@ impl Process {
 
     pub fn variable(&self, name: &str) -> Mark {
         let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.pid)) else { return Mark::Unreadable };
+        if environment.is_empty() {
+            return Mark::Unreadable;
+        }
         let prefix = format!("{name}=");
         let found = environment.split(|b| *b == 0).find(|v| v.starts_with(prefix.as_bytes()));
         found.map_or(Mark::None, |v| Mark::Value(v.to_vec()))
