@@ -54,7 +54,8 @@ pub fn find(text: &str, old: &str, scope: Scope, align: Align) -> Option<Found> 
         exact.filter(|p| fits(text, p, align) && !is_inside_crlf(text, p.start) && !is_inside_crlf(text, p.end)).collect();
     // How a line ends is not seen: where some end in another way, those that look the same are the same.
     let blind = text.contains('\r') && old.contains('\n') && !old.contains('\r');
-    if !exact.is_empty() && !(blind && loosely(text, old, scope, Precision::Endings).len() > exact.len()) {
+    let more = || blind && loosely(text, old, scope, Precision::Endings).len() > exact.len();
+    if !exact.is_empty() && !more() {
         return Some(Found { places: exact, precision: Precision::Exact, shift: None });
     }
     [Precision::Endings, Precision::TrailingBlanks, Precision::Typography]
