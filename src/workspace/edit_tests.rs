@@ -35,6 +35,8 @@ fn new_lines_get_the_ending_that_rules_there() {
         // No edit parts the two characters of a line ending.
         ("a\r\nb\r\nc", "\nb", "", "a\r\nc"),
         ("a\r\nb\r\nc", "b\r", "", "a\r\nc"),
+        // A lone CR in an LF file ends no line of it.
+        ("a\rb\nc\n", "a\nb\n", "x\n", "x\nc\n"),
         // A line that stands for another ends as that did.
         ("a\r\nb\nc\r\nd\n", "b\nc\nd\n", "B\nC\nd\n", "a\r\nB\nC\r\nd\n"),
         ("x", "x", "x\ny", "x\ny"),
@@ -60,6 +62,7 @@ fn trailing_blanks_are_ignored_only_where_exact_fails_and_kept_where_untouched()
 fn a_missing_final_newline_stays_missing() {
     assert_eq!(edit("a\nb", "b\n", "c\n").unwrap(), "a\nc");
     assert_eq!(edit("a\r\nb", "a\nb\n", "a\nc\nd\n").unwrap(), "a\r\nc\r\nd");
+    assert_eq!(edit("a\n\tb", "  b\n", "  b\n  c\n").unwrap(), "a\n\tb\n\tc");
     assert!(matches!(edit("ab\n", "b\n\n", "c"), Err(Why::NotFound { .. })));
 }
 

@@ -28,10 +28,8 @@ pub(super) fn compare(old: &str, new: &str) -> Vec<Run> {
 /// The new bytes of one place; `None` where the indentation of a new line cannot be told. `told` says which lines stay, if that is known.
 pub(super) fn splice(text: &str, place: &Place, found: &Found, old: &str, new: &str, told: Option<&[Run]>) -> Option<String> {
     let region = text.get(place.start..place.end).unwrap_or("");
-    let (old, new) = match found.precision {
-        Precision::FinalNewline => (strip_newline(old), strip_newline(new)),
-        _ => (old, new),
-    };
+    // A line break that the file's last line does not have goes from the new text, too.
+    let open = old.ends_with(['\n', '\r']) && !region.ends_with(['\n', '\r']) && new.ends_with(['\n', '\r']);
     let ending = ending_near(text, place);
     // Carriage returns of the new text are meant where the old one has some that are really there; elsewhere they are a habit.
     let literal = ending == "\n" && found.precision == Precision::Exact;
@@ -49,6 +47,10 @@ pub(super) fn splice(text: &str, place: &Place, found: &Found, old: &str, new: &
         let kept = within(&there, old);
         if *same {
             out.push_str(&kept.concat());
+            let last = kept.last().is_some_and(|line| lines::ending(line).is_empty());
+            if last && new.end < is.len() {
+                out.push_str(ending);
+            }
             continue;
         }
         let paired = found.precision == Precision::Typography && old.len() == new.len();
@@ -64,14 +66,18 @@ pub(super) fn splice(text: &str, place: &Place, found: &Found, old: &str, new: &
             if body.is_some() {
                 // A line that stands for another ends as that did.
                 let own = kept.get(ix).map_or("", |line| lines::ending(line));
-                out.push_str(if literal || own.is_empty() { ending } else { own });
+                let usual = literal || own.is_empty() || (own == "\r" && ending != "\r");
+                out.push_str(if usual { ending } else { own });
             }
         }
+    }
+    if open {
+        out.truncate(strip_newline(&out).len());
     }
     Some(out)
 }
 
-/// Those of `lines` that are in the range: the last one may be missing with its line break.
+/// Those of `lines` that are in the range.
 fn within<'a, 'b>(lines: &'b [&'a str], range: &Range<usize>) -> &'b [&'a str] {
     lines.get(range.start.min(lines.len())..range.end.min(lines.len())).unwrap_or_default()
 }
