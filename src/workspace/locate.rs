@@ -49,6 +49,19 @@ pub struct Found {
 /// The places of `old` in `text`, or `None`. Under [`Scope::Once`] overlapping places count, since which one is meant
 /// is just as unclear.
 pub fn find(text: &str, old: &str, scope: Scope, align: Align) -> Option<Found> {
+    let mut found = best(text, old, scope, align)?;
+    // As a line, the last one is like the others, although it may have no line break.
+    if align == Align::Lines
+        && let Some(end) = at_end(text, old)
+    {
+        let more = |p: &Place| fits(text, p, align) && found.places.iter().all(|there| there.start != p.start);
+        let more: Vec<Place> = end.places.into_iter().filter(more).collect();
+        found.places.extend(more);
+    }
+    Some(found)
+}
+
+fn best(text: &str, old: &str, scope: Scope, align: Align) -> Option<Found> {
     let exact = occurrences(text, old, scope).into_iter().map(|start| Place { start, end: start + old.len() });
     let exact: Vec<Place> =
         exact.filter(|p| fits(text, p, align) && !is_inside_crlf(text, p.start) && !is_inside_crlf(text, p.end)).collect();

@@ -76,6 +76,7 @@ fn hunks_go_where_their_lines_are_in_the_files_own_style() {
         ("def f():\n    pass\ndef g():\n    pass\n", "@@ def g():\n-    pass\n+    return\n", "def f():\n    pass\ndef g():\n    return\n"),
         ("x\nk\nx\nx\n", "@@ k\n-x\n+y\n", "x\nk\ny\nx\n"),
         ("x\ny\nx\n", "-x\n+z\n*** End of File\n", "x\ny\nz\n"),
+        ("x\ny\nx", "-x\n+z\n*** End of File\n", "x\ny\nz"),
         ("\tif a:\n\t\tb\n", "-if a:\n-    b\n+if a:\n+    c\n+        d\n", "\tif a:\n\t\tc\n\t\t\td\n"),
         ("say \u{201c}hi\u{201d} \u{2013} now\n", "-say \"hi\" - now\n+say \"ho\" - now\n", "say \u{201c}ho\u{201d} \u{2013} now\n"),
         ("a \nb\n", "@@ -1,2 +1,2 @@\n a\n-b\n+c\n", "a \nc\n"),
@@ -98,6 +99,7 @@ fn hunks_without_one_place_are_refused() {
     let rows = [
         ("a\n", "-x\n+y\n", "hunk 1: its lines are not in the file."),
         ("x\nx\n", "-x\n+y\n", "hunk 1: its lines are in the file 2 times, at lines 1, 2"),
+        ("x\nx", "-x\n+y\n", "hunk 1: its lines are in the file 2 times, at lines 1, 2"),
         ("b\na\n", "-a\n+A\n@@\n-b\n+B\n", "hunk 2: its lines are not in the file after the hunk before it."),
         ("a\n", "@@ class X\n-a\n+b\n", "hunk 1: no line after the one before is `class X`"),
         ("k\na\n", "@@ k\n+b\n", "hunk 1: where its lines go is unclear"),
@@ -156,6 +158,54 @@ proptest! {
             let count = |s: &str| i64::try_from(super::super::lines::every(s).count()).unwrap();
             let moved: i64 = hunks.iter().map(|h| count(&h.new) - count(&h.old)).sum();
             prop_assert!((count(&new) - count(&text) - moved).abs() <= 1, "{:?} {:?} -> {:?}", text, hunks, new);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Of lines that may be the same, with endings that may differ, exactly those stay, byte for byte, of which the hunk says so.
+    #[test]
+    fn a_hunk_keeps_and_drops_the_lines_that_it_says(
+        lines in prop::collection::vec(("[ab]{1,2}", prop::sample::select(vec!["\n", "\r\n"])), 1..8),
+        open: bool,
+        from in 0_usize..7,
+        sides in prop::collection::vec(prop::sample::select(vec![Side::Both, Side::Old, Side::New]), 1..10),
+    ) {
+        let mut there: Vec<String> = lines.iter().map(|(body, ending)| format!("{body}{ending}")).collect();
+        if open && let Some((body, _)) = lines.last() {
+            there.pop();
+            there.push(body.clone());
+        }
+        let text = there.concat();
+        let mut rest = there.iter();
+        let mut want: Vec<String> = rest.by_ref().take(from).cloned().collect();
+        let mut hunks = String::from("@@\n");
+        for side in sides {
+            if side == Side::New {
+                hunks.push_str("+new\n");
+                want.push("new\n".to_owned());
+            } else if let Some(line) = rest.next() {
+                let kept = side == Side::Both;
+                hunks.push_str(&format!("{}{}\n", if kept { ' ' } else { '-' }, super::super::lines::body(line)));
+                want.extend(kept.then(|| line.clone()));
+            }
+        }
+        want.extend(rest.cloned());
+        // Lines without a place go to the end, and a hunk that could go to several places goes nowhere.
+        let placed = hunks.contains("\n ") || hunks.contains("\n-");
+        let Some(done) = patched(&text, &hunks).ok().filter(|_| placed) else { return Ok(()) };
+        let got: Vec<&str> = super::super::lines::every(&done).collect();
+        prop_assert_eq!(got.len(), want.len(), "{:?} {:?} -> {:?}", text, hunks, done);
+        for (got, want) in got.iter().zip(&want) {
+            prop_assert_eq!(super::super::lines::body(got), super::super::lines::body(want), "{:?} {:?} -> {:?}", text, hunks, done);
+            if want.as_str() != "new\n" && got.ends_with('\n') && want.ends_with('\n') {
+                prop_assert_eq!(*got, want.as_str(), "{:?} {:?} -> {:?}", text, hunks, done);
+            }
+        }
+        if !open || want.last() == there.last() {
+            prop_assert_eq!(done.ends_with('\n'), !open && !done.is_empty(), "{:?} {:?} -> {:?}", text, hunks, done);
         }
     }
 }
