@@ -165,7 +165,9 @@ fn another_model_goes_on_only_where_the_user_wants_it() {
     };
     // Without a terminal nobody can be asked.
     for (name, policy) in [("PUP_FAILOVER", "never"), ("PUP_FAILOVER", "ask"), ("PUP_FAILOVER_CODING", "never")] {
-        pup(name, policy).run().expect_code(5);
+        let out = pup(name, policy).run().expect_code(5);
+        let hint = out.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
+        assert!(hint.contains("pup config set failover auto"), "{}", out.report());
         assert_eq!(good.requests().len(), 0, "{name}={policy}");
     }
     pup("PUP_FAILOVER_LIBRARIAN", "never").run().expect_code(0);
