@@ -55,13 +55,18 @@ use Scope::{Key, Model, Provider, Request};
 
 /// Codes, types and reasons that say it all.
 const WORDS: &[Row] = &[
+    // Alibaba's word for a pace that is too fast.
+    word(&["insufficient_quota"]).and_says(&["allocated quota exceeded"]).is(RateLimit, Key),
     // Money and allowances.
     word(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "billing_error"])
         .is(Billing, Key),
     word(&["payment_required", "insufficient_credits", "billing_disabled", "insufficientquota"]).is(Billing, Key),
     word(&["exceeded_current_quota_error", "arrearage", "credit_limit"]).is(Billing, Key),
     word(&["usage_limit_reached", "quota_exceeded", "request_quota_exceeded", "servicequotaexceededexception"]).is(Quota, Key),
+    word(&["budget_exceeded"]).is(Quota, Key),
+    word(&["allocationquota.freetieronly"]).is(Quota, Model),
     // Refused for this use.
+    word(&["accessdeniedexception"]).and_says(&["model with the specified model id"]).is(Permission, Model),
     word(&["usage_not_included", "permission_error", "account_deactivated", "organization_restricted", "access_terminated"])
         .is(Permission, Key),
     word(&["access_denied", "missing_codex_entitlement", "insufficient_scope", "invalid_scope"]).is(Permission, Key),
@@ -93,6 +98,7 @@ const WORDS: &[Row] = &[
     word(&["authorization_pending"]).is(Server, Request),
     // The model.
     word(&["model_not_found", "not_found_error", "deploymentnotfound", "model_not_supported", "invalid_model"]).is(NotFound, Model),
+    word(&["unknown_model"]).is(NotFound, Model),
     word(&["model_deprecated", "model_decommissioned", "model_not_available", "unsupported_api_for_model"]).is(NotFound, Model),
     word(&["resource_not_found_error", "resourcenotfoundexception"]).is(NotFound, Model),
     // The model wrote a call or JSON that the server refused; the same request may well go right the next time.
@@ -140,14 +146,22 @@ const TEXTS: &[Row] = &[
     says(&["used all available credits"]).is(Billing, Key),
     says(&["doesn't have any credits"]).is(Billing, Key),
     says(&["billing hard limit"]).is(Billing, Key),
+    says(&["balance is insufficient"]).is(Billing, Key),
+    says(&["suspended", "spending limit"]).is(Billing, Key),
     says(&["enqueued token limit"]).is(Quota, Key),
     says(&["invalid prompt", "usage policy"]).is(ContentFilter, Request),
     says(&["content management policy"]).is(ContentFilter, Request),
+    says(&["content exists risk"]).is(ContentFilter, Request),
+    says(&["violates usage guidelines"]).is(ContentFilter, Request),
     // Another model may have what this one lacks.
     says(&["does not support tools"]).is(BadRequest, Model),
     says(&["auto\" tool choice requires"]).is(BadRequest, Model),
     says(&["not a valid model"]).is(NotFound, Model),
     says(&["model is not supported when using codex"]).is(NotFound, Model),
+    says(&["model identifier is invalid"]).is(NotFound, Model),
+    says(&["invocation of model id", "on-demand throughput"]).is(NotFound, Model),
+    says(&["is not supported by provider"]).is(NotFound, Model),
+    says(&["the model has crashed"]).is(Server, Model),
     says(&["organization has been disabled"]).is(Permission, Key),
 ];
 
@@ -159,7 +173,17 @@ fn long_text(facts: &Facts) -> bool {
 
 /// Whether the text says that the conversation is longer than the model takes.
 pub fn overflows(facts: &Facts) -> bool {
-    const SIGNS: [&str; 22] = [
+    const SIGNS: [&str; 32] = [
+        "range of input length should be",
+        "model's context length is only",
+        "loaded with context length of only",
+        "reached context length of",
+        "exceeded max context length",
+        "exceeded context length",
+        "larger than the max context size",
+        "longer than the maximum model length",
+        "`inputs` must have less than",
+        "number of input tokens exceeds",
         "request payload size exceeds the limit",
         "prompt exceeds max length",
         "prompt is too long",
@@ -204,8 +228,21 @@ pub fn is_about_pace(facts: &Facts) -> bool {
 
 /// Whether the message speaks of a day's, a week's or a plan's allowance.
 pub fn counts_days(facts: &Facts) -> bool {
-    const LONG: [&str; 9] =
-        ["per day", "(rpd)", "(tpd)", "per-day", "daily", "subscription rate limits", "usage limit", "weekly", "monthly"];
+    const LONG: [&str; 13] = [
+        "per day",
+        "per-day",
+        "/ day",
+        "per 86400s",
+        "(rpd)",
+        "(tpd)",
+        "daily",
+        "subscription rate limits",
+        "usage limit",
+        "weekly",
+        "monthly",
+        "per month",
+        "/ month",
+    ];
     LONG.iter().any(|sign| facts.says(sign))
 }
 
