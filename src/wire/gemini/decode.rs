@@ -36,6 +36,8 @@ pub struct ReplyDecoder {
     sender: Sender,
     last: LastChunk,
     words: Told,
+    /// Something could not be read, or said itself that it is not all.
+    partial: bool,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -57,7 +59,10 @@ impl Decode for ReplyDecoder {
         pieces::documents(piece, &mut |found| match found {
             _ if self.over => {}
             Found::Json { event, text } => self.document(event, text, out),
-            Found::Broken(bytes) => unknown(bytes, out),
+            Found::Broken(bytes) => {
+                self.partial = true;
+                unknown(bytes, out);
+            }
         });
     }
 
@@ -72,12 +77,16 @@ impl Decode for ReplyDecoder {
         if let Some(blocked) = self.blocked.take().filter(|_| self.finish.is_none()) {
             return self.fail(blocked, out);
         }
-        let Some(word) = self.finish.take() else {
-            let said = self.words.instead(self.chunks);
-            return self.fail(said.unwrap_or_else(|| pieces::cut(&nature, "a generated content", self.chunks)), out);
+        let word = self.finish.take();
+        let seen = match &word {
+            Some(word) => finish::read(word),
+            None if self.is_one_object(&nature) => finish::Finish::Stop(Stop::End),
+            None => {
+                let said = self.words.instead(self.chunks);
+                return self.fail(said.unwrap_or_else(|| pieces::cut(&nature, "a generated content", self.chunks)), out);
+            }
         };
-        let seen = finish::read(&word);
-        if let Some(failure) = finish::failure(seen, &word, self.finish_message.as_deref()) {
+        if let Some(failure) = finish::failure(seen, word.as_deref().unwrap_or_default(), self.finish_message.as_deref()) {
             return self.fail(failure, out);
         }
         self.parts.close(out);
@@ -90,11 +99,17 @@ impl Decode for ReplyDecoder {
             finish::Finish::Stop(stop) => stop,
             finish::Finish::BadCall | finish::Finish::Unsigned => Stop::Error,
         };
-        out.push(StreamEvent::End { stop, reason: Some(word) });
+        out.push(StreamEvent::End { stop, reason: word });
     }
 }
 
 impl ReplyDecoder {
+    /// Whether the body was one JSON object with an answer, which ends by itself; old models give no reason in it. A list's
+    /// elements, and events, are never known to be the last.
+    fn is_one_object(&self, nature: &Nature<'_>) -> bool {
+        matches!(nature, Nature::Json { head } if head.starts_with(b"{")) && self.chunks == 1 && !self.partial && self.parts.content
+    }
+
     fn document(&mut self, event: &[u8], json: &str, out: &mut Vec<StreamEvent>) {
         match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(Chunk { response: Some(inner), error: None, .. }) => match serde_json::from_str::<Chunk<'_>>(inner.get()) {
@@ -166,6 +181,7 @@ impl ReplyDecoder {
                 unknown(part.get().as_bytes(), out);
             }
         }
+        self.partial |= candidate.finish_reason.get().is_some() && reason(&candidate).is_none();
         self.finish = reason(&candidate).map(str::to_owned).or(self.finish.take());
         self.finish_message = candidate.finish_message.into_owned().or(self.finish_message.take());
     }
