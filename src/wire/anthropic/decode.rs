@@ -143,6 +143,7 @@ impl ReplyDecoder {
             }
             "message_stop" => return self.end(&End::Said, out),
             "message" => return self.whole(raw, out),
+            "" if event.error.is_none() && is_message(raw) => return self.whole(raw, out),
             "ping" => Read::Yes,
             "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
             _ if event.error.is_some() || named == "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
@@ -281,6 +282,11 @@ impl ReplyDecoder {
             End::Body(nature) => pieces::cut(nature, "a message", self.events),
         }
     }
+}
+
+/// Whether this is a whole message that leaves out to say so.
+fn is_message(raw: &[u8]) -> bool {
+    serde_json::from_slice::<Message<'_>>(raw).is_ok_and(|m| m.content.is_some() && m.stop_reason.get().is_some())
 }
 
 #[cfg(test)]

@@ -287,6 +287,14 @@ fn a_whole_message_is_a_reply_however_it_is_labelled() {
 }
 
 #[test]
+fn a_whole_message_may_leave_its_type_out() {
+    let body = r#"{"id":"m","role":"assistant","content":[{"type":"text","text":"a"}],"stop_reason":"end_turn"}"#;
+    let whole = reply(body);
+    assert_eq!((whole.complete, whole.message.joined_text().as_str()), (true, "a"));
+    assert!(!reply(&body.replace(r#","stop_reason":"end_turn""#, "")).complete);
+}
+
+#[test]
 fn content_may_be_one_text_without_a_list() {
     let r = reply(r#"{"id":"m","type":"message","role":"assistant","content":"a \"b\"","stop_reason":"end_turn"}"#);
     assert_eq!((r.message.joined_text().as_str(), r.stop, r.complete), ("a \"b\"", Stop::End, true));
