@@ -24,6 +24,7 @@ const REASONS: &[Row] = &[
     word(&["service_disabled", "iam_permission_denied", "consumer_suspended", "security_policy_violated"])
         .is(Class::Permission, Scope::Key),
     says(&["user location is not supported"]).is(Class::Permission, Scope::Provider),
+    says(&["free tier is not available"]).is(Class::Permission, Scope::Key),
 ];
 
 /// Who is out of what.
@@ -82,7 +83,10 @@ fn quota_ids(facts: &Facts) -> impl Iterator<Item = &str> {
 
 fn is_about_a_model(facts: &Facts) -> bool {
     let named = facts.details().any(|d| d.pointer("/metadata/model").is_some());
-    named || facts.says("on this model") || quota_ids(facts).next().is_some_and(|id| id.contains("PerModel"))
+    named
+        || facts.says("on this model")
+        || facts.says("per_base_model")
+        || quota_ids(facts).next().is_some_and(|id| id.contains("PerModel"))
 }
 
 /// "limit: 0": the plan does not have this model, and no time brings it.

@@ -62,6 +62,18 @@ fn bodies_decide_before_statuses_whoever_sends_them() {
         - 400 {"error":"`inputs` must have less than 1024 tokens. Given: 2000"} => context_too_long request
         - 400 {"error":"The model has crashed without additional information. (Exit code: 1)"} => server model
         - 400 {"error":{"message":"Budget has been exceeded!","type":"budget_exceeded","code":"400"}} => quota key
+        - 400 {"code":20015,"message":"length of prompt_tokens (40000) must be less than max_seq_len (32768)."} => context_too_long request
+        - 400 {"error":{"message":"`tool calling` is not supported with this model"}} => bad_request model
+        - 400 {"error":{"message":"\"gemma3:latest\" does not support thinking"}} => bad_request model
+        - 400 {"error":{"message":"x is not a multimodal model","type":"BadRequestError","code":400}} => bad_request model
+        - 500 {"error":{"code":500,"message":"tools param requires --jinja flag","type":"server_error"}} => bad_request model
+        - 500 {"error":{"code":500,"message":"image input is not supported - hint: you may need to provide the mmproj"}} => bad_request model
+        - 400 {"error":"Model unloaded."} => server model
+        - 400 {"error":{"message":"Failed to load model \"qwen\". Error: Insufficient system resources."}} => server model
+        - 429 {"detail":{"error":"Model busy, retry later"}} => overloaded model
+        - 429 {"detail":"Infrastructure is at maximum capacity, try again later"} => overloaded model
+        - 403 {"code":403,"reason":"NOT_ENOUGH_BALANCE","message":"x"} => billing key
+        - 403 {"error":{"message":"x","type":"new_api_error","code":"insufficient_user_quota"}} => billing key
         - 412 {"error":{"code":"PRECONDITION_FAILED","message":"Account x is suspended, possibly due to reaching the monthly spending limit"}} => billing key
         - 403 {"code":30001,"message":"Sorry, your account balance is insufficient"} => billing key
         - 429 {"message":"You are using a Trial key, which is limited to 1000 API calls / month."} => quota key
@@ -116,6 +128,7 @@ fn statuses_decide_where_nothing_else_does() {
         - 410 => not_found model
         - 413 => context_too_long request
         - 418 (x-should-retry: true) => server request
+        - 421 Misdirected Request => network provider
         - 422 {"detail":[{"loc":["body"],"msg":"field required"}]} => bad_request request
         - 425 => server request
         - 429 => rate_limit key

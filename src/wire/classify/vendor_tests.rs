@@ -74,6 +74,19 @@ fn compatible_vendors() {
         dashscope 429 {"error":{"message":"Allocated quota exceeded, please increase your quota limit.","code":"insufficient_quota"}} => rate_limit key
         dashscope 403 {"error":{"message":"The free tier of the model has been exhausted.","code":"AllocationQuota.FreeTierOnly"}} => quota model
         dashscope 400 {"error":{"code":"invalid_parameter_error","message":"<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]"}} => context_too_long request
+        dashscope 429 {"error":{"message":"week allocated quota exceeded.","code":"throttling"}} => quota key
+        moonshot 403 {"error":{"message":"You've reached your usage limit for this billing cycle.","type":"access_terminated_error"}} => quota key
+        moonshot 403 {"error":{"message":"currently only available for Coding Agents","type":"access_terminated_error"}} => permission key
+        volcengine 429 {"error":{"code":"AccountQuotaExceeded","message":"You have exceeded the 5-hour usage quota. It will reset at 2026-08-19 22:30:00 +0800 CST."}} => quota key 1800
+        volcengine 429 {"error":{"code":"ServerOverloaded","message":"m","type":"TooManyRequests"}} => overloaded model
+        volcengine 403 {"error":{"code":"AccountOverdueError","message":"m"}} => billing key
+        volcengine 404 {"error":{"code":"ModelNotOpen","message":"m"}} => not_found model
+        volcengine 400 {"error":{"code":"InputTextSensitiveContentDetected","message":"m"}} => content_filter request
+        volcengine 400 {"error":{"code":"InvalidParameter","message":"Total tokens of image and text exceed max message tokens."}} => context_too_long request
+        azure 400 {"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model"}} => not_found model
+        gemini 400 {"error":{"code":400,"status":"INVALID_ARGUMENT","message":"Function calling is not enabled for models/gemma-3-27b-it"}} => bad_request model
+        gemini 400 {"error":{"code":400,"status":"FAILED_PRECONDITION","message":"Gemini API free tier is not available in your country."}} => permission key
+        vertex 429 {"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota exceeded for aiplatform.googleapis.com/online_prediction_requests_per_base_model with base model: x."}} => rate_limit model
         github 400 {"error":{"code":"unknown_model","message":"Unknown model: x"}} => not_found model
         huggingface 400 {"error":"Model x is not supported by provider groq."} => not_found model
         xai 403 {"code":"permission-denied","error":"Your newly created team doesn't have any credits yet."} => billing key
@@ -101,6 +114,8 @@ fn openai_and_chatgpt() {
         // {"error":{"code":"usage_limit_reached","message":"m","resets_in_seconds":60}}, with and without its padding; and plain.
         chatgpt 429 (x-error-json: eyJlcnJvciI6eyJjb2RlIjoidXNhZ2VfbGltaXRfcmVhY2hlZCIsIm1lc3NhZ2UiOiJtIiwicmVzZXRzX2luX3NlY29uZHMiOjYwfX0=) => quota key 60
         chatgpt 429 (x-error-json: eyJlcnJvciI6eyJjb2RlIjoidXNhZ2VfbGltaXRfcmVhY2hlZCIsIm1lc3NhZ2UiOiJtIiwicmVzZXRzX2luX3NlY29uZHMiOjYwfX0) => quota key 60
+        chatgpt 429 {"error":{"type":"workspace_member_credits_depleted","message":"m"}} => billing key
+        chatgpt 429 {"error":{"type":"workspace_member_usage_limit_reached","message":"m"}} => quota key
         chatgpt 403 (x-error-json: {"error":{"code":"deactivated_workspace"}}) => permission key
         chatgpt 429 (x-error-json: !!) => rate_limit key
         // What the body says goes first.
