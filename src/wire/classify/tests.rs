@@ -268,7 +268,9 @@ fn a_message_is_short_and_says_what_the_upstream_said_and_what_to_do() {
     let moved = http(Sender::default(), 307, &headers("Location: https://login.example/a"), b"");
     assert_eq!(moved.message, "the server redirects to https://login.example/a; is the base URL right?");
     assert!(shown(502, "<html><title>502 Bad Gateway</title>").contains("502 Bad Gateway"));
-    assert!(shown(400, &"x".repeat(9000)).len() < 500);
+    assert!(shown(400, &"x".repeat(9000)).len() < 1100);
+    let limits = format!("{}Please retry in 48.9s.", "* Quota exceeded for metric: m, limit: 20, model: g\n".repeat(12));
+    assert_eq!(shown(429, &serde_json::json!({"error": {"message": limits}}).to_string()), limits, "the time comes last");
     for red in ["\u{1b}[31mred", r#"{"error":{"message":"\u001b[31mred"}}"#] {
         assert_eq!(shown(500, red), "red");
     }

@@ -336,9 +336,18 @@ impl ReplyDecoder {
     }
 
     fn usage(&mut self, raw: &RawValue, out: &mut Vec<StreamEvent>) {
-        if let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) {
-            self.usage_of(wire.neutral(self.total), out);
+        let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) else { return };
+        let mut later = wire.neutral(self.total);
+        if later.output == Some(0) && later.input.unwrap_or(0) == 0 && self.usage.output.is_some_and(|n| n > 0) {
+            // What was written is never unwritten: a proxy's blank.
+            return;
         }
+        if later.cache_read.is_none() {
+            // A count of the whole prompt, which had been taken apart before.
+            let cached = self.usage.cache_read.unwrap_or(0).saturating_add(self.usage.cache_write.unwrap_or(0));
+            later.input = later.input.map(|prompt| prompt.saturating_sub(cached));
+        }
+        self.usage_of(later, out);
     }
 
     /// Counts that tell what came from the cache are the better ones; those that do not leave it out.

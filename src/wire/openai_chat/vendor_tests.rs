@@ -170,6 +170,17 @@ fn usage_wherever_it_stands() {
 }
 
 #[test]
+fn a_later_count_that_says_less_takes_nothing_away() {
+    let counts = |usage: &str| format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+    let words = chunks(&[r#"{"delta":{"content":"a"},"finish_reason":"stop"}"#]);
+    let split = counts(r#"{"prompt_tokens":100,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":60}}"#);
+    for later in [r#"{"prompt_tokens":100,"completion_tokens":7}"#, r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#] {
+        let u = read(&[], &format!("{words}{split}{}data: [DONE]\n\n", counts(later))).usage;
+        assert_eq!((u.input, u.cache_read, u.output), (Some(40), Some(60), Some(7)), "{later}");
+    }
+}
+
+#[test]
 fn an_end_that_is_a_failure_is_one() {
     for (choice, class) in [
         (r#"{"delta":{},"finish_reason":"malformed_function_call"}"#, Class::Server),
