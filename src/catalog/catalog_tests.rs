@@ -294,6 +294,30 @@ fn a_project_never_redirects_a_secret_that_it_does_not_name() {
 }
 
 #[test]
+fn a_project_says_what_things_cost_only_where_it_pays() {
+    let project = |text: &str| Home::new().project(text).refused();
+    insta::assert_snapshot!(project("{\"models\": {\"gpt-4o\": {\"price\": {\"input\": 0, \"output\": 0}}}}"), @r"
+    config: ~/repo/.pup/models.json:1:24: models.gpt-4o.price cannot be set by a project: what `openai` costs is paid with a key that this file does not name
+    hint: set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own
+    ");
+    for text in [
+        r#"{"models": {"gpt-4o": {"billing": "free"}}}"#,
+        r#"{"models": {"gpt-4o": {"paid": false}}}"#,
+        r#"{"models": {"gpt-4o": {"name": "gpt-5-pro"}}}"#,
+        r#"{"models": {"gpt-4o": {"provider": "groq"}}}"#,
+        r#"{"models": {"new": {"provider": "openai", "name": "gpt-5-pro", "price": {"input": 0, "output": 0}}}}"#,
+        r#"{"providers": {"openai": {"billing": "subscription"}}}"#,
+        r#"{"providers": {"openai": {"realtime_multiplier": 0.001}}}"#,
+        r#"{"providers": {"openai": {"paid": false}}}"#,
+    ] {
+        assert!(project(text).contains("cannot be set by a project: what `"), "{text}");
+    }
+    let own = r#"{"providers": {"team": {"wire": "openai-chat", "base_url": "https://team.example/v1", "api_key_env": ["TEAM_KEY"], "billing": "free"}},
+        "models": {"gpt-4o": {"paid": true}, "house": {"provider": "team", "name": "house", "price": {"input": 1, "output": 2}}}}"#;
+    assert!(Home::new().project(own).load().is_ok());
+}
+
+#[test]
 fn a_project_that_names_its_own_key_takes_nothing_along() {
     let home = Home::new()
         .user(r#"{"providers": {"openai": {"headers": {"Authorization": "Basic c2VjcmV0"}}}}"#)

@@ -130,6 +130,7 @@ impl Layer {
     /// A provider entry that names its own key variables replaces address and headers of the layers below as a whole,
     /// so that nothing of theirs travels to the new address.
     fn guard(&self, mut value: Value, below: &Value) -> Result<Value, Failure> {
+        self.guard_money(&value, below)?;
         let taken = key_variables(below);
         let Some(Value::Object(providers)) = value.get_mut("providers") else { return Ok(value) };
         for (id, entry) in providers.iter_mut() {
@@ -159,6 +160,43 @@ impl Layer {
             }
         }
         Ok(value)
+    }
+
+    /// Nor does it say what the user pays where the user pays: caps and the gate of paid models reckon with that.
+    fn guard_money(&self, value: &Value, below: &Value) -> Result<(), Failure> {
+        let of = |root: &Value, list: &str, id: &str| root.get(list).and_then(|all| all.get(id)).cloned();
+        // One that the file brings itself, or gives a key of its own.
+        let is_own = |id: &str| match of(value, "providers", id) {
+            Some(entry) => entry.get("api_key_env").is_some() || of(below, "providers", id).is_none(),
+            None => false,
+        };
+        let entries = |list: &str| value.get(list).and_then(Value::as_object).into_iter().flatten();
+        for (id, entry) in entries("providers").filter(|(id, _)| !is_own(id)) {
+            self.refuse_money(&["providers", id], id, entry, &["billing", "paid", "realtime_multiplier"])?;
+        }
+        for (id, entry) in entries("models") {
+            let known = of(below, "models", id);
+            let provider = entry.get("provider").or_else(|| known.as_ref()?.get("provider")).and_then(Value::as_str).unwrap_or_default();
+            if !is_own(provider) {
+                // The price of one model must not stand at another one.
+                let fields: &[&str] =
+                    if known.is_some() { &["price", "billing", "paid", "name", "provider"] } else { &["price", "billing", "paid"] };
+                self.refuse_money(&["models", id], provider, entry, fields)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_money(&self, at: &[&str], provider: &str, entry: &Value, fields: &[&str]) -> Result<(), Failure> {
+        // That something is paid for makes nothing looser.
+        let looser = |field: &&&str| entry.get(**field).is_some_and(|value| **field != "paid" || *value != Value::Bool(true));
+        match fields.iter().find(looser) {
+            Some(field) => {
+                let what = format!("cannot be set by a project: what `{provider}` costs is paid with a key that this file does not name");
+                Err(self.refuse(&[at, &[field]].concat(), &what))
+            }
+            None => Ok(()),
+        }
     }
 
     fn refuse(&self, path: &[&str], what: &str) -> Failure {

@@ -61,9 +61,9 @@ pub(super) async fn conversation<'r>(router: &'r Router, link: &'r Link, request
     let likely = size.likely_tokens(before).saturating_add(asked.unwrap_or(0));
     let output = budget::most_output(asked, link.terms.max_output);
     let claimed = router.claim(link, size.most_tokens(before), output).await;
-    let (Granted { output: fits, sent }, notice) = claimed.map_err(|refused| refused.error(&link.id))?;
-    // Where a cap binds the answer, or nobody else does, the provider has to know.
-    if fits < output || (router.is_capped() && asked.is_none() && link.terms.max_output.is_none()) {
+    let (Granted { output: fits, binds, sent }, notice) = claimed.map_err(|refused| refused.error(&link.id))?;
+    // Only what the provider itself is told binds it: its own limit may be another than the one we know of.
+    if fits < output || (binds && asked.is_none_or(|asked| asked > fits)) {
         request.max_output = Some(fits);
         (encoded, filter) = link.encode(request);
         request.max_output = asked;

@@ -7,6 +7,7 @@ use super::notice::Notice;
 use super::shared::{Heard, Inquiry};
 use crate::base::clock;
 use crate::base::owner::Process;
+use crate::model::fault::{NO_LEDGER, NO_PRICE};
 use crate::model::money::Nanos;
 use crate::model::{Delta, ProviderError, StreamEvent, Usage};
 use crate::store::{self, Cap, Claim, Desk, Over, Owner, Receipt, Refusal, Store, Unusual};
@@ -53,7 +54,8 @@ enum Note {
     #[default]
     Unknown,
     Due(String),
-    Said,
+    /// This, or that there is nothing to say.
+    Said(Option<String>),
 }
 
 /// Why a call may not go.
@@ -67,6 +69,8 @@ pub(super) enum Refused {
 #[derive(Debug)]
 pub(super) struct Granted {
     pub output: u64,
+    /// A cap that somebody asked for reckons with an answer that is no longer.
+    pub binds: bool,
     pub sent: Sent,
 }
 
@@ -118,17 +122,10 @@ impl Purse {
     /// What is to be said of the store, once.
     pub(super) fn note(&self) -> Option<Notice> {
         let note = &mut self.state().note;
-        match std::mem::take(note) {
-            Note::Unknown => None,
-            Note::Due(text) => {
-                *note = Note::Said;
-                Some(Notice::State(text))
-            }
-            Note::Said => {
-                *note = Note::Said;
-                None
-            }
-        }
+        let Note::Due(text) = &*note else { return None };
+        let text = text.clone();
+        *note = Note::Said(Some(text.clone()));
+        Some(Notice::State(text))
     }
 
     /// Takes in a look at the store; none where there is no store.
@@ -137,9 +134,15 @@ impl Purse {
         if let Some(heard) = heard {
             state.used = heard.used;
         }
-        if matches!(state.note, Note::Unknown) {
-            let note = heard.map_or(Some("there is no shared state: limits and costs are not kept"), |h| h.note.as_deref());
-            state.note = note.map_or(Note::Said, |text| Note::Due(text.to_owned()));
+        let note = heard.map_or(Some("there is no shared state: limits and costs are not kept"), |h| h.note.as_deref());
+        let is_new = match &state.note {
+            Note::Unknown => true,
+            // It can be found damaged in the middle of a run.
+            Note::Said(said) => note.is_some() && note != said.as_deref(),
+            Note::Due(_) => false,
+        };
+        if is_new {
+            state.note = note.map_or(Note::Said(None), |text| Note::Due(text.to_owned()));
         }
     }
 
@@ -166,16 +169,21 @@ impl Purse {
             }
             Tariff::Paid | Tariff::Unknown => {
                 let notice = if tariff == Tariff::Unknown { self.unpriced(link) } else { None };
-                return (self.ask(inquiry, |_| ()).await.0, Ok((Granted { output, sent }, notice)));
+                return (self.ask(inquiry, |_| ()).await.0, Ok((Granted { output, binds: false, sent }, notice)));
             }
         };
         let (scopes, caps) = (sent.scopes.clone(), sent.caps.clone());
         let input = times(rates.input, input);
         let reserve = move |store: &Store| {
+            let owner = owner.clone();
             let claim = Claim { scopes: &scopes, input, per_output: rates.output, output, least: LEAST_OUTPUT.min(output), owner };
             (store.reserve(&claim, &caps), store.shared)
         };
-        let (heard, reserved) = self.ask(inquiry, reserve).await;
+        let (heard, mut reserved) = self.ask(inquiry, reserve.clone()).await;
+        if let Some((Err(Refusal::Spoiled(_)), _)) = reserved {
+            // Another one stands in its place by now.
+            reserved = self.desk.ask(reserve).await;
+        }
         (heard, self.judge(link, output, sent, reserved))
     }
 
@@ -186,14 +194,16 @@ impl Purse {
             Some((Ok(granted), shared)) if shared || !lasting => {
                 sent.id = Some(granted.id);
                 sent.output = granted.output;
-                Ok((Granted { output: granted.output, sent }, None))
+                Ok((Granted { output: granted.output, binds: self.caps.any_explicit(), sent }, None))
             }
             Some((Err(Refusal::Over(over)), _)) => Err(Refused::Over(over)),
             Some((Ok(_), _)) => Err(Refused::Other(unkept(link, "it is not shared with other runs"))),
-            Some((Err(Refusal::Unavailable(why)), _)) if self.caps.any_explicit() => Err(Refused::Other(unkept(link, &why))),
+            Some((Err(Refusal::Unavailable(why) | Refusal::Spoiled(why)), _)) if self.caps.any_explicit() => {
+                Err(Refused::Other(unkept(link, &why)))
+            }
             None if self.caps.any_explicit() => Err(Refused::Other(unkept(link, "there is none"))),
             // The caps that are built in are a courtesy; work goes on without them, which was said.
-            Some((Err(Refusal::Unavailable(_)), _)) | None => Ok((Granted { output, sent }, None)),
+            Some((Err(Refusal::Unavailable(_) | Refusal::Spoiled(_)), _)) | None => Ok((Granted { output, binds: false, sent }, None)),
         }
     }
 
@@ -234,11 +244,6 @@ impl Purse {
         Owner::Process(self.me)
     }
 
-    /// Whether somebody asked for a limit on what is spent.
-    pub(super) fn is_capped(&self) -> bool {
-        self.caps.any_explicit()
-    }
-
     /// The caps that bind calls to no provider in particular, for a look at how far they are used.
     pub(super) fn binding(&self) -> Vec<Cap> {
         let caller = self.caller();
@@ -248,14 +253,13 @@ impl Purse {
 }
 
 fn unpriced(link: &Link) -> ProviderError {
-    ProviderError::over_budget(format!(
-        "what {} costs is not known, and there is a cap; `budget.ceiling` sets a price to reckon with",
-        link.id
-    ))
+    let what = format!("what {} costs is not known, and there is a cap; `budget.ceiling` sets a price to reckon with", link.id);
+    ProviderError::over_budget(what).with_code(Some(NO_PRICE.to_owned()))
 }
 
 fn unkept(link: &Link, why: &str) -> ProviderError {
-    ProviderError::over_budget(format!("{} costs money, there is a cap, and the ledger cannot be kept: {why}", link.id))
+    let what = format!("{} costs money, there is a cap, and the ledger cannot be kept: {why}", link.id);
+    ProviderError::over_budget(what).with_code(Some(NO_LEDGER.to_owned()))
 }
 
 fn times(each: Nanos, tokens: u64) -> Nanos {
@@ -396,8 +400,10 @@ impl Sent {
             let spent = match store.settle(id, &scopes, &receipt, &caps) {
                 Ok(spent) => spent,
                 Err(e) => {
-                    tracing::warn!(%e, "a receipt could not be written; the journal has it");
-                    return Vec::new();
+                    tracing::warn!(%e, "a receipt could not be written yet");
+                    let what =
+                        format!("what the last call cost could not be written into the ledger ({e}); it is written as soon as that can be");
+                    return if store.owing() == 1 { vec![Notice::State(what)] } else { Vec::new() };
                 }
             };
             let cost = receipt.cost.unwrap_or_default();

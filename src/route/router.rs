@@ -213,16 +213,11 @@ impl Router {
         }
     }
 
-    /// Whether somebody asked for a limit on what is spent.
-    pub(super) fn is_capped(&self) -> bool {
-        self.purse.as_ref().is_some_and(Purse::is_capped)
-    }
-
     /// Reserves what a call can cost, and looks what other processes know.
     pub(super) async fn claim(&self, link: &Link, input: u64, output: u64) -> Claimed {
         match &self.purse {
             Some(purse) => self.claim_for(purse, purse.own(), link, input, output).await,
-            None => Ok((Granted { output, sent: Sent::new(link, link.terms.tariff(None), input, output) }, None)),
+            None => Ok((Granted { output, binds: false, sent: Sent::new(link, link.terms.tariff(None), input, output) }, None)),
         }
     }
 

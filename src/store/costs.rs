@@ -97,26 +97,27 @@ impl Store {
              SUM(cost IS NULL AND outcome = 'ok'), SUM(estimated) FROM receipts WHERE at >= ?1 AND {only} AND ?2 = ?2 GROUP BY 1 ORDER BY {order}",
             by.column()
         );
-        let connection = self.connection();
-        let mut rows = connection.prepare(&query)?;
-        let found = rows.query_map(params![i64::try_from(since).unwrap_or(i64::MAX), name], |r| {
-            let n = |ix: usize| r.get::<_, i64>(ix).map(|n| u64::try_from(n).unwrap_or(0));
-            Ok(Spent {
-                name: r.get(0)?,
-                calls: n(1)?,
-                failed: n(2)?,
-                input: n(3)?,
-                cache_read: n(4)?,
-                cache_write: n(5)?,
-                output: n(6)?,
-                reasoning: n(7)?,
-                cost: Nanos(r.get(8)?),
-                failed_cost: Nanos(r.get(9)?),
-                unpriced: n(10)?,
-                estimated: n(11)?,
-            })
-        })?;
-        found.collect()
+        self.read(|connection| {
+            let mut rows = connection.prepare(&query)?;
+            let found = rows.query_map(params![i64::try_from(since).unwrap_or(i64::MAX), name], |r| {
+                let n = |ix: usize| r.get::<_, i64>(ix).map(|n| u64::try_from(n).unwrap_or(0));
+                Ok(Spent {
+                    name: r.get(0)?,
+                    calls: n(1)?,
+                    failed: n(2)?,
+                    input: n(3)?,
+                    cache_read: n(4)?,
+                    cache_write: n(5)?,
+                    output: n(6)?,
+                    reasoning: n(7)?,
+                    cost: Nanos(r.get(8)?),
+                    failed_cost: Nanos(r.get(9)?),
+                    unpriced: n(10)?,
+                    estimated: n(11)?,
+                })
+            })?;
+            found.collect()
+        })
     }
 }
 
@@ -138,7 +139,7 @@ const HISTORY: u64 = 7 * 24 * HOUR;
 impl Store {
     /// How many calls and tokens an account used since then (milliseconds since 1970).
     pub fn rate(&self, provider: &str, account: Option<&str>, since: u64) -> rusqlite::Result<(u64, u64)> {
-        let connection = self.connection();
+        self.read(|connection| {
         let mut sums = connection.prepare_cached(
             "SELECT COUNT(*), COALESCE(SUM(COALESCE(input, 0) + COALESCE(cache_read, 0) + COALESCE(cache_write, 0) + COALESCE(output, 0)), 0) \
              FROM receipts WHERE at >= ?1 AND provider = ?2 AND account IS ?3",
@@ -146,6 +147,7 @@ impl Store {
         sums.query_row(params![i64::try_from(since).unwrap_or(i64::MAX), provider, account], |r| {
             let n = |ix| r.get::<_, i64>(ix).map(|n| u64::try_from(n).unwrap_or(0));
             Ok((n(0)?, n(1)?))
+        })
         })
     }
 
@@ -155,23 +157,26 @@ impl Store {
         let Some(cost) = receipt.cost.filter(|c| *c >= NOTABLE) else { return Ok(None) };
         let signed = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
         let (since, hour) = (signed(receipt.at.saturating_sub(HISTORY)), signed(receipt.at.saturating_sub(HOUR)));
-        let connection = self.connection();
-        let (calls, sum): (i64, i64) = connection
-            .prepare_cached("SELECT COUNT(cost), COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1 AND model = ?2 AND outcome = 'ok'")?
-            .query_row(params![since, receipt.model], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        let usual = Nanos(sum / calls.max(1));
-        if calls >= 20 && cost.0 / 10 > usual.0 {
-            return Ok(Some(Unusual { what: format!("a call to {}", receipt.model), cost, usual }));
-        }
-        let (hours, before): (i64, i64) = connection
-            .prepare_cached("SELECT COUNT(DISTINCT at / 3600000), COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1 AND at < ?2")?
-            .query_row(params![since, hour], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        let last: i64 =
-            connection.prepare_cached("SELECT COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1")?.query_row([hour], |r| r.get(0))?;
-        let (usual, last) = (Nanos(before / hours.max(1)), Nanos(last));
-        let much = Nanos(usual.0.saturating_mul(5).max(1_000_000_000));
-        let news = hours >= 10 && last <= much && last.plus(cost) > much;
-        Ok(news.then(|| Unusual { what: "the last hour".to_owned(), cost: last.plus(cost), usual }))
+        self.read(|connection| {
+            let (calls, sum): (i64, i64) = connection
+                .prepare_cached(
+                    "SELECT COUNT(cost), COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1 AND model = ?2 AND outcome = 'ok'",
+                )?
+                .query_row(params![since, receipt.model], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            let usual = Nanos(sum / calls.max(1));
+            if calls >= 20 && cost.0 / 10 > usual.0 {
+                return Ok(Some(Unusual { what: format!("a call to {}", receipt.model), cost, usual }));
+            }
+            let (hours, before): (i64, i64) = connection
+                .prepare_cached("SELECT COUNT(DISTINCT at / 3600000), COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1 AND at < ?2")?
+                .query_row(params![since, hour], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            let last: i64 =
+                connection.prepare_cached("SELECT COALESCE(SUM(cost), 0) FROM receipts WHERE at >= ?1")?.query_row([hour], |r| r.get(0))?;
+            let (usual, last) = (Nanos(before / hours.max(1)), Nanos(last));
+            let much = Nanos(usual.0.saturating_mul(5).max(1_000_000_000));
+            let news = hours >= 10 && last <= much && last.plus(cost) > much;
+            Ok(news.then(|| Unusual { what: "the last hour".to_owned(), cost: last.plus(cost), usual }))
+        })
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-type Job = Box<dyn FnOnce(&Store) + Send>;
+/// Returns what tells whoever asked.
+type Job = Box<dyn FnOnce(&Store) -> Tell + Send>;
+type Tell = Box<dyn FnOnce() + Send>;
 
 /// Hands jobs to the thread that has the [`Store`].
 #[derive(Debug)]
@@ -20,13 +22,23 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Opens the store on its thread, so that nobody waits for that either.
-    pub fn open(open: impl FnOnce() -> Result<Store, Failure> + Send + 'static) -> Self {
+    /// Opens the store on its thread, so that nobody waits for that either; once more where it is found damaged later.
+    pub fn open(open: impl Fn() -> Result<Store, Failure> + Send + 'static) -> Self {
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
-            let Ok(store) = open().inspect_err(|e| tracing::warn!(failure = e.message, "there is no shared state")) else { return };
+            let open = || open().inspect_err(|e| tracing::warn!(failure = e.message, "there is no shared state"));
+            let Ok(mut store) = open() else { return };
             for job in todo {
-                job(&store);
+                let owing = store.owing();
+                let tell = job(&store);
+                if store.is_spoiled() {
+                    let Ok(other) = open() else { return };
+                    // What was owed before is in the journals from which it was made again; what this job owes is not, as
+                    // nobody has heard of its end.
+                    other.inherit(&store, if other.lost { owing } else { 0 });
+                    store = other;
+                }
+                tell();
             }
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(work);
@@ -48,18 +60,26 @@ impl Desk {
     /// Has a job done, and waits for what comes of it. None where there is no store at all.
     pub async fn ask<T: Send + 'static>(&self, job: impl FnOnce(&Store) -> T + Send + 'static) -> Option<T> {
         let (tell, told) = oneshot::channel();
-        self.send(move |store| {
+        self.post(move |store| {
+            let done = job(store);
             // Whoever asked may have gone.
-            let _ = tell.send(job(store));
+            Box::new(move || drop(tell.send(done)))
         });
         told.await.ok()
     }
 
     /// Has a job done, some time before the process ends.
     pub fn send(&self, job: impl FnOnce(&Store) + Send + 'static) {
+        self.post(move |store| {
+            job(store);
+            Box::new(|| {})
+        });
+    }
+
+    fn post(&self, job: impl FnOnce(&Store) -> Tell + Send + 'static) {
         #[cfg(test)]
         if let Some(store) = &self.here {
-            return job(store);
+            return job(store)();
         }
         if let Some(jobs) = &self.jobs {
             // A store that could not be opened takes none; that was said.

@@ -1,12 +1,13 @@
 //! The ledger: what was spent, and what calls under way may still cost. A call is let through only if its upper bound fits
 //! under every cap, counting what every other process has reserved; so no set of processes can go over one together.
 
-use super::Store;
+use super::{Owed, Store};
 use crate::base::clock;
 use crate::base::owner::Process;
 use crate::model::Usage;
 use crate::model::money::Nanos;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
 
 /// A limit on a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,10 +70,12 @@ pub enum Refusal {
     Over(Box<Over>),
     /// The ledger cannot be written, so nothing can be promised.
     Unavailable(String),
+    /// It is damaged: another one has to be opened in its place.
+    Spoiled(String),
 }
 
 /// An attempt that was sent, for the record.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Receipt {
     /// Milliseconds since 1970.
     pub at: u64,
@@ -101,60 +104,61 @@ pub struct Totals {
 impl Store {
     /// Reserves the most that a call can cost, with as much output as fits under every cap.
     pub fn reserve(&self, claim: &Claim<'_>, caps: &[Cap]) -> Result<Granted, Refusal> {
-        let mut connection = self.connection();
-        let unavailable = |e: rusqlite::Error| Refusal::Unavailable(e.to_string());
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
-        if !caps.is_empty() {
-            release_dead(&change).map_err(unavailable)?;
-        }
-        let mut output = claim.output;
-        for cap in caps {
-            let Totals { spent, reserved } = totals(&change, &cap.scope).map_err(unavailable)?;
-            let left = cap.limit.minus(spent).minus(reserved).minus(claim.input);
-            let fits = match claim.per_output {
-                Nanos(..=0) if left >= Nanos::ZERO => claim.output,
-                Nanos(1..) if left >= Nanos::ZERO => u64::try_from(left.0 / claim.per_output.0).unwrap_or(0),
-                Nanos(_) => 0,
-            };
-            let least = claim.least.min(claim.output);
-            if fits < least || left < Nanos::ZERO {
-                let wanted = cost(claim, least);
-                return Err(Refusal::Over(Box::new(Over { cap: cap.clone(), spent, reserved, wanted })));
+        let reserved = self.change(|change| {
+            if !caps.is_empty() {
+                release_dead(change)?;
             }
-            output = output.min(fits);
+            fit(change, claim, caps)
+        });
+        match reserved {
+            Ok(granted) => granted.map_err(|over| Refusal::Over(Box::new(over))),
+            Err(e) if self.is_spoiled() => Err(Refusal::Spoiled(e.to_string())),
+            Err(e) => Err(Refusal::Unavailable(e.to_string())),
         }
-        let amount = cost(claim, output);
-        let id = insert(&change, claim, amount).map_err(unavailable)?;
-        change.commit().map_err(unavailable)?;
-        Ok(Granted { id, output, amount })
     }
 
     /// The call is over: its reservation goes, what it cost comes in its place.
-    /// Returns what is spent under each of these caps then.
+    /// Returns what is spent under each of these caps then. What cannot be written now is written later.
     pub fn settle(&self, id: Option<i64>, scopes: &[String], receipt: &Receipt, caps: &[Cap]) -> rusqlite::Result<Vec<Nanos>> {
-        let mut connection = self.connection();
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if let Some(id) = id {
-            release(&change, id)?;
-        }
-        record(&change, scopes, receipt)?;
-        let spent = caps.iter().map(|cap| totals(&change, &cap.scope).map(|t| t.spent)).collect::<Result<_, _>>()?;
-        change.commit()?;
-        Ok(spent)
+        let one = Owed::new(id, scopes, receipt);
+        let settled = self.change(|change| {
+            one.pay(change)?;
+            caps.iter().map(|cap| totals(change, &cap.scope).map(|t| t.spent)).collect()
+        });
+        settled.inspect_err(|_| self.owe(one))
     }
 
     /// The call was never sent.
     pub fn release(&self, id: i64) -> rusqlite::Result<()> {
-        let mut connection = self.connection();
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        release(&change, id)?;
-        change.commit()
+        self.change(|change| release(change, id))
     }
 
     /// What was spent and reserved in a scope.
     pub fn totals(&self, scope: &str) -> rusqlite::Result<Totals> {
-        totals(&self.connection(), scope)
+        self.read(|connection| totals(connection, scope))
     }
+}
+
+/// Reserves what fits under all caps.
+fn fit(change: &Transaction<'_>, claim: &Claim<'_>, caps: &[Cap]) -> rusqlite::Result<Result<Granted, Over>> {
+    let mut output = claim.output;
+    for cap in caps {
+        let Totals { spent, reserved } = totals(change, &cap.scope)?;
+        let left = cap.limit.minus(spent).minus(reserved).minus(claim.input);
+        let fits = match claim.per_output {
+            Nanos(..=0) if left >= Nanos::ZERO => claim.output,
+            Nanos(1..) if left >= Nanos::ZERO => u64::try_from(left.0 / claim.per_output.0).unwrap_or(0),
+            Nanos(_) => 0,
+        };
+        let least = claim.least.min(claim.output);
+        if fits < least || left < Nanos::ZERO {
+            return Ok(Err(Over { cap: cap.clone(), spent, reserved, wanted: cost(claim, least) }));
+        }
+        output = output.min(fits);
+    }
+    let amount = cost(claim, output);
+    let id = insert(change, claim, amount)?;
+    Ok(Ok(Granted { id, output, amount }))
 }
 
 /// The most that a call of this many tokens of output can cost.
@@ -187,7 +191,7 @@ fn insert(change: &Transaction<'_>, claim: &Claim<'_>, amount: Nanos) -> rusqlit
     Ok(id)
 }
 
-fn release(change: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+pub(super) fn release(change: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
     change.prepare_cached("DELETE FROM reserved WHERE reservation = ?1")?.execute([id])?;
     change.prepare_cached("DELETE FROM reservations WHERE id = ?1")?.execute([id])?;
     Ok(())

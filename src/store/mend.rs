@@ -1,10 +1,10 @@
 //! A damaged database is set aside and another one stands in its place. That one says of itself that it has nothing of the
 //! ledger yet, until it is filled: whoever is killed in between, the next process fills it.
 
-use super::{BUSY, Receipt, Store, Unusable, file, ledger, tailed};
+use super::{BUSY, Receipt, Store, Unusable, damage, file, ledger, tailed};
 use crate::base::clock;
 use crate::base::lock::FileLock;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
 /// Puts a new database in the place of the one at `path`, if that still is damaged. Also returns where the old one is now.
@@ -29,7 +29,31 @@ pub(super) fn replace(path: &Path) -> Result<(Connection, Option<PathBuf>), Unus
         let _ = std::fs::remove_file(tailed(path, tail));
     }
     std::fs::rename(&fresh, path)?;
+    let _ = std::fs::remove_file(suspect(path));
     Ok((file(path)?, Some(aside)))
+}
+
+/// Stands beside a database in which somebody came upon damage.
+pub(super) fn suspect(path: &Path) -> PathBuf {
+    tailed(path, ".suspect")
+}
+
+/// Looks whether it is damaged behind its first page: into each table, and where somebody came upon damage, everywhere.
+pub(super) fn examine(path: &Path, connection: &Connection) -> rusqlite::Result<()> {
+    if suspect(path).exists() {
+        let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if found != "ok" {
+            return Err(damage(&found));
+        }
+        let _ = std::fs::remove_file(suspect(path));
+    }
+    for table in ["totals", "reservations", "reserved", "receipts", "receipts INDEXED BY receipts_at", "state", "used", "counter"] {
+        connection
+            .prepare(&format!("SELECT * FROM {table} WHERE {} LIMIT 1", if table.ends_with("at") { "at > 0" } else { "1" }))?
+            .query([])?
+            .next()?;
+    }
+    Ok(())
 }
 
 /// Whether this database stands in the place of a damaged one and has nothing of its ledger.
@@ -41,17 +65,16 @@ impl Store {
     /// Writes these receipts, each with its scopes, into a ledger that was lost: all of them, or none. Does nothing where
     /// another process has done so. Returns how many there were.
     pub fn fill(&self, receipts: &[(Vec<String>, Receipt)]) -> rusqlite::Result<usize> {
-        let mut connection = self.connection();
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if !lost(&change)? {
-            return Ok(0);
-        }
-        for (scopes, receipt) in receipts {
-            ledger::record(&change, scopes, receipt)?;
-        }
-        change.execute("DELETE FROM state WHERE kind = 'ledger' AND key = 'lost'", [])?;
-        change.commit()?;
-        Ok(receipts.len())
+        self.change(|change| {
+            if !lost(change)? {
+                return Ok(0);
+            }
+            for (scopes, receipt) in receipts {
+                ledger::record(change, scopes, receipt)?;
+            }
+            change.execute("DELETE FROM state WHERE kind = 'ledger' AND key = 'lost'", [])?;
+            Ok(receipts.len())
+        })
     }
 }
 

@@ -4,11 +4,13 @@
 //! What is in it can be lost without losing work: cooldowns and windows come back by themselves, receipts are in the
 //! journals too. So a database that is damaged is set aside and made anew, and where none can be kept (a read-only home, a
 //! full disk, a newer version's file) there is one in memory for the process alone. Either is said ([`Store::note`]).
+//! A receipt that cannot be written is owed ([`owed`]).
 
 mod costs;
 mod desk;
 mod ledger;
 mod mend;
+mod owed;
 mod state;
 
 pub use costs::{By, Spent, Unusual};
@@ -18,8 +20,11 @@ pub use state::{Cursor, Entry, News, Used, Wins};
 
 use crate::base::Failure;
 use crate::base::places::Places;
-use rusqlite::{Connection, ErrorCode};
+use owed::Owed;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +46,20 @@ pub struct Store {
     pub shared: bool,
     /// It stands in the place of a damaged one, and the ledger of that is not in here: see [`Store::fill`].
     pub lost: bool,
+    /// Where it is, if it outlives the process.
+    file: Option<Place>,
+    /// Which of the stores that this process opened it is.
+    number: u64,
+    /// Found damaged, or another one's place, after it was opened.
+    spoiled: AtomicBool,
+    owed: Mutex<Vec<Owed>>,
+}
+
+/// Where a database is, and which file was there when it was opened.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    id: Option<(u64, u64)>,
 }
 
 /// Why a database cannot be used.
@@ -62,7 +81,7 @@ impl Store {
     pub fn open(places: &Places) -> Result<Self, Failure> {
         let path = places.state.join("state.db");
         match file(&path) {
-            Ok(connection) => Self::lasting(connection, None),
+            Ok(connection) => Self::lasting(&path, connection, None),
             Err(Unusable::Damaged(why)) => Self::anew(&path, &why),
             Err(why) => {
                 Self::in_memory(Some(format!("{} cannot be used: {why}; limits and costs are kept for this run only", path.display())))
@@ -77,13 +96,29 @@ impl Store {
     }
 
     fn with(connection: Connection, note: Option<String>, shared: bool) -> Self {
-        Self { connection: Mutex::new(connection), note, shared, lost: false }
+        static OPENED: AtomicU64 = AtomicU64::new(1);
+        Self {
+            connection: Mutex::new(connection),
+            note,
+            shared,
+            lost: false,
+            file: None,
+            number: OPENED.fetch_add(1, Relaxed),
+            spoiled: AtomicBool::new(false),
+            owed: Mutex::default(),
+        }
     }
 
     /// One that other processes see.
-    fn lasting(connection: Connection, note: Option<String>) -> Result<Self, Failure> {
+    fn lasting(path: &Path, connection: Connection, note: Option<String>) -> Result<Self, Failure> {
         match mend::lost(&connection) {
-            Ok(lost) => Ok(Self { lost, ..Self::with(connection, note, true) }),
+            Ok(lost) => {
+                let file = Some(Place { path: path.to_owned(), id: file_id(path) });
+                let mut store = Self::with(connection, note, true);
+                (store.lost, store.file) = (lost, file);
+                store.take_owed_up();
+                Ok(store)
+            }
             Err(e) => Self::in_memory(Some(format!("the shared state cannot be read: {e}; limits and costs are kept for this run only"))),
         }
     }
@@ -93,7 +128,7 @@ impl Store {
             Ok((connection, aside)) => {
                 let moved =
                     |aside: &Path| format!("{} was damaged ({why}) and is now {}; a new one was made", path.display(), aside.display());
-                Self::lasting(connection, aside.as_deref().map(moved))
+                Self::lasting(path, connection, aside.as_deref().map(moved))
             }
             Err(e) => Self::in_memory(Some(format!("{} is damaged and cannot be replaced: {e}", path.display()))),
         }
@@ -102,6 +137,49 @@ impl Store {
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic in the middle of a transaction rolls it back when its guard is dropped.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        self.watched(|connection| what(connection))
+    }
+
+    /// Changes all of it, or nothing; what is owed first.
+    fn change<T>(&self, what: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self.watched(|connection| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            owed.iter().try_for_each(|one| one.pay(&change))?;
+            let done = what(&change)?;
+            change.commit()?;
+            Ok(done)
+        })?;
+        owed.clear();
+        Ok(done)
+    }
+
+    /// Sees whether it is damaged, or no longer the one that others use: whoever opens it next gets another.
+    fn watched<T>(&self, what: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let moved = self.file.as_ref().is_some_and(|f| file_id(&f.path) != f.id);
+        let done = if moved { Err(damage("another file stands in its place")) } else { what(&mut self.connection()) };
+        if let (Err(e), Some(Place { path, .. })) = (&done, &self.file)
+            && is_damage(e)
+            && !self.spoiled.swap(true, Relaxed)
+            && !moved
+        {
+            let _ = std::fs::write(mend::suspect(path), "").inspect_err(|e| tracing::debug!(%e, "nobody learns that it is damaged"));
+        }
+        done
+    }
+
+    /// Whether it was found damaged since it was opened. It has to be opened again.
+    pub fn is_spoiled(&self) -> bool {
+        self.spoiled.load(Relaxed)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.leave_owed();
     }
 }
 
@@ -117,7 +195,10 @@ fn file(path: &Path) -> Result<Connection, Unusable> {
     if version > VERSION {
         return Err(Unusable::Newer(version));
     }
-    Ok(connection)
+    match mend::examine(path, &connection) {
+        Err(e) if is_damage(&e) => Err(Unusable::Damaged(e)),
+        _ => Ok(connection),
+    }
 }
 
 /// Does it again while the database is locked: where a file becomes one in WAL mode, or a killed process's log is read again,
@@ -137,7 +218,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 0 {
-        let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         change.execute_batch(TABLES)?;
         change.pragma_update(None, "user_version", VERSION)?;
         change.commit()?;
@@ -155,6 +236,23 @@ fn private(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn private(_: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+fn damage(what: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(what.to_owned()))
+}
+
+/// Which file this is, whatever its name.
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|m| (m.dev(), m.ino()))
+}
+
+/// A file that is open cannot be replaced there.
+#[cfg(not(unix))]
+fn file_id(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

@@ -2,7 +2,7 @@
 //! and the tokens that were used against limits. A process looks at one number to see whether anything is new.
 
 use super::Store;
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Transaction, params};
 
 /// How old a row of tokens may be before nobody counts it, in milliseconds.
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -42,6 +42,8 @@ pub struct Used {
 /// How far a process has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
+    /// Of the store that it stands in.
+    store: u64,
     version: Option<i64>,
     state: i64,
     used: i64,
@@ -58,45 +60,49 @@ pub struct News {
 impl Store {
     /// What others wrote since the last look. Where nothing did it costs a few microseconds.
     pub fn news(&self, cursor: &mut Cursor, now: u64) -> rusqlite::Result<News> {
-        let connection = self.connection();
-        // Changes with each commit of another connection, and with none of this one's.
-        let version: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0))?;
-        if cursor.version == Some(version) {
-            return Ok(News::default());
+        if cursor.store != self.number {
+            *cursor = Cursor { store: self.number, ..Cursor::default() };
         }
-        let mut news = News::default();
-        let mut changed = connection.prepare_cached("SELECT kind, key, value, until, seq FROM state WHERE seq > ?1 ORDER BY seq")?;
-        let mut rows = changed.query([cursor.state])?;
-        while let Some(row) = rows.next()? {
-            news.entries.push(Entry { kind: row.get(0)?, key: row.get(1)?, value: row.get(2)?, until: unsigned(row.get(3)?) });
-            cursor.state = row.get(4)?;
-        }
-        let mut used = connection
-            .prepare_cached("SELECT key, at, requests, tokens, id FROM used WHERE id > ?1 AND at > ?2 AND pid <> ?3 ORDER BY id")?;
-        let mut rows = used.query(params![cursor.used, signed(now.saturating_sub(DAY)), std::process::id()])?;
-        while let Some(row) = rows.next()? {
-            news.used.push(Used { key: row.get(0)?, at: unsigned(row.get(1)?), requests: row.get(2)?, tokens: row.get(3)? });
-            cursor.used = row.get(4)?;
-        }
-        cursor.version = Some(version);
-        Ok(news)
+        self.read(|connection| {
+            // Changes with each commit of another connection, and with none of this one's.
+            let version: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0))?;
+            if cursor.version == Some(version) {
+                return Ok(News::default());
+            }
+            let mut news = News::default();
+            let mut changed = connection.prepare_cached("SELECT kind, key, value, until, seq FROM state WHERE seq > ?1 ORDER BY seq")?;
+            let mut rows = changed.query([cursor.state])?;
+            while let Some(row) = rows.next()? {
+                news.entries.push(Entry { kind: row.get(0)?, key: row.get(1)?, value: row.get(2)?, until: unsigned(row.get(3)?) });
+                cursor.state = row.get(4)?;
+            }
+            let mut used = connection
+                .prepare_cached("SELECT key, at, requests, tokens, id FROM used WHERE id > ?1 AND at > ?2 AND pid <> ?3 ORDER BY id")?;
+            let mut rows = used.query(params![cursor.used, signed(now.saturating_sub(DAY)), std::process::id()])?;
+            while let Some(row) = rows.next()? {
+                news.used.push(Used { key: row.get(0)?, at: unsigned(row.get(1)?), requests: row.get(2)?, tokens: row.get(3)? });
+                cursor.used = row.get(4)?;
+            }
+            cursor.version = Some(version);
+            Ok(news)
+        })
     }
 
     /// Writes values and tokens in one go.
     pub fn tell(&self, entries: &[(Entry, Wins)], used: &[Used], now: u64) -> rusqlite::Result<()> {
-        let mut connection = self.connection();
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (entry, wins) in entries {
-            put(&change, entry, *wins)?;
-        }
-        if !used.is_empty() {
-            let mut add = change.prepare_cached("INSERT INTO used (key, at, requests, tokens, pid) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            for one in used {
-                add.execute(params![one.key, signed(one.at), one.requests, one.tokens, std::process::id()])?;
+        self.change(|change| {
+            for (entry, wins) in entries {
+                put(change, entry, *wins)?;
             }
-            change.prepare_cached("DELETE FROM used WHERE at <= ?1")?.execute([signed(now.saturating_sub(DAY))])?;
-        }
-        change.commit()
+            if !used.is_empty() {
+                let mut add = change.prepare_cached("INSERT INTO used (key, at, requests, tokens, pid) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+                for one in used {
+                    add.execute(params![one.key, signed(one.at), one.requests, one.tokens, std::process::id()])?;
+                }
+                change.prepare_cached("DELETE FROM used WHERE at <= ?1")?.execute([signed(now.saturating_sub(DAY))])?;
+            }
+            Ok(())
+        })
     }
 }
 

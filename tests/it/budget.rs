@@ -55,6 +55,17 @@ fn a_call_that_could_exceed_the_cap_is_not_made_and_the_session_goes_on_with_a_h
 }
 
 #[test]
+fn under_a_cap_the_provider_is_told_how_long_an_answer_was_reckoned_with() {
+    let env = TestEnv::new();
+    let server = Server::respond(|_| dear(Reply::text("done")));
+    run(&env, &server).run().expect_code(0);
+    run(&env, &server).env("PUP_DAILY_BUDGET", "50").run().expect_code(0);
+    // Without a cap its own limit holds, which may be another than the one we know of.
+    let bound = |n: usize| ["max_tokens", "max_completion_tokens"].into_iter().find_map(|f| server.requests()[n].body[f].as_u64());
+    assert_eq!((bound(0), bound(1)), (None, Some(32_768)));
+}
+
+#[test]
 fn a_day_s_cap_holds_over_processes_and_over_a_damaged_ledger() {
     let env = TestEnv::new();
     let server = Server::respond(|_| dear(Reply::text("done")));
@@ -154,7 +165,9 @@ fn another_model_goes_on_only_where_the_user_wants_it() {
     };
     // Without a terminal nobody can be asked.
     for (name, policy) in [("PUP_FAILOVER", "never"), ("PUP_FAILOVER", "ask"), ("PUP_FAILOVER_CODING", "never")] {
-        pup(name, policy).run().expect_code(5);
+        let out = pup(name, policy).run().expect_code(5);
+        let hint = out.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
+        assert!(hint.contains("pup config set failover auto"), "{}", out.report());
         assert_eq!(good.requests().len(), 0, "{name}={policy}");
     }
     pup("PUP_FAILOVER_LIBRARIAN", "never").run().expect_code(0);

@@ -9,6 +9,8 @@ use crate::wire::wait;
 
 pub fn judge(facts: &Facts) -> Ruling {
     edge(facts)
+        // A login that its provider honours from its own programs alone, whatever it calls that.
+        .or_else(|| first(&[says(&["only authorized for use with"]).is(Permission, Key)], facts))
         .or_else(|| own_rules(facts))
         .or_else(|| (facts.succeeded() && anthropic::plan_is_spent(facts)).then(|| (Quota, anthropic::plan_scope(facts))))
         .or_else(|| google::judge(facts))

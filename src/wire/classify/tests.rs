@@ -47,6 +47,7 @@ fn bodies_decide_before_statuses_whoever_sends_them() {
         - 413 {"error":{"message":"Request too large for model m","type":"tokens","code":"rate_limit_exceeded"}} => context_too_long request
         - 429 {"error":{"code":"1302","message":"High concurrency usage"}} => rate_limit key
         - 429 {"error":{"code":"1113","message":"Insufficient balance"}} => billing key
+        - 401 {"error":{"type":"authentication_error","message":"This login is only authorized for use with Acme Code."}} => permission key
         - 429 maximum context length is 5 tokens => rate_limit key
         - 429 {"error":{"message":"The engine is currently overloaded, please try again later"}} => overloaded model
         - 400 {"error":{"message":"This model's maximum context length is 8192 tokens.","code":"context_length_exceeded"}} => context_too_long request

@@ -128,7 +128,7 @@ impl Restorer<'_> {
             let all_known = count == names.len() as u64;
             let kept = names.iter().find(|op| matches!(op.to, Some(Node::File { .. })));
             for (i, op) in names.iter().enumerate() {
-                let same = names[..i].iter().find(|before| before.to == op.to && matches!(op.to, Some(Node::File { .. })));
+                let same = names.iter().take(i).find(|before| before.to == op.to && matches!(op.to, Some(Node::File { .. })));
                 let way = match (all_known, same) {
                     (true, Some(before)) => Way::NameOf(&before.path),
                     (false, _) if kept.is_some_and(|kept| kept.to == op.to) => Way::InPlace,
