@@ -14,6 +14,7 @@ use crate::wire::last_chunk::{self, LastChunk, Seen};
 use crate::wire::names::{self, ToolNames};
 use crate::wire::pieces::{self, Found, Told, unknown};
 use crate::wire::sniff::{Nature, Piece};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// The state of one reply.
@@ -36,8 +37,9 @@ pub struct ReplyDecoder {
     sender: Sender,
     last: LastChunk,
     words: Told,
-    /// Something could not be read, or said itself that it is not all.
-    partial: bool,
+    /// The body was one JSON document, and nothing in it says that it is not all.
+    alone: bool,
+    unended: bool,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -59,11 +61,13 @@ impl Decode for ReplyDecoder {
         pieces::documents(piece, &mut |found| match found {
             _ if self.over => {}
             Found::Json { event, text } => self.document(event, text, out),
-            Found::Broken(bytes) => {
-                self.partial = true;
-                unknown(bytes, out);
-            }
+            Found::Broken(bytes) => unknown(bytes, out),
         });
+        if let Piece::Json(body) = piece
+            && self.finish.is_none()
+        {
+            self.alone = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -107,7 +111,8 @@ impl ReplyDecoder {
     /// Whether the body was one JSON object with an answer, which ends by itself; old models give no reason in it. A list's
     /// elements, and events, are never known to be the last.
     fn is_one_object(&self, nature: &Nature<'_>) -> bool {
-        matches!(nature, Nature::Json { head } if head.starts_with(b"{")) && self.chunks == 1 && !self.partial && self.parts.content
+        let object = matches!(nature, Nature::Json { head } if head.starts_with(b"{"));
+        object && self.alone && !self.unended && self.parts.content
     }
 
     fn document(&mut self, event: &[u8], json: &str, out: &mut Vec<StreamEvent>) {
@@ -181,7 +186,7 @@ impl ReplyDecoder {
                 unknown(part.get().as_bytes(), out);
             }
         }
-        self.partial |= candidate.finish_reason.get().is_some() && reason(&candidate).is_none();
+        self.unended |= candidate.finish_reason.get().is_some() && reason(&candidate).is_none();
         self.finish = reason(&candidate).map(str::to_owned).or(self.finish.take());
         self.finish_message = candidate.finish_message.into_owned().or(self.finish_message.take());
     }

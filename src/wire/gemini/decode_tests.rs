@@ -332,6 +332,7 @@ fn what_has_no_end_or_is_something_else_is_no_reply() {
             br#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}{"candidates":[{"content":{"parts":[{"text":"y"}]}}]}"#,
             "before its terminal",
         ),
+        (br#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}{"text":"y"}"#, "before its terminal event"),
         (br#"{"candidates":[{"content":{"parts":[]}}]}"#, "before its terminal event"),
         (
             br#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#,
