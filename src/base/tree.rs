@@ -3,7 +3,7 @@
 //! Three bonds lead from a call to its processes: descent (parent ids), the session that its shell leads, and `PUP_CALL`
 //! in the environment, which outlives `setsid` and a double fork. On Linux pup is also the "child subreaper": an orphan
 //! becomes pup's own child instead of init's, so that one look at pup's children tells whether a command left anything.
-//! A child of pup's in a foreign session that carries no `PUP_CALL` at all was left by a command too; whose, is unknown
+//! A child of pup's in a foreign session that carries no call's `PUP_CALL` was left by a command too; whose, is unknown
 //! while several run, so the last of them ends it. Hence: anything else that pup starts must stay in pup's session or be started through here.
 
 use process_wrap::tokio::ChildWrapper;
@@ -22,6 +22,10 @@ pub const GRACE: Duration = Duration::from_millis(400);
 /// How long processes that cannot be ended are tried.
 pub const INSIST: Duration = Duration::from_millis(1500);
 pub const POLL: Duration = Duration::from_millis(10);
+/// How often they are forced at least: one look takes long where there are very many.
+const ROUNDS: u32 = 5;
+/// How long an orphan may show no environment before it is taken for one that has none.
+const UNCLEAR: Duration = Duration::from_millis(200);
 /// More processes than an ordinary command leaves.
 const MANY: usize = 300;
 
@@ -58,12 +62,13 @@ pub struct Ending {
 /// it tells one call's orphans from another's shell.
 #[derive(Debug)]
 struct Live {
-    shells: BTreeSet<u32>,
+    /// With the marks of their calls.
+    shells: BTreeMap<u32, Vec<u8>>,
     /// Since when, in clock ticks since boot, some call has been running without a pause.
     since: u64,
 }
 
-static LIVE: Mutex<Live> = Mutex::new(Live { shells: BTreeSet::new(), since: 0 });
+static LIVE: Mutex<Live> = Mutex::new(Live { shells: BTreeMap::new(), since: 0 });
 
 fn live() -> MutexGuard<'static, Live> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -97,8 +102,9 @@ impl Call {
         if live.shells.is_empty() {
             live.since = start.unwrap_or_default();
         }
-        live.shells.insert(shell);
-        Ok((child, Self { shell, start, mark: format!("{MARKER}={marker}").into_bytes() }))
+        let mark = format!("{MARKER}={marker}").into_bytes();
+        live.shells.insert(shell, mark.clone());
+        Ok((child, Self { shell, start, mark }))
     }
 
     pub fn spawned(&self, marker: String) -> Spawned {
@@ -107,20 +113,26 @@ impl Call {
 
     /// The call's processes among `all`, without the shell and without those that have ended; the latter are reaped
     /// where they are ours.
-    fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Vec<Process> {
+    fn members(&self, all: &BTreeMap<u32, Process>, shell: State) -> Members {
         let live = live();
-        let alone = live.shells.iter().all(|pid| *pid == self.shell);
+        let alone = live.shells.keys().all(|pid| *pid == self.shell);
         let (me, session) = (std::process::id(), own_session());
         let mut ours: BTreeSet<u32> = BTreeSet::new();
+        let mut unclear = false;
         if shell == State::Running {
             ours.insert(self.shell);
         }
-        for p in all.values().filter(|p| !live.shells.contains(&p.pid) && p.pid != me) {
+        for p in all.values().filter(|p| !live.shells.contains_key(&p.pid) && p.pid != me) {
             let orphan = p.parent == me && Some(p.session) != session && p.start >= live.since;
             let bound = p.session == self.shell
                 || match p.variable(MARKER) {
-                    Mark::Value(value) => value == self.mark,
-                    Mark::None | Mark::Unreadable => orphan && alone,
+                    Mark::Value(value) if live.shells.values().any(|mark| *mark == value) => value == self.mark,
+                    // A mark that no call has is as good as none: another pup's inside a command, or one that was made up.
+                    Mark::Value(_) | Mark::None => orphan && alone,
+                    Mark::Unreadable => {
+                        unclear |= orphan && !alone && !p.ended;
+                        orphan && alone
+                    }
                 };
             if bound {
                 ours.insert(p.pid);
@@ -130,7 +142,7 @@ impl Call {
         loop {
             let more: Vec<u32> = all
                 .values()
-                .filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid) && !live.shells.contains(&p.pid))
+                .filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid) && !live.shells.contains_key(&p.pid))
                 .map(|p| p.pid)
                 .collect();
             if more.is_empty() {
@@ -143,8 +155,16 @@ impl Call {
         for process in dead.into_iter().filter(|p| p.parent == me) {
             process.reap();
         }
-        alive.into_iter().cloned().collect()
+        Members { alive: alive.into_iter().cloned().collect(), unclear }
     }
+}
+
+/// What a look at the processes shows of a call.
+struct Members {
+    alive: Vec<Process>,
+    /// There is an orphan of which nothing tells whose it is, while other calls run. One that is about to become another program
+    /// shows no environment for a moment.
+    unclear: bool,
 }
 
 /// Whether anything could be left of a call whose shell has ended: cheap, and on Linux never a wrong "no", since then
@@ -152,7 +172,7 @@ impl Call {
 fn may_have_orphans() -> bool {
     let (Some(children), Some(own)) = (own_children(), own_session()) else { return true };
     let live = live();
-    children.iter().any(|pid| !live.shells.contains(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
+    children.iter().any(|pid| !live.shells.contains_key(pid) && Process::read(*pid).is_some_and(|p| p.session != own))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -172,7 +192,7 @@ pub fn kill_now(call: &Call, child: &mut Shell) {
     if shell == State::Running {
         signal_group(call.shell, Signal::KILL);
     }
-    for process in &members {
+    for process in &members.alive {
         process.signal(Signal::KILL);
     }
     live().shells.remove(&call.shell);
@@ -185,23 +205,25 @@ pub async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     let mut seen: BTreeSet<Stray> = BTreeSet::new();
     let started = Instant::now();
     let mut forced = false;
+    let mut rounds = 0;
     let mut asked: BTreeSet<u32> = BTreeSet::new();
     loop {
         let shell = state(child);
         if shell == State::Ended && asked.is_empty() && !may_have_orphans() {
             break;
         }
-        let members = call.members(&scan(), shell);
-        if members.is_empty() && shell == State::Ended {
+        let Members { alive: members, unclear } = call.members(&scan(), shell);
+        if members.is_empty() && shell == State::Ended && !(unclear && started.elapsed() < UNCLEAR) {
             break;
         }
         seen.extend(members.iter().map(Process::stray));
-        if started.elapsed() > GRACE + INSIST {
+        if started.elapsed() > GRACE + INSIST && rounds >= ROUNDS {
             ending.left = members.iter().map(Process::stray).collect();
             break;
         }
         // Whoever multiplies is not asked.
         forced = forced || started.elapsed() > GRACE || members.len() > MANY;
+        rounds += u32::from(forced);
         // All at once where that is possible: a member of the session keeps its number from being given away.
         if forced && members.iter().any(|p| p.session == call.shell) {
             signal_group(call.shell, Signal::KILL);
@@ -230,7 +252,7 @@ const LAST_LOOK: Duration = Duration::from_millis(300);
 
 /// Kills whatever any call of this process has started, for a process that is about to exit without ending its calls.
 pub fn end_now() {
-    let shells: Vec<u32> = live().shells.iter().copied().collect();
+    let shells: Vec<u32> = live().shells.keys().copied().collect();
     if shells.is_empty() {
         return;
     }
@@ -257,6 +279,16 @@ pub fn end_now() {
     }
 }
 
+/// Lets the process go on where a signal has stopped it.
+pub fn wake(pid: u32) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    if stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['T', 't']))
+        && let Some(pid) = to_pid(pid)
+    {
+        let _ = rustix::process::kill_process(pid, Signal::CONT);
+    }
+}
+
 /// One process as /proc shows it.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -275,6 +307,7 @@ pub enum Mark {
     None,
     /// The whole assignment.
     Value(Vec<u8>),
+    /// Nothing of the environment can be seen, or there is none.
     Unreadable,
 }
 
@@ -303,6 +336,9 @@ impl Process {
 
     pub fn variable(&self, name: &str) -> Mark {
         let Ok(environment) = std::fs::read(format!("/proc/{}/environ", self.pid)) else { return Mark::Unreadable };
+        if environment.is_empty() {
+            return Mark::Unreadable;
+        }
         let prefix = format!("{name}=");
         let found = environment.split(|b| *b == 0).find(|v| v.starts_with(prefix.as_bytes()));
         found.map_or(Mark::None, |v| Mark::Value(v.to_vec()))

@@ -11,6 +11,7 @@ use crate::base::{Cause, Failure};
 use crate::model::{History, Message, Request, ToolSpec};
 use crate::wire::{self, Dialect, Wire, quirk};
 use crate::workspace::Workspace;
+use crate::workspace::process::supervisor;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -101,8 +102,12 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, Failure> {
             let stopper = Stopper::default();
             super::stop::watch(&stopper, None)?;
             let token = stopper.token().clone();
-            let leases = Places::from_env().ok().map(|places| places.leases());
-            let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, super::app::redactor(), leases, token))?;
+            let setup = debug_tool::Setup {
+                redactor: super::app::redactor(),
+                leases: Places::from_env().ok().map(|places| places.leases()),
+                supervisor: supervisor::program(),
+            };
+            let printed = runtime.block_on(debug_tool::tool(&name, &args, &cwd, approval, setup, token))?;
             runtime.shutdown_background();
             print(out, &printed.json)?;
             Ok(u8::from(!printed.ok))

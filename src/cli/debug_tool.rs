@@ -17,6 +17,14 @@ pub enum Approval {
     All,
 }
 
+/// What a call outside of a session has from its surroundings.
+#[derive(Default)]
+pub struct Setup {
+    pub redactor: Redactor,
+    pub leases: Option<PathBuf>,
+    pub supervisor: Option<PathBuf>,
+}
+
 /// What `pup debug tool` prints, and whether it exits with 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Printed {
@@ -31,14 +39,19 @@ pub async fn tool(
     json_args: &str,
     cwd: &Path,
     approval: Approval,
-    redactor: Redactor,
-    leases: Option<PathBuf>,
+    setup: Setup,
     cancel: CancellationToken,
 ) -> Result<Printed, Failure> {
     let registry = Registry::builtin();
     let Some(tool) = registry.get(name) else { return Err(Failure::usage(registry.unknown(name, true))) };
     let args = arguments(json_args)?;
-    let context = Context { redactor: Arc::new(redactor), leases: leases.map(Arc::from), cancel, ..Context::new(Workspace::open(cwd)?) };
+    let context = Context {
+        redactor: Arc::new(setup.redactor),
+        leases: setup.leases.map(Arc::from),
+        supervisor: setup.supervisor.map(Arc::from),
+        cancel,
+        ..Context::new(Workspace::open(cwd)?)
+    };
     let allowed = match tool.effect(&args, &context) {
         Ok(Effect::ReadOnly) => Ok(()),
         Ok(Effect::Writes(_) | Effect::Exec | Effect::Network) => match approval {
@@ -98,7 +111,7 @@ mod tests {
 
     fn run(name: &str, args: &str, cwd: &Path, approval: Approval) -> Result<Printed, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(tool(name, args, cwd, approval, Redactor::default(), None, CancellationToken::new()))
+        runtime.block_on(tool(name, args, cwd, approval, Setup::default(), CancellationToken::new()))
     }
 
     #[test]

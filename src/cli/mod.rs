@@ -49,6 +49,7 @@ use crate::base::places::Places;
 use crate::base::{Cause, Failure, nearest};
 use crate::config::Trust;
 use crate::workspace::checkpoint::Direction;
+use crate::workspace::process::supervisor;
 pub use args::ChatArgs;
 use args::{Cli, Command, Sessions};
 use clap::{CommandFactory, Parser};
@@ -63,6 +64,9 @@ pub type Chat = fn(ChatArgs) -> u8;
 
 /// Runs pup with these arguments, the program's own name first.
 pub fn main(args: Vec<OsString>, chat: Chat) -> ExitCode {
+    if let Some(code) = supervisor::main(&args) {
+        return code;
+    }
     // Before anything else is set up: scripts ask for it often.
     if let [_, only] = args.as_slice()
         && (only == "--version" || only == "-V")

@@ -105,6 +105,7 @@ impl Drafts {
             return Err(refused(&shown, "the hunks change nothing"));
         }
         change::refuse_redacted(&new, &old)?;
+        change::refuse_omission(&new, &old)?;
         let Some(target) = moved else {
             draft.body = Some(new);
             self.notes.push(format!("M {shown}"));

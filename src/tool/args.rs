@@ -9,11 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Other names that models give to arguments.
-const ALIASES: [(&str, &[&str]); 10] = [
-    ("path", &["file_path", "filepath", "filename", "file", "directory", "dir"]),
-    ("old_str", &["old_string", "old_text", "oldText"]),
-    ("new_str", &["new_string", "new_text", "newText"]),
+const ALIASES: [(&str, &[&str]); 12] = [
+    ("path", &["file_path", "filepath", "filePath", "filename", "file", "directory", "dir"]),
+    ("old_str", &["old_string", "oldString", "old_text", "oldText", "before"]),
+    ("new_str", &["new_string", "newString", "new_text", "newText", "after"]),
+    ("replace_all", &["replaceAll", "allow_multiple"]),
     ("content", &["contents", "text", "file_text"]),
+    ("patch", &["patch_text", "patchText", "input"]),
     ("command", &["cmd"]),
     ("cwd", &["workdir", "working_directory"]),
     ("pattern", &["query", "regex"]),
@@ -63,6 +65,11 @@ fn fit(tool: &str, schema: &Value, args: Args) -> Result<Map<String, Value>, Too
         Some(missing) => Err(ToolError::model(format!("`{missing}` is missing; {}", usage(tool, schema)))),
         None => Ok(out),
     }
+}
+
+/// Whether `key` is the argument `name` or one of its other names.
+pub fn is_name_of(key: &str, name: &str) -> bool {
+    key == name || ALIASES.iter().any(|(n, others)| *n == name && others.contains(&key))
 }
 
 fn known_name<'a>(key: &'a str, properties: &'a Map<String, Value>) -> Option<&'a str> {

@@ -6,6 +6,7 @@ use crate::model::ToolSpec;
 use crate::workspace::commit::{self, CommitError, Planned};
 use crate::workspace::diff::{self, Diff, Kind};
 use crate::workspace::file::{self, FileError, Text};
+use crate::workspace::omission;
 use std::fs::Permissions;
 use std::path::{Path, PathBuf};
 
@@ -195,6 +196,9 @@ pub fn compare(path: &Path, kind: Kind, old: &str, new: &str, ctx: &Context) -> 
 
 /// The bytes of `body` in the encoding of `before`, or of a new file.
 pub fn encoded(before: Option<&Text>, body: String, path: &Path, ctx: &Context) -> Result<New, ToolError> {
+    if body.contains('\0') {
+        return Err(cannot("write", path, &FileError::Nul, ctx));
+    }
     let bytes = match before {
         Some(text) => text.with(&body).map_err(|e| cannot("write", path, &e, ctx))?,
         None => body.as_bytes().to_vec(),
@@ -210,6 +214,17 @@ pub fn refuse_redacted(new: &str, old: &str) -> Result<(), ToolError> {
         Some(mark) => Err(ToolError::model(format!(
             "the text contains `{}`, which stands for a secret that was hidden from you; writing it would destroy the secret. Leave those lines as they are",
             crate::base::text::one_line(mark, 60)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses text that goes into a file with a remark instead of lines: what it stands for would be lost.
+pub fn refuse_omission(new: &str, old: &str) -> Result<(), ToolError> {
+    match omission::find(new, old) {
+        Some(line) => Err(ToolError::model(format!(
+            "the new text has the line `{}`, which stands for lines that are left out; nothing was changed. Write them in full, or replace less: what is not quoted stays as it is",
+            text::one_line(line, 80)
         ))),
         None => Ok(()),
     }

@@ -68,6 +68,9 @@ impl Edits for CreateFile {
         let before = change::current(&path, ctx)?;
         let old = before.as_ref().map_or("", |t| t.body.as_str());
         change::refuse_redacted(&args.content, old)?;
+        if before.is_some() {
+            change::refuse_omission(&args.content, old)?;
+        }
         let (body, kept) = in_the_old_style(&args.content, before.as_ref());
         let new = change::encoded(before.as_ref(), body, &path, ctx)?;
         let same = before.as_ref().is_some_and(|t| t.digest == digest::sha256(&new.bytes));

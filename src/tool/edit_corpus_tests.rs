@@ -186,3 +186,67 @@ fn an_unknown_encoding_and_a_character_that_a_file_cannot_have_are_refused() {
         assert_eq!(fs::read(dir.path().join("f")).unwrap(), bytes);
     }
 }
+
+/// What a file holds, the call, and what it holds then; `None` where it is refused.
+type Row<'a> = (&'a [u8], &'a str, Value, Option<&'a [u8]>);
+
+#[test]
+fn habits_of_models_do_no_harm() {
+    let one = |old: &str, new: &str| json!({"path": "f", "old_str": old, "new_str": new});
+    let patch = |lines: &str| json!({"patch": format!("*** Begin Patch\n*** Update File: f\n{lines}\n*** End Patch")});
+    let rows: &[Row<'_>] = &[
+        // Carriage returns in a file that has none, and half of a line ending.
+        (b"a\nb\nc\n", "replace_in_file", one("a\nb", "a\r\nB\r\n"), Some(b"a\nB\n\nc\n")),
+        (b"keep\r\ngo\r\nkeep", "replace_in_file", one("\ngo", ""), Some(b"keep\r\nkeep")),
+        (b"a\r\nb\r\n-\r\na\nb\n", "replace_in_file", one("a\nb\n", "c\n"), None),
+        // A byte order mark in the quotation, or only in what replaces it.
+        (b"\xef\xbb\xbfa\nb\n", "replace_in_file", one("\u{feff}a", "\u{feff}c"), Some(b"\xef\xbb\xbfc\nb\n")),
+        (b"\xef\xbb\xbfa\nb\n", "replace_in_file", one("a", "\u{feff}c"), Some(b"\xef\xbb\xbfc\nb\n")),
+        // Quoted with blanks, rewritten with the file's own tabs.
+        (b"f() {\n\ta\n}\n", "replace_in_file", one("f() {\n    a\n}", "f() {\n\tb\n}"), Some(b"f() {\n\tb\n}\n")),
+        (b"\tf() {\n\t\ta\n\t}\n", "replace_in_file", one("f() {\n    a\n}", "f() {\n\tb\n}"), None),
+        // Names that other tools have.
+        (b"a a\n", "replace_in_file", json!({"filePath": "f", "oldString": "a", "newString": "b", "replaceAll": true}), Some(b"b b\n")),
+        (b"a\n", "replace_in_file", json!({"path": "f", "before": "a", "after": "b"}), Some(b"b\n")),
+        (b"a\n", "apply_patch", json!({"input": "*** Begin Patch\n*** Update File: f\n@@\n-a\n+b\n*** End Patch"}), Some(b"b\n")),
+        // A remark in the place of the lines that it stands for.
+        (b"one()\ntwo()\n", "replace_in_file", one("one()\ntwo()", "# ... existing code ...\nthree()"), None),
+        (b"one()\ntwo()\n", "apply_patch", patch("@@\n-one()\n-two()\n+three()\n+# ... rest of the code ..."), None),
+        (b"one()\n", "create_file", json!({"path": "f", "content": "two()\n// ... rest of the file ...\n", "overwrite": true}), None),
+        (b"// ... rest of the file ...\na\n", "replace_in_file", one("a", "b"), Some(b"// ... rest of the file ...\nb\n")),
+        // What would make a text file a binary one.
+        (b"a\n", "replace_in_file", one("a", "b\0"), None),
+        (b"a\n", "apply_patch", patch("@@\n-a\n+b\0"), None),
+        (b"a\n", "create_file", json!({"path": "f", "content": "b\0", "overwrite": true}), None),
+        // Edits that come to nothing together.
+        (
+            b"a b\n",
+            "replace_in_file",
+            json!({"path": "f", "edits": [{"old_str": "a", "new_str": "c"}, {"old_str": "c", "new_str": "a"}]}),
+            None,
+        ),
+        // A file named as a folder is.
+        (b"a\n", "replace_in_file", json!({"path": "f/", "old_str": "a", "new_str": "b"}), None),
+        // Lines of a patch that look the same, and one that stands for another in a file of mixed endings.
+        (b"x\r\nx\n", "apply_patch", patch("@@\n-x\n x"), Some(b"x\n")),
+        (b"a\r\nb\nc\r\nd\n", "apply_patch", patch("@@\n b\n-c\n+C\n d"), Some(b"a\r\nb\nC\r\nd\n")),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (before, tool, args, want) in rows {
+        fs::write(dir.path().join("f"), before).unwrap();
+        let done = run(dir.path(), tool, args.clone());
+        let now = fs::read(dir.path().join("f")).unwrap();
+        let row = format!("{} {tool} {args}: {done:?}", String::from_utf8_lossy(before));
+        assert_eq!(done.is_ok(), want.is_some(), "{row}");
+        assert_eq!(String::from_utf8_lossy(&now), String::from_utf8_lossy(want.unwrap_or(before)), "{row}");
+    }
+}
+
+/// A refusal names the places of a text that is there very often, and does not count lines over and over for that.
+#[test]
+fn a_text_that_is_there_a_hundred_thousand_times_is_refused_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), "a\n".repeat(100_000)).unwrap();
+    let said = run(dir.path(), "replace_in_file", json!({"path": "f", "old_str": "a\n", "new_str": "b\n"})).unwrap_err();
+    assert!(said.contains("100000 times, at lines 1, 2, 3, 4, 5, 6, 7, 8, ...; add lines") && said.len() < 1000, "{said}");
+}

@@ -8,7 +8,7 @@ use crate::base::{Failure, text};
 use crate::workspace::process::{self, Command, Finished, ProcessError, Spawned, Watch};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -135,11 +135,12 @@ impl Jobs {
         let stop = CancellationToken::new();
         let shown = text::one_line(&ctx.redactor.redact(&line.line), 80);
         let timeout = line.timeout;
-        let (events, hidden, session) = (Arc::clone(&ctx.events), Arc::clone(&ctx.hidden), ctx.session.clone());
+        let (events, hidden) = (Arc::clone(&ctx.events), Arc::clone(&ctx.hidden));
+        let (session, supervisor) = (ctx.session.clone(), ctx.supervisor.clone());
         let reporter =
             Reporter { events, call: Arc::clone(&ctx.call), log, redactor: Arc::clone(&ctx.redactor), begun: Some(begun), refused: None };
         let token = stop.clone();
-        let carry = move || carry_out(&line, &hidden, session.as_deref(), &token, reporter, &ended);
+        let carry = move || carry_out(&line, &hidden, (session.as_deref(), supervisor.as_deref()), &token, reporter, &ended);
         let thread = std::thread::Builder::new().name(format!("command {number}")).spawn(carry).map_err(NotBegun::Log)?;
         let job = Arc::new(Job {
             number,
@@ -214,13 +215,13 @@ impl Job {
 fn carry_out(
     line: &Line,
     hidden: &[String],
-    session: Option<&str>,
+    (session, supervisor): (Option<&str>, Option<&Path>),
     stop: &CancellationToken,
     mut reporter: Reporter,
     ended: &watch::Sender<Option<End>>,
 ) {
     let Line { line, cwd, timeout, tty } = line;
-    let command = Command { line, cwd, timeout: *timeout, hidden, session, tty: *tty, keep: 0 };
+    let command = Command { line, cwd, timeout: *timeout, hidden, session, tty: *tty, supervisor, keep: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let end = match runtime {
         Ok(runtime) => runtime.block_on(process::run(&command, stop, &mut reporter)).map_err(|e| match e {

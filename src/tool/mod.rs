@@ -206,6 +206,8 @@ pub struct Context {
     pub hidden: Arc<[String]>,
     /// The id of the session, if it is recorded; commands carry it.
     pub session: Option<Arc<str>>,
+    /// The program that keeps commands, see [`crate::workspace::process::supervisor`].
+    pub supervisor: Option<Arc<Path>>,
     /// The folder of the locks by which pups write a file one after the other.
     pub leases: Option<Arc<Path>>,
     /// The person who can be asked, where there is one.
@@ -232,6 +234,7 @@ impl Context {
             events: Arc::new(NoEvents),
             hidden: Arc::default(),
             session: None,
+            supervisor: None,
             leases: None,
             person: None,
             jobs: Arc::default(),

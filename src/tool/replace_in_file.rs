@@ -54,7 +54,7 @@ fn gathered(args: &Args) -> Cow<'_, Args> {
     }
     let (mut one, mut rest) = (Args::new(), Args::new());
     for (key, value) in args {
-        let inner = key.starts_with("old_") || key.starts_with("new_") || key == "replace_all";
+        let inner = ["old_str", "new_str", "replace_all"].iter().any(|name| args::is_name_of(key, name));
         if inner { &mut one } else { &mut rest }.insert(key.clone(), value.clone());
     }
     if one.is_empty() {
@@ -91,9 +91,14 @@ impl Edits for ReplaceInFile {
         let Some(before) = change::current(&path, ctx)? else {
             return Err(ToolError::model(format!("{}; to make a new file use create_file", ctx.workspace.missing(&path))));
         };
-        let replacements: Vec<Replacement> = args.replacements.into_iter().map(Replacement::from).collect();
-        for replacement in &replacements {
+        let mut replacements: Vec<Replacement> = args.replacements.into_iter().map(Replacement::from).collect();
+        for replacement in &mut replacements {
             change::refuse_redacted(&replacement.new, &before.body)?;
+            change::refuse_omission(&replacement.new, &before.body)?;
+            for text in [&mut replacement.old, &mut replacement.new] {
+                // The file's own mark is kept as it is, and is not part of its text.
+                *text = text.strip_prefix('\u{feff}').filter(|_| before.bom).unwrap_or(text).to_owned();
+            }
         }
         let edited = edit::apply(&before.body, &replacements).map_err(|e| ToolError::model(format!("{shown} was not changed: {e}")))?;
         let diff = change::compare(&path, Kind::Change, &before.body, &edited.text, ctx);

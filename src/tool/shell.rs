@@ -51,7 +51,8 @@ impl Shell {
         }
         let keep = ctx.limits.output_bytes + 3 * shell_output::SLACK;
         let (line, tty) = (args.command.as_str(), args.tty);
-        let command = Command { line, cwd: &cwd, timeout, hidden: &ctx.hidden, session: ctx.session.as_deref(), tty, keep };
+        let (session, supervisor) = (ctx.session.as_deref(), ctx.supervisor.as_deref());
+        let command = Command { line, cwd: &cwd, timeout, hidden: &ctx.hidden, session, tty, supervisor, keep };
         let mut report = Report { ctx, live: LiveText::default(), log: ctx.jobs.log() };
         let finished = process::run(&command, &ctx.cancel, &mut report).await.map_err(|e| match e {
             ProcessError::Watch(failure) => ToolError::Fatal(failure),

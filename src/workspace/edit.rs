@@ -12,7 +12,8 @@
 //! # Ok::<(), code_pup::workspace::edit::EditError>(())
 //! ```
 
-use super::locate::{self, Align, Found, Place, Precision};
+use super::locate::{self, Align, Found, Precision};
+use super::splice::splice;
 use super::{lines, similar_lines};
 use crate::base::redact;
 use std::fmt;
@@ -61,6 +62,8 @@ pub enum Why {
     Same,
     #[error("the replacement changes nothing: line endings and trailing blanks are kept as they are in the file")]
     NoChange,
+    #[error("the replacements undo each other: together they change nothing")]
+    Undone,
     #[error("old_str contains a secret that was replaced before you saw it ({} ...]); choose lines without it", redact::MARK)]
     Redacted,
     #[error(
@@ -99,7 +102,7 @@ pub fn apply(text: &str, replacements: &[Replacement]) -> Result<Edited, EditErr
         let (next, found) = one(&all.text, replacement).map_err(|why| EditError { number: ix + 1, of, why })?;
         all = Edited { text: next, places: all.places + found.places.len(), precision: all.precision.max(found.precision) };
     }
-    Ok(all)
+    if all.text == text { Err(EditError { number: 0, of: 0, why: Why::Undone }) } else { Ok(all) }
 }
 
 fn one(text: &str, edit: &Replacement) -> Result<(String, Found), Why> {
@@ -124,7 +127,7 @@ fn one(text: &str, edit: &Replacement) -> Result<(String, Found), Why> {
     let mut last = 0;
     for place in &found.places {
         out.push_str(text.get(last..place.start).unwrap_or(""));
-        let new = splice(text, place, &found, &edit.old, &edit.new);
+        let new = splice(text, place, &found, &edit.old, &edit.new, None);
         out.push_str(&new.ok_or_else(|| Why::Indentation { line: lines::number(text, place.start) })?);
         last = place.end;
     }
@@ -140,7 +143,7 @@ fn ambiguous(text: &str, found: &Found) -> Why {
 
 /// The numbers of the lines where the places begin.
 pub(super) fn numbers(text: &str, found: &Found) -> Vec<usize> {
-    found.places.iter().map(|p| lines::number(text, p.start)).collect()
+    lines::numbers(text, found.places.iter().map(|p| p.start))
 }
 
 /// A quotation that leaves lines out with `...`, as the new text does in the same places: each of its parts must be in
@@ -165,7 +168,7 @@ fn elided(text: &str, edit: &Replacement) -> Result<Option<(String, Found)>, Why
             return Ok(None);
         }
         out.push_str(text.get(last..place.start).unwrap_or(""));
-        out.push_str(&splice(text, place, &found, old, new).unwrap_or_default());
+        out.push_str(&splice(text, place, &found, old, new, None).unwrap_or_default());
         last = place.end;
         places.push(place.clone());
     }
@@ -188,77 +191,6 @@ fn parts(text: &str) -> Vec<String> {
         }
     }
     parts
-}
-
-/// The new bytes of one place; `None` where the indentation of a new line cannot be told.
-pub(super) fn splice(text: &str, place: &Place, found: &Found, old: &str, new: &str) -> Option<String> {
-    let region = text.get(place.start..place.end).unwrap_or("");
-    let (old, new) = match found.precision {
-        Precision::FinalNewline => (strip_newline(old), strip_newline(new)),
-        _ => (old, new),
-    };
-    let ending = ending_near(text, place);
-    // What the model says about carriage returns is meant where it quoted this place exactly.
-    let literal = ending == "\n" && found.precision == Precision::Exact;
-    let (old, new) = if literal { (old.to_owned(), new.to_owned()) } else { (lines::with_lf(old), lines::with_lf(new)) };
-    let there: Vec<&str> = if literal { region.split_inclusive('\n').collect() } else { lines::every(region).collect() };
-    let was: Vec<&str> = old.split_inclusive('\n').collect();
-    let is: Vec<&str> = new.split_inclusive('\n').collect();
-    let mut out = String::with_capacity(new.len());
-    for op in similar::capture_diff_slices(similar::Algorithm::Myers, &was, &is) {
-        let (tag, from, to) = op.as_tag_tuple();
-        let kept = there.get(from.start..from.end.min(there.len())).unwrap_or_default();
-        if tag == similar::DiffTag::Equal {
-            out.push_str(&kept.concat());
-            continue;
-        }
-        let paired = found.precision == Precision::Typography && from.len() == to.len();
-        let replaced = was.get(from).unwrap_or_default();
-        for (ix, line) in is.get(to).unwrap_or_default().iter().enumerate() {
-            let body = line.strip_suffix('\n');
-            let bare = body.unwrap_or(line);
-            match (&found.shift, kept.get(ix).zip(replaced.get(ix))) {
-                (Some(shift), _) => out.push_str(&shift.line(bare)?),
-                (None, Some((there, was))) if paired => out.push_str(&retouched(lines::body(there), was.trim_end_matches('\n'), bare)),
-                (None, _) => out.push_str(bare),
-            }
-            if body.is_some() {
-                out.push_str(ending);
-            }
-        }
-    }
-    Some(out)
-}
-
-/// `new`, with the file's own characters where the model only copied them in a plainer form.
-fn retouched(there: &str, old: &str, new: &str) -> String {
-    let (there, old, new): (Vec<char>, Vec<char>, Vec<char>) =
-        (there.trim_end().chars().collect(), old.trim_end().chars().collect(), new.chars().collect());
-    if !there.iter().map(|c| locate::plain(*c)).eq(old.iter().map(|c| locate::plain(*c))) {
-        return new.into_iter().collect();
-    }
-    let mut out = String::new();
-    for op in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new) {
-        let (tag, from, to) = op.as_tag_tuple();
-        let chars = if tag == similar::DiffTag::Equal { there.get(from) } else { new.get(to) };
-        out.extend(chars.unwrap_or_default());
-    }
-    out
-}
-
-/// The line ending that most lines of the place have; of a place without one, that of its line, else of the file.
-fn ending_near(text: &str, place: &Place) -> &'static str {
-    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or("");
-    let inside = part(place.start..place.end);
-    if let Some(ending) = lines::majority(inside) {
-        return ending;
-    }
-    let after = part(place.end..text.len());
-    let before = part(0..place.start);
-    let next = lines::every(after).next().map_or("", lines::ending);
-    let line = before.trim_end_matches(|c| c != '\n' && c != '\r');
-    let previous = lines::ending(line);
-    [next, previous].into_iter().find(|e| !e.is_empty()).or_else(|| lines::majority(text)).unwrap_or("\n")
 }
 
 pub(super) fn strip_newline(s: &str) -> &str {

@@ -28,8 +28,17 @@ fn new_lines_get_the_ending_that_rules_there() {
         ("a\nb\n", "a\r\nb\r\n", "a\r\nc\r\n", "a\nc\n"),
         // Mixed: each line that stays keeps its own ending, the new one gets the majority's.
         ("a\r\nb\nc\r\n", "a\nb\nc\n", "a\nb\nB\nc\n", "a\r\nb\nB\r\nc\r\n"),
-        // Quoted exactly in an LF file, a carriage return is meant.
-        ("a\nb\n", "a\n", "a\r\n", "a\r\nb\n"),
+        // In an LF file CRLF is a habit of the model's, unless it quoted one that is there.
+        ("a\nb\n", "a\nb", "a\r\nB\r\nc", "a\nB\nc\n"),
+        ("a\nb\n", "b", "b\rc", "a\nb\rc\n"),
+        ("a\rx\nb\n", "a\rx\n", "y\rx\n", "y\rx\nb\n"),
+        // No edit parts the two characters of a line ending.
+        ("a\r\nb\r\nc", "\nb", "", "a\r\nc"),
+        ("a\r\nb\r\nc", "b\r", "", "a\r\nc"),
+        // A lone CR in an LF file ends no line of it.
+        ("a\rb\nc\n", "a\nb\n", "x\n", "x\nc\n"),
+        // A line that stands for another ends as that did.
+        ("a\r\nb\nc\r\nd\n", "b\nc\nd\n", "B\nC\nd\n", "a\r\nB\nC\r\nd\n"),
         ("x", "x", "x\ny", "x\ny"),
     ];
     for (text, old, new, want) in rows {
@@ -53,6 +62,7 @@ fn trailing_blanks_are_ignored_only_where_exact_fails_and_kept_where_untouched()
 fn a_missing_final_newline_stays_missing() {
     assert_eq!(edit("a\nb", "b\n", "c\n").unwrap(), "a\nc");
     assert_eq!(edit("a\r\nb", "a\nb\n", "a\nc\nd\n").unwrap(), "a\r\nc\r\nd");
+    assert_eq!(edit("a\n\tb", "  b\n", "  b\n  c\n").unwrap(), "a\n\tb\n\tc");
     assert!(matches!(edit("ab\n", "b\n\n", "c"), Err(Why::NotFound { .. })));
 }
 
@@ -81,6 +91,10 @@ fn ambiguity_is_counted_with_its_lines_and_overlaps_count() {
 #[test]
 fn ambiguity_of_the_loose_ways_is_refused_too() {
     assert!(matches!(edit("a \nb\na\t\nb\n", "a\nb\n", "c\n"), Err(Why::Ambiguous { lines, .. }) if lines == [1, 3]));
+    // Line endings are not seen: these two look the same.
+    assert!(matches!(edit("a\r\nb\r\n-\r\na\nb\n", "a\nb\n", "c\n"), Err(Why::Ambiguous { lines, .. }) if lines == [1, 4]));
+    let all = Replacement { scope: Scope::Every, ..once("a\nb\n", "c\nb\n") };
+    assert_eq!(apply("a\r\nb\r\n-\r\na\nb\n", &[all]).unwrap().text, "c\r\nb\r\n-\r\nc\nb\n");
 }
 
 #[test]
@@ -98,6 +112,7 @@ fn senseless_edits_are_refused() {
     assert_eq!(edit("a\r\n", "a\n", "a\r\n"), Err(Why::NoChange));
     assert_eq!(edit("a", "k = [redacted:KEY]", "b"), Err(Why::Redacted));
     assert_eq!(apply("a", &[]).unwrap_err().why, Why::Nothing);
+    assert_eq!(apply("a b", &[once("a", "c"), once("c", "a")]).unwrap_err().why, Why::Undone);
 }
 
 #[test]
@@ -233,8 +248,11 @@ proptest! {
             Err(e) => prop_assert!(!e.to_string().is_empty()),
             Ok(done) => {
                 prop_assert_ne!(&done.text, &text);
-                if text.matches(&old).count() == 1 {
-                    let (before, after) = text.split_once(&old).unwrap();
+                let parts = |a: &str, b: &str| a.ends_with('\r') && b.starts_with('\n');
+                if text.matches(&old).count() == 1
+                    && let (before, after) = text.split_once(&old).unwrap()
+                    && !parts(before, &old) && !parts(&old, after)
+                {
                     prop_assert!(done.text.starts_with(before) && done.text.ends_with(after), "{:?}", done.text);
                     prop_assert!(done.text.len() >= before.len() + after.len());
                 }

@@ -34,6 +34,8 @@ pub enum FileError {
     BadUtf16,
     #[error("it is {encoding}, which has no `{character}`; use other characters, or convert the file to UTF-8 with `iconv` first")]
     Unencodable { encoding: &'static str, character: char },
+    #[error("the new text has a NUL character, which text files do not have; write such a file with a command")]
+    Nul,
     #[error("permission denied")]
     Denied,
     #[error("the file is read-only; `chmod u+w` allows it")]

@@ -95,9 +95,10 @@ impl Shift {
         match &self.rule {
             Rule::Prefix(added) => Some(format!("{added}{model}")),
             Rule::Linear { model: used, file, base, times, over } => {
-                // A kind that the old text does not have cannot be measured.
-                if !matches!(kind(model)?, Blank::None) && kind(model)? != *used {
-                    return None;
+                let given = kind(model)?;
+                if !matches!(given, Blank::None) && given != *used {
+                    // A kind that the old text does not have cannot be measured, but may be the file's own.
+                    return (given == *file && *base == 0).then(|| model.to_owned());
                 }
                 let scaled = model.len().cast_signed() * times;
                 let count = usize::try_from(base + scaled / over).ok().filter(|_| scaled % over == 0)?;

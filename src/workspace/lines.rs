@@ -44,9 +44,19 @@ pub fn shown(text: &str) -> Vec<&str> {
 
 /// The number of the line that the byte at `offset` is in, from 1.
 pub fn number(text: &str, offset: usize) -> usize {
-    let before = text.get(..offset).unwrap_or("");
-    let breaks = if text.contains('\n') { before.matches('\n') } else { return before.matches('\r').count() + 1 };
-    breaks.count() + 1
+    numbers(text, std::iter::once(offset)).first().copied().unwrap_or(1)
+}
+
+/// The numbers of the lines that the bytes at `offsets`, which ascend, are in.
+pub fn numbers(text: &str, offsets: impl Iterator<Item = usize>) -> Vec<usize> {
+    let (mut line, mut from) = (1, 0);
+    let brk = if text.contains('\n') { '\n' } else { '\r' };
+    let at = |offset: usize| {
+        line += text.get(from..offset).unwrap_or("").matches(brk).count();
+        from = offset;
+        line
+    };
+    offsets.map(at).collect()
 }
 
 /// All endings as LF.
@@ -74,6 +84,7 @@ mod tests {
         assert_eq!(every("\r\r\n\n\r").map(body).collect::<Vec<_>>(), ["", "", "", ""]);
         assert_eq!((shown("10%\r20%\nx").len(), shown("a\rb\rc").len()), (2, 3));
         assert_eq!((number("a\nb\rc", 4), number("a\rb\rc", 4)), (2, 3));
+        assert_eq!(numbers("a\nb\nc", [0, 2, 2, 4].into_iter()), [1, 2, 2, 3]);
         assert_eq!(
             (majority("a\nb\r\n"), majority("a\rb\r\nc\r\n"), majority("\r"), majority("x")),
             (Some("\n"), Some("\r\n"), Some("\r"), None)

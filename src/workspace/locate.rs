@@ -50,8 +50,12 @@ pub struct Found {
 /// is just as unclear.
 pub fn find(text: &str, old: &str, scope: Scope, align: Align) -> Option<Found> {
     let exact = occurrences(text, old, scope).into_iter().map(|start| Place { start, end: start + old.len() });
-    let exact: Vec<Place> = exact.filter(|p| fits(text, p, align)).collect();
-    if !exact.is_empty() {
+    let exact: Vec<Place> =
+        exact.filter(|p| fits(text, p, align) && !is_inside_crlf(text, p.start) && !is_inside_crlf(text, p.end)).collect();
+    // How a line ends is not seen: where some end in another way, those that look the same are the same.
+    let blind = text.contains('\r') && old.contains('\n') && !old.contains('\r');
+    let more = || blind && loosely(text, old, scope, Precision::Endings).len() > exact.len();
+    if !exact.is_empty() && !more() {
         return Some(Found { places: exact, precision: Precision::Exact, shift: None });
     }
     [Precision::Endings, Precision::TrailingBlanks, Precision::Typography]
@@ -70,6 +74,11 @@ fn fits(text: &str, place: &Place, align: Align) -> bool {
     let starts = |at: usize| at == 0 || text.get(..at).is_some_and(|t| t.ends_with(['\n', '\r']));
     let ends = |at: usize| starts(at) || text.get(at..).is_some_and(|t| t.is_empty() || t.starts_with(['\n', '\r']));
     align == Align::Anywhere || (starts(place.start) && ends(place.end))
+}
+
+/// Whether `at` is between the two characters of one line ending.
+fn is_inside_crlf(text: &str, at: usize) -> bool {
+    text.get(..at).is_some_and(|t| t.ends_with('\r')) && text.get(at..).is_some_and(|t| t.starts_with('\n'))
 }
 
 fn occurrences(text: &str, old: &str, scope: Scope) -> Vec<usize> {

@@ -10,12 +10,14 @@ mod indentation;
 mod lease;
 pub(crate) mod lines;
 pub mod locate;
+pub mod omission;
 pub mod patch;
 pub mod path;
 pub mod process;
 pub mod rollback;
 pub mod seen;
 mod similar_lines;
+mod splice;
 
 pub use path::{PathError, Workspace};
 

@@ -1,9 +1,11 @@
 //! The patch format that some models are trained on: `*** Begin Patch`, then whole files added or deleted and hunks of
 //! others, without line numbers. Reading it and applying the hunks of one file; no IO.
 
-use super::edit::{Scope, numbers, splice};
+use super::edit::{Scope, numbers};
 use super::locate::{self, Align};
+use super::splice::{Run, splice};
 use super::{lines, similar_lines};
+use std::ops::Range;
 
 /// What is to happen to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +22,48 @@ pub struct Hunk {
     /// With LF at the end of each line.
     pub old: String,
     pub new: String,
+    /// Whether each of its lines, in order, is old, new or both.
+    pub sides: Vec<Side>,
     /// The old lines are the last of the file.
     pub at_end: bool,
+}
+
+/// Where a line of a hunk stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Both,
+    Old,
+    New,
+}
+
+impl Hunk {
+    fn push(&mut self, side: Side, body: &str) {
+        self.sides.push(side);
+        for (other, text) in [(Side::New, &mut self.old), (Side::Old, &mut self.new)] {
+            if side != other {
+                text.push_str(body);
+                text.push('\n');
+            }
+        }
+    }
+
+    /// Which of its old lines stay, as it says: of lines that are the same, no comparison could tell.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let (mut old, mut new) = (0, 0);
+        for side in &self.sides {
+            let same = *side == Side::Both;
+            if runs.last().is_none_or(|run| run.same != same) {
+                runs.push(Run { same, old: old..old, new: new..new });
+            }
+            old += usize::from(*side != Side::New);
+            new += usize::from(*side != Side::Old);
+            if let Some(run) = runs.last_mut() {
+                (run.old.end, run.new.end) = (old, new);
+            }
+        }
+        runs
+    }
 }
 
 /// What is wrong with a patch; the text is for a model to act on.
@@ -141,9 +183,16 @@ impl Reader<'_> {
         let mut hunks: Vec<Hunk> = Vec::new();
         let mut hunk = Hunk::default();
         let mut begun = header;
+        // Empty lines that may be nothing but the space before the next file.
+        let mut empty = 0;
         while !self.ends() {
             let Some((line, text)) = self.lines.next() else { break };
-            let has_lines = !(hunk.old.is_empty() && hunk.new.is_empty());
+            if text.is_empty() {
+                empty += 1;
+                continue;
+            }
+            (0..std::mem::take(&mut empty)).for_each(|_| hunk.push(Side::Both, ""));
+            let has_lines = !hunk.sides.is_empty();
             if let Some(context) = text.trim_start().strip_prefix("@@").filter(|_| text.starts_with("@@") || !has_lines) {
                 if has_lines {
                     hunks.push(std::mem::take(&mut hunk));
@@ -157,27 +206,21 @@ impl Reader<'_> {
                 hunks.push(std::mem::take(&mut hunk));
                 continue;
             }
-            if text.is_empty() && self.ends() {
-                continue;
-            }
             let (sign, body) = text.split_at_checked(1).unwrap_or((" ", ""));
-            for (signs, side) in [(" -", &mut hunk.old), (" +", &mut hunk.new)] {
-                if signs.contains(sign) {
-                    side.push_str(body);
-                    side.push('\n');
-                }
-            }
-            if !" -+".contains(sign) {
-                return Err(PatchError::Line { line, text: crate::base::text::one_line(text, 80) });
-            }
+            let side = match sign {
+                " " => Side::Both,
+                "-" => Side::Old,
+                "+" => Side::New,
+                _ => return Err(PatchError::Line { line, text: crate::base::text::one_line(text, 80) }),
+            };
+            hunk.push(side, body);
         }
-        if !(hunk.old.is_empty() && hunk.new.is_empty()) {
+        if !hunk.sides.is_empty() {
             hunks.push(hunk);
         } else if !hunk.context.is_empty() || (hunks.is_empty() && !moved) {
             return Err(PatchError::Empty { line: begun });
         }
-        let empty = hunks.iter().any(|h| h.old.is_empty() && h.new.is_empty());
-        if empty { Err(PatchError::Empty { line: begun }) } else { Ok(hunks) }
+        if hunks.iter().any(|h| h.sides.is_empty()) { Err(PatchError::Empty { line: begun }) } else { Ok(hunks) }
     }
 }
 
@@ -193,31 +236,37 @@ fn context_of(text: &str) -> Option<String> {
 pub fn apply(text: &str, hunks: &[Hunk]) -> Result<String, PatchError> {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
+    // Lines without a place go to the end.
+    let mut last = String::new();
     for (ix, hunk) in hunks.iter().enumerate() {
         let number = ix + 1;
-        let mut from = done;
+        let (mut from, mut context_from) = (done, done);
         for context in &hunk.context {
-            from = after_context(text, from, context).ok_or_else(|| PatchError::Context { number, text: context.clone() })?;
+            let line = context_line(text, from, context).ok_or_else(|| PatchError::Context { number, text: context.clone() })?;
+            (context_from, from) = (line.start, line.end);
         }
         if hunk.old.is_empty() {
             if !hunk.context.is_empty() {
                 return Err(PatchError::Nowhere { number });
             }
-            // Lines without a place go to the end.
-            out.push_str(text.get(done..).unwrap_or(""));
-            append(&mut out, text, &hunk.new);
-            done = text.len();
+            last.push_str(&hunk.new);
             continue;
         }
-        let rest = text.get(from..).unwrap_or("");
-        let Some(mut found) = locate::find(rest, &hunk.old, Scope::Once, Align::Lines) else {
-            let hint = similar_lines::hint(rest, &hunk.old, &hunk.new);
-            return Err(PatchError::NotFound { number, before: from > 0, hint: if from > 0 { String::new() } else { hint } });
+        let find = |from: usize| {
+            let mut found = locate::find(text.get(from..)?, &hunk.old, Scope::Once, Align::Lines)?;
+            for place in &mut found.places {
+                place.start += from;
+                place.end += from;
+            }
+            Some(found)
         };
-        for place in &mut found.places {
-            place.start += from;
-            place.end += from;
-        }
+        // The line after `@@` may be quoted once more as the first of the hunk.
+        let again = || find(context_from).filter(|found| found.places.first().is_some_and(|place| place.start == context_from));
+        let Some(mut found) = find(from).or_else(again) else {
+            let rest = text.get(from..).unwrap_or("");
+            let hint = if from > 0 { String::new() } else { similar_lines::hint(rest, &hunk.old, &hunk.new) };
+            return Err(PatchError::NotFound { number, before: from > 0, hint });
+        };
         if hunk.at_end {
             found.places.retain(|p| text.get(p.end..).is_some_and(|rest| rest.trim_matches(['\r', '\n']).is_empty()));
         }
@@ -228,26 +277,30 @@ pub fn apply(text: &str, hunks: &[Hunk]) -> Result<String, PatchError> {
             [first, ..] if !hunk.context.is_empty() => first,
             _ => return Err(PatchError::Ambiguous { number, lines: numbers(text, &found) }),
         };
+        let new = splice(text, place, &found, &hunk.old, &hunk.new, Some(&hunk.runs())).ok_or(PatchError::Indentation { number })?;
         out.push_str(text.get(done..place.start).unwrap_or(""));
-        out.push_str(&splice(text, place, &found, &hunk.old, &hunk.new).ok_or(PatchError::Indentation { number })?);
+        out.push_str(&new);
         done = place.end;
     }
     out.push_str(text.get(done..).unwrap_or(""));
+    if !last.is_empty() {
+        append(&mut out, text, &last);
+    }
     Ok(out)
 }
 
-/// The offset after the first line from `from` on that is `context`, or else after the only one that begins with it.
-fn after_context(text: &str, from: usize, context: &str) -> Option<usize> {
+/// The first line from `from` on that is `context`, or else the only one that begins with it.
+fn context_line(text: &str, from: usize, context: &str) -> Option<Range<usize>> {
     let mut at = from;
     let mut all = Vec::new();
     for line in lines::every(text.get(from..)?) {
+        all.push((at..at + line.len(), lines::body(line).trim()));
         at += line.len();
-        all.push((at, lines::body(line).trim()));
     }
     let wanted = context.trim();
     let same = all.iter().find(|(_, line)| *line == wanted);
     let mut beginning = all.iter().filter(|(_, line)| line.starts_with(wanted));
-    same.or_else(|| beginning.next().filter(|_| beginning.next().is_none())).map(|(at, _)| *at)
+    same.or_else(|| beginning.next().filter(|_| beginning.next().is_none())).map(|(at, _)| at.clone())
 }
 
 fn append(out: &mut String, text: &str, new: &str) {

@@ -17,7 +17,9 @@ fn patched(text: &str, hunks: &str) -> Result<String, PatchError> {
 #[test]
 fn every_kind_of_change_is_read() {
     let text = "*** Begin Patch\n*** Add File: a b.txt\n+one\n+\n+*** End Patch\n*** Delete File: old\n*** Update File: x\n*** Move to: y/z\n@@ class A\n@@   def f\n a\n-b\n+c\n\n*** End of File\n*** End Patch";
-    let hunk = Hunk { context: vec!["class A".into(), "  def f".into()], old: "a\nb\n\n".into(), new: "a\nc\n\n".into(), at_end: true };
+    let sides = vec![Side::Both, Side::Old, Side::New, Side::Both];
+    let context = vec!["class A".into(), "  def f".into()];
+    let hunk = Hunk { context, old: "a\nb\n\n".into(), new: "a\nc\n\n".into(), sides, at_end: true };
     let want = [
         Change::Add { path: "a b.txt".into(), content: "one\n\n*** End Patch\n".into() },
         Change::Delete { path: "old".into() },
@@ -62,6 +64,10 @@ fn hunks_go_where_their_lines_are_in_the_files_own_style() {
         ("a\r\nb\r\n", " a\n-b\n+B\n+C\n", "a\r\nB\r\nC\r\n"),
         ("a\rb\r", " a\n+x\n b\n", "a\rx\rb\r"),
         ("a\nb", "@@\n-b\n+c\n", "a\nc"),
+        ("a\nb", "@@\n b\n+c\n", "a\nb\nc"),
+        ("a\nb", "@@\n a\n-b\n", "a"),
+        ("a\r\nb", "@@\n a\n b\n+c\n+d\n", "a\r\nb\r\nc\r\nd"),
+        ("x\n  b", "@@\n-b\n+c\n+d\n", "x\n  c\n  d"),
         ("a\n", "@@\n+z\n", "a\nz\n"),
         ("a", "@@\n+z\n", "a\nz"),
         ("", "@@\n+z\n", "z\n"),
@@ -73,6 +79,14 @@ fn hunks_go_where_their_lines_are_in_the_files_own_style() {
         ("\tif a:\n\t\tb\n", "-if a:\n-    b\n+if a:\n+    c\n+        d\n", "\tif a:\n\t\tc\n\t\t\td\n"),
         ("say \u{201c}hi\u{201d} \u{2013} now\n", "-say \"hi\" - now\n+say \"ho\" - now\n", "say \u{201c}ho\u{201d} \u{2013} now\n"),
         ("a \nb\n", "@@ -1,2 +1,2 @@\n a\n-b\n+c\n", "a \nc\n"),
+        // Of lines that are the same, those stay of which it says so; a line that replaces another ends as that did.
+        ("x\r\nx\n", "-x\n x\n", "x\n"),
+        ("x\r\nx\n", " x\n-x\n", "x\r\n"),
+        ("x \nx\t\nz\n", "-x\n x\n z\n", "x\t\nz\n"),
+        ("a\r\nb\nc\r\nd\n", " a\n b\n-c\n+C\n d\n", "a\r\nb\nC\r\nd\n"),
+        ("a\nb\nc\n", "@@\n+y\n+z\n@@\n a\n-b\n-c\n+B\n", "a\nB\ny\nz\n"),
+        ("def f():\n    a\n", "@@ def f():\n def f():\n-    a\n+    b\n", "def f():\n    b\n"),
+        ("a\nb\n", " a\n-b\n+c\n\n\n", "a\nc\n"),
     ];
     for (text, hunks, want) in rows {
         assert_eq!(patched(text, hunks).as_deref(), Ok(want), "{text:?} {hunks:?}");

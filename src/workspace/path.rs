@@ -138,6 +138,9 @@ impl Workspace {
             return Err(PathError::Tilde);
         }
         let path = Path::new(given);
+        // As everywhere else, what a slash follows is a folder, and of a link its target.
+        let folder = given.ends_with('/');
+        let last = if folder { Last::Follow } else { last };
         let mut at = if path.is_absolute() { PathBuf::new() } else { self.root.to_path_buf() };
         let mut link = None;
         let mut parts = path.components().peekable();
@@ -155,7 +158,11 @@ impl Workspace {
             }
         }
         if at.starts_with(&*self.root) {
-            return Ok(at);
+            return if folder && at.is_file() {
+                Err(PathError::NotAFolder { path: given.to_owned(), parent: at.display().to_string() })
+            } else {
+                Ok(at)
+            };
         }
         Err(match link {
             Some(target) => PathError::LinkOut { path: given.to_owned(), target: target.display().to_string() },

@@ -51,7 +51,7 @@ const ESCAPES: &[(&str, &str, &str)] = &[
     ("no environment", "env -i setsid -f sleep NAP; echo out", "out"),
     ("no environment, forked twice", "( ( env -i setsid sh -c 'sleep NAP & exec sleep NAP' & ) & ); echo out", "out"),
     ("fork storm", "f() { sleep 0.01; ( f & ); exec sleep NAP; }; for i in 1 2 3 4 5; do ( f & ); done; sleep 0.3; echo out", "out"),
-    ("exec", "exec setsid sleep NAP", "ended 1 process"),
+    ("exec", "exec setsid sleep NAP", "timed out"),
     ("exec itself", "exec sleep NAP", "timed out"),
     ("trap on exit", "trap 'setsid sleep NAP & echo trapped' EXIT; echo out", "trapped"),
     ("trap on TERM that forks", "trap 'setsid sleep NAP & sleep NAP' TERM; echo out; sleep NAP", "timed out"),
@@ -70,7 +70,13 @@ const ESCAPES: &[(&str, &str, &str)] = &[
     ("wait for nothing", "sleep NAP & wait", "timed out"),
     ("kills its group", "sleep NAP & kill -9 0", "killed by signal 9"),
     ("kills itself", "setsid sleep NAP & kill -9 $$", "killed by signal 9"),
-    ("kills its parent", "kill -STOP $PPID & sleep 0.1; kill -CONT $PPID; echo out", "out"),
+    ("stops its parent and lets it go on", "kill -STOP $PPID & sleep 0.1; kill -CONT $PPID; echo out", "out"),
+    ("stops its parent", "kill -STOP $PPID; sleep NAP & echo out", "out"),
+    ("stops its parent over and over", "(while :; do kill -STOP $PPID; sleep 0.05; done) & sleep 0.2; echo out", "out"),
+    ("stops its parent from another session", "setsid sh -c \"kill -STOP $PPID; sleep NAP\" & sleep NAP", "timed out"),
+    ("kills its parent", "kill -9 $PPID; setsid sleep NAP & sleep NAP", "killed by signal 9"),
+    ("ends its parent", "kill $PPID; trap '' TERM; sleep NAP", "killed by signal 15"),
+    ("a mark of its own, forked twice", "( ( PUP_CALL=mine setsid sleep NAP & ) & ); sleep 0.2; echo out", "out"),
 ];
 
 #[test]
@@ -101,6 +107,8 @@ fn output_of_any_kind_is_bounded_clean_and_counted() {
         ("echo out; echo err >&2; echo out", "out\nerr\nout\n"),
         ("exit 7", "[exit 7]"),
         ("kill -SEGV $$", "[killed by signal 11]"),
+        ("kill -PIPE $$", "[killed by signal 13]"),
+        ("exit 141", "[exit 141]"),
         ("nosuchprogram-x 2>/dev/null", "[exit 127]"),
         ("printf 'x\\n'; exec 1>&-; echo lost 2>/dev/null", "x\n[exit 1]"),
     ];

@@ -25,6 +25,7 @@ use crate::session::{self, Journal, Session};
 use crate::tool::person::{self, Asked};
 use crate::tool::{self, Context, Jobs, Offers, Registry};
 use crate::workspace::checkpoint::{self, Keeper, Store};
+use crate::workspace::process::supervisor;
 use crate::workspace::{Workspace, rollback};
 use parts::{header, system};
 use std::cell::Cell;
@@ -140,6 +141,7 @@ impl Engine {
             redactor: Arc::new(parts.redactor),
             events: Arc::new(live),
             hidden: Arc::from(parts.hidden),
+            supervisor: supervisor::program().map(Arc::from),
             person: (parts.audience == Audience::Person).then_some(person),
             leases: parts.leases.map(Arc::from),
             ..Context::new(workspace)

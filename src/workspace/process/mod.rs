@@ -1,11 +1,12 @@
 //! One command from spawn to the last of its descendants.
 //!
-//! A command leads a session and a process group of its own, reads nothing, and writes stdout and stderr into one pipe or
+//! A command has a session and a process group of its own, led by its [`supervisor`] or its shell, reads nothing, and writes stdout and stderr into one pipe or
 //! terminal, so that lines stay in the order in which they were written. When its shell has ended, whatever it left running is
 //! ended too ([`crate::base::tree`]): nothing outlives its call. What a killed pup could not end, [`survivors`] finds.
 
 mod capture;
 mod output;
+pub mod supervisor;
 pub mod survivors;
 
 pub use crate::base::tree::{Ending, Spawned, Stray};
@@ -15,19 +16,22 @@ use crate::base::{Failure, id, tree};
 use capture::Capture;
 use output::Sink;
 use process_wrap::tokio::{CommandWrap, ProcessSession};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long output may still come after the shell has ended, for helpers that end with it.
 const LINGER: Duration = Duration::from_millis(200);
 /// How long the pipe is drained after everything that could write to it was ended.
 const DRAIN: Duration = Duration::from_millis(50);
+/// How soon a supervisor that the command has stopped goes on.
+const LOOK: Duration = Duration::from_millis(500);
 const CHUNK: usize = 64 * 1024;
 
 /// A command line and its bounds.
@@ -44,6 +48,8 @@ pub struct Command<'a> {
     pub session: Option<&'a str>,
     /// Its input and output are a terminal.
     pub tty: bool,
+    /// The program that is the shell's [`supervisor`]; without one the shell is pup's own child.
+    pub supervisor: Option<&'a Path>,
     /// Bytes of output kept: a third from the beginning, the rest from the end.
     pub keep: usize,
 }
@@ -115,6 +121,7 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
     let mut deadline = Instant::now() + command.timeout;
     let mut status: Option<ExitStatus> = None;
     let mut open = true;
+    let mut look = interval(LOOK);
     let interrupted = loop {
         if status.is_some() && !open {
             break None;
@@ -131,6 +138,7 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
                 Ok(0) | Err(_) => open = false,
                 Ok(n) => take(&mut capture, watch, &buffer, n),
             },
+            _ = look.tick(), if command.supervisor.is_some() && status.is_none() => guard.child.id().into_iter().for_each(tree::wake),
         }
     };
 
@@ -162,12 +170,13 @@ fn take(capture: &mut Capture, watch: &mut dyn Watch, buffer: &[u8], n: usize) {
 const ON_TERMINAL: &str = r#"{ : <"$1"; } 2>/dev/null; exec "$2" -c "$0""#;
 
 fn spawn(command: &Command<'_>, marker: &str, sink: &Sink) -> io::Result<(tree::Shell, tree::Call)> {
-    let start = |shell: &str| -> io::Result<(tree::Shell, tree::Call)> {
+    let start = |program: &OsStr| -> io::Result<(tree::Shell, tree::Call)> {
         let [stdin, stdout, stderr] = sink.stdio()?;
-        let mut wrap = CommandWrap::with_new(shell, |c| {
-            match sink.device() {
-                None => c.arg("-c").arg(command.line),
-                Some(device) => c.args(["-c", ON_TERMINAL, command.line, device, shell]),
+        let mut wrap = CommandWrap::with_new(program, |c| {
+            match (command.supervisor, sink.device()) {
+                (Some(_), device) => c.args(supervisor::call(device, command.line)),
+                (None, None) => c.arg("-c").arg(command.line),
+                (None, Some(device)) => c.args(["-c", ON_TERMINAL, command.line, device]).arg(program),
             };
             c.current_dir(command.cwd).stdin(stdin).stdout(stdout).stderr(stderr);
             environment(c, command, marker);
@@ -176,8 +185,8 @@ fn spawn(command: &Command<'_>, marker: &str, sink: &Sink) -> io::Result<(tree::
         // The wrapper's own `wait` waits for the whole group; only the shell decides when a command has ended.
         tree::Call::start(marker, || Ok(wrap.spawn()?.into_inner()))
     };
-    match start("bash") {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => start("sh"),
+    match command.supervisor.map_or_else(|| start("bash".as_ref()), |supervisor| start(supervisor.as_ref())) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && command.supervisor.is_none() => start("sh".as_ref()),
         other => other,
     }
 }
