@@ -248,12 +248,31 @@ impl<'e> Keys<'e> {
         self.of(provider).iter().filter_map(|k| k.why_out(&provider.id)).map(hinted).collect()
     }
 
-    /// What a person should know of the vault although work can begin.
-    pub fn vault_notes(&self) -> Vec<String> {
-        match &self.vault {
+    /// What a person should know of the files that keys are kept in, although work can begin.
+    pub fn file_notes(&self) -> Vec<String> {
+        let mut notes = match &self.vault {
             Ok(vault) => vault.notes(),
             Err(failure) => vec![format!("{} ({})", failure.message, failure.hint.as_deref().unwrap_or("keys in it are not used"))],
-        }
+        };
+        notes.extend(self.standings.note());
+        notes
+    }
+
+    /// That others can read the `.env` file, where they can. It is the user's own file, so this is said where keys are
+    /// looked at, not with each run.
+    #[cfg(unix)]
+    pub fn exposed(&self) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&self.file_path).ok()?.permissions().mode() & 0o777;
+        let open = mode & 0o077 != 0 && !self.file.is_empty();
+        open.then(|| {
+            format!("{} can be read by others (its mode is {mode:03o}): {}", self.file_path.display(), super::vault::chmod(&self.file_path))
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub fn exposed(&self) -> Option<String> {
+        None
     }
 
     /// The vault, or why there is none.

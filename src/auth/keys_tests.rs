@@ -112,7 +112,7 @@ fn keys_of_the_vault_stand_behind_those_of_the_environment() {
     assert!(bare.refused("groq").contains("newer pup"), "{}", bare.refused("groq"));
     let with_key = Home { vars: vec![("GROQ_API_KEY", "k")], ..bare };
     assert_eq!(with_key.usable("groq"), [pair("GROQ_API_KEY", "k")]);
-    assert!(matches!(&with_key.look("groq", |keys, _| keys.vault_notes()).unwrap()[..], [note] if note.contains("newer pup")));
+    assert!(matches!(&with_key.look("groq", |keys, _| keys.file_notes()).unwrap()[..], [note] if note.contains("newer pup")));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_key_that_was_refused_is_passed_over_until_it_changes() {
     let refusal = ProviderError::new(Class::Auth, Scope::Key, "no such key: bad").with_status(401);
     home.look("openai", |keys, p| {
         let key = keys.of(p)[0].key.id("openai");
-        keys.standings().note(Change::Marked { key, model: None, mark: mark(&refusal, None, 1).unwrap() });
+        keys.standings().learn(Change::Marked { key, model: None, mark: mark(&refusal, None, 1).unwrap() });
     })
     .unwrap();
     assert_eq!(home.usable("openai"), [pair("OPENAI_API_KEY#2", "good")]);

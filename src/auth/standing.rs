@@ -3,7 +3,7 @@
 //!
 //! Several processes write it. Each keeps what it wants changed and, under a lock, applies that to what the file says by
 //! then; so nobody's marks are lost. Losing the whole file costs a few refused requests and nothing else: so it is never
-//! a reason not to work, and a file that cannot be read is begun anew.
+//! a reason not to work; a damaged file is set aside, and that is said.
 
 use crate::base::clock::{millis, unix_ms};
 use crate::base::lock::FileLock;
@@ -212,6 +212,8 @@ struct Inner {
     written: Option<Instant>,
     /// The file is of a newer pup: it stays as it is.
     foreign: bool,
+    /// What a person should know of the file.
+    note: Option<String>,
 }
 
 impl Standings {
@@ -235,9 +237,39 @@ impl Standings {
                     book.apply(change, unix_ms());
                 }
             }
-            Err(Trouble::Newer) => inner.foreign = true,
-            Err(Trouble::Io(e)) => tracing::warn!(path = %self.path.display(), %e, "what is known of keys cannot be read"),
+            Err(Trouble::Damaged(line)) => {
+                inner.book = Book::default();
+                let shown = self.path.display();
+                inner.note = match self.set_aside() {
+                    Ok(Some(aside)) => {
+                        Some(format!("{shown} was damaged (line {line}) and is now {}; how keys fared is found out again", aside.display()))
+                    }
+                    // Another process has said so.
+                    Ok(None) => None,
+                    Err(e) => Some(format!("{shown} is damaged (line {line}) and cannot be set aside ({e}): remove it")),
+                };
+            }
+            Err(Trouble::Newer) => {
+                inner.foreign = true;
+                inner.note = Some(format!("{} was written by a newer pup: what is found out of keys is not kept", self.path.display()));
+            }
+            Err(Trouble::Io(e)) => inner.note = Some(format!("{} cannot be read: {e}", self.path.display())),
         }
+    }
+
+    /// What a person should know of the file.
+    pub fn note(&self) -> Option<String> {
+        self.inner().note.clone()
+    }
+
+    /// Moves a damaged file out of the way; where it is then. None where somebody else did so meanwhile.
+    fn set_aside(&self) -> io::Result<Option<PathBuf>> {
+        let _lock = FileLock::take(&self.path.with_extension("lock"), HURRY)?;
+        if !matches!(read(&self.path), Err(Trouble::Damaged(_))) {
+            return Ok(None);
+        }
+        let aside = self.path.with_extension(format!("json.damaged-{}", unix_ms()));
+        std::fs::rename(&self.path, &aside).map(|()| Some(aside))
     }
 
     /// Takes in what other processes have written since the last look; whether there was anything. Costs a look at the
@@ -293,7 +325,7 @@ impl Standings {
 
     /// Takes in what a process at work found out, and writes it: at once where other processes should know, else with the
     /// next such change, after a second, or at the end. Where it cannot be written, only this process knows it.
-    pub fn note(&self, change: Change) {
+    pub fn learn(&self, change: Change) {
         let change = self.clean(change);
         let mut inner = self.inner();
         let (now, before) = (unix_ms(), inner.book.clone());
@@ -331,6 +363,7 @@ impl Standings {
         let now = unix_ms();
         let old = match read(&self.path) {
             Ok(book) => book,
+            Err(Trouble::Damaged(_)) => Book::default(),
             Err(Trouble::Newer) => {
                 inner.foreign = true;
                 return Err(Failure::config(format!("{} was written by a newer pup", self.path.display())));
@@ -384,6 +417,8 @@ impl Drop for Standings {
 
 enum Trouble {
     Newer,
+    /// In this line.
+    Damaged(usize),
     Io(io::Error),
 }
 
@@ -392,7 +427,7 @@ struct Version {
     v: u64,
 }
 
-/// What the file says; nothing where it is not there or not readable as what it should be.
+/// What the file says; nothing where it is not there.
 fn read(path: &Path) -> Result<Book, Trouble> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -402,10 +437,7 @@ fn read(path: &Path) -> Result<Book, Trouble> {
     if serde_json::from_slice::<Version>(&bytes).is_ok_and(|v| v.v > VERSION) {
         return Err(Trouble::Newer);
     }
-    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|e| {
-        tracing::warn!(path = %path.display(), line = e.line(), "what is known of keys is damaged and begun anew");
-        Book::default()
-    }))
+    serde_json::from_slice(&bytes).map_err(|e| Trouble::Damaged(e.line()))
 }
 
 /// Changes with every write of the file, for all that is known: it is replaced, never written in place.

@@ -45,14 +45,14 @@ fn until(standing: &Standing) -> Option<u64> {
 fn what_one_process_finds_out_the_next_one_knows() {
     let home = Home::new();
     let one = home.open();
-    one.note(marked("a", Class::RateLimit, Some(60)));
-    one.note(Change::Marked {
+    one.learn(marked("a", Class::RateLimit, Some(60)));
+    one.learn(Change::Marked {
         key: key("a"),
         model: Some("m".into()),
         mark: mark(&refused(Class::Quota, 429), Some(Duration::from_secs(9)), 3).unwrap(),
     });
-    one.note(marked("b", Class::Auth, None));
-    one.note(Change::Used(key("c")));
+    one.learn(marked("b", Class::Auth, None));
+    one.learn(Change::Used(key("c")));
     drop(one);
     let two = home.open();
     assert_eq!((until(&two.of(&key("a"))), two.last("p")), (Some(60), Some("c".into())));
@@ -60,7 +60,7 @@ fn what_one_process_finds_out_the_next_one_knows() {
     assert!(matches!(&b, Standing::Disabled(m) if m.error.message == "it said: [redacted:KEY]"), "{b:?}");
     assert_eq!(two.marks(&key("a")).models["m"].in_a_row, 3);
     assert_eq!(two.of(&KeyId { print: "another value".into(), ..key("b") }), Standing::Ready, "a key that was changed is another key");
-    two.note(Change::Answered { key: key("a"), model: "m".into() });
+    two.learn(Change::Answered { key: key("a"), model: "m".into() });
     two.set(Change::Forgotten { provider: "p".into(), label: "b".into() }).unwrap();
     let three = home.open();
     assert_eq!([three.of(&key("a")), three.of(&key("b"))], [Standing::Ready, Standing::Ready]);
@@ -73,11 +73,11 @@ fn what_one_process_finds_out_the_next_one_knows() {
 fn the_longer_of_two_marks_wins_whoever_made_it() {
     let home = Home::new();
     let (one, two) = (home.open(), home.open());
-    one.note(marked("a", Class::RateLimit, Some(600)));
-    two.note(marked("a", Class::RateLimit, Some(60)));
+    one.learn(marked("a", Class::RateLimit, Some(600)));
+    two.learn(marked("a", Class::RateLimit, Some(60)));
     assert_eq!(until(&two.of(&key("a"))), Some(600), "it learns of the other's when it writes its own");
-    two.note(marked("b", Class::Auth, None));
-    one.note(marked("b", Class::RateLimit, Some(60)));
+    two.learn(marked("b", Class::Auth, None));
+    one.learn(marked("b", Class::RateLimit, Some(60)));
     assert!(matches!(home.open().of(&key("b")), Standing::Disabled(_)));
 }
 
@@ -89,7 +89,7 @@ fn writers_at_the_same_time_lose_nothing_of_each_other() {
             let standings = home.open();
             s.spawn(move || {
                 for m in 0..4 {
-                    standings.note(marked(&format!("{n}-{m}"), Class::RateLimit, Some(60)));
+                    standings.learn(marked(&format!("{n}-{m}"), Class::RateLimit, Some(60)));
                 }
             });
         }
@@ -106,7 +106,7 @@ fn a_file_that_is_no_use_is_in_nobody_s_way() {
         std::fs::create_dir_all(home.file().parent().unwrap()).unwrap();
         std::fs::write(home.file(), text).unwrap();
         let standings = home.open();
-        standings.note(marked("a", Class::RateLimit, Some(60)));
+        standings.learn(marked("a", Class::RateLimit, Some(60)));
         assert_eq!(until(&standings.of(&key("a"))), Some(60), "{text}");
         drop(standings);
         assert_eq!(std::fs::read_to_string(home.file()).unwrap() == text, kept, "{text}");
@@ -114,7 +114,7 @@ fn a_file_that_is_no_use_is_in_nobody_s_way() {
     let home = Home::new();
     std::fs::write(home.0.path().join("state"), "a file where the folder should be").unwrap();
     let standings = home.open();
-    standings.note(marked("a", Class::RateLimit, Some(60)));
+    standings.learn(marked("a", Class::RateLimit, Some(60)));
     assert_eq!(until(&standings.of(&key("a"))), Some(60));
     assert!(standings.set(Change::Forgotten { provider: "p".into(), label: "a".into() }).is_err(), "a command says that it failed");
 }

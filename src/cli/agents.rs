@@ -49,7 +49,8 @@ pub fn run(command: &AgentsCommand, places: &Places, root: &Path, out: &mut dyn 
                 let _ = writeln!(io::stderr(), "pup: {note}");
             }
             let all = agents.list();
-            if *json { print::json(out, &all.iter().map(listed_json).collect::<Vec<_>>()) } else { list(&all, width(), out) }.map(|()| 0)
+            if *json { print::json(out, &all.iter().map(listed_json).collect::<Vec<_>>()) } else { list(&all, print::columns(), out) }
+                .map(|()| 0)
         }
         AgentsCommand::Show { name, json } => {
             let agent = agents.get(name)?;
@@ -104,19 +105,6 @@ fn agent_json(agent: &Agent) -> Value {
 
 /// The narrowest terminal in which names and descriptions stand side by side.
 const SIDE_BY_SIDE: usize = 64;
-
-/// Columns of the terminal; `None` where stdout is none, and lines are as long as they are.
-fn width() -> Option<usize> {
-    #[cfg(unix)]
-    {
-        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-        (size.ws_col > 0).then_some(usize::from(size.ws_col))
-    }
-    #[cfg(not(unix))]
-    {
-        io::IsTerminal::is_terminal(&io::stdout()).then_some(80)
-    }
-}
 
 fn list(all: &[Listed], width: Option<usize>, out: &mut dyn Write) -> Result<(), Failure> {
     for workload in Workload::ALL {

@@ -125,7 +125,7 @@ fn add(app: &App, keys: &Keys<'_>, provider: &str, name: Option<&str>, json: boo
     if let (Kept::File, Some(why)) = (kept, vault.keyring_trouble()) {
         print::line(out, &format!("(the keyring cannot be used here: {why})"))?;
     }
-    for note in keys.vault_notes().into_iter().chain(forgotten.err().map(|f| f.message)) {
+    for note in keys.file_notes().into_iter().chain(forgotten.err().map(|f| f.message)) {
         print::line(out, &note)?;
     }
     Ok(())
@@ -217,7 +217,7 @@ fn list(app: &App, keys: &Keys<'_>, json: bool, out: &mut dyn Write) -> Result<(
     if json {
         let all: Vec<Value> = found(app, keys).map(|(p, k)| described(p, &k, keys)).collect();
         let logins: Vec<Value> = auth_logins::found(app, keys).iter().map(auth_logins::Found::described).collect();
-        return print::json(out, &json!({ "keys": all, "logins": logins }));
+        return print::json(out, &json!({ "keys": all, "logins": logins, "problems": problems(keys) }));
     }
     let row = |(p, k): (&Provider, Known)| {
         vec![p.id.clone(), k.key.label().to_owned(), masked(&k), k.key.source().as_str().to_owned(), word(&k).to_owned()]
@@ -231,7 +231,7 @@ fn list(app: &App, keys: &Keys<'_>, json: bool, out: &mut dyn Write) -> Result<(
             "there are no keys and no logins; add a key: pup auth add-key PROVIDER   (`pup models list` names the providers)",
         )?;
     }
-    said_of_the_vault(keys, out)
+    said_of_files(keys, out)
 }
 
 fn status(app: &App, keys: &Keys<'_>, only: Option<&str>, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -244,7 +244,7 @@ fn status(app: &App, keys: &Keys<'_>, only: Option<&str>, json: bool, out: &mut 
     if json {
         let all: Vec<Value> = meant.iter().map(|(p, k)| described(p, k, keys)).collect();
         let logins: Vec<Value> = logins.iter().map(auth_logins::Found::described).collect();
-        print::json(out, &json!({ "usable": code == 0, "keys": all, "logins": logins }))?;
+        print::json(out, &json!({ "usable": code == 0, "keys": all, "logins": logins, "problems": problems(keys) }))?;
         return Ok(code);
     }
     let mut shown = None;
@@ -277,12 +277,17 @@ fn status(app: &App, keys: &Keys<'_>, only: Option<&str>, json: bool, out: &mut 
             )?,
         }
     }
-    said_of_the_vault(keys, out)?;
+    said_of_files(keys, out)?;
     Ok(code)
 }
 
-fn said_of_the_vault(keys: &Keys<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    keys.vault_notes().iter().try_for_each(|note| print::line(out, note))
+fn said_of_files(keys: &Keys<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    problems(keys).iter().try_for_each(|note| print::line(out, note))
+}
+
+/// What is wrong with the files that keys are kept in.
+fn problems(keys: &Keys<'_>) -> Vec<String> {
+    keys.file_notes().into_iter().chain(keys.exposed()).collect()
 }
 
 fn is_last(provider: &Provider, known: &Known, keys: &Keys<'_>) -> bool {

@@ -71,6 +71,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failure> {
                 code = Cause::Auth.exit_code();
             }
             checks.extend(models);
+            checks.push(shared(&app));
         }
         Err(failure) if code == 0 => {
             code = failure.cause.exit_code();
@@ -116,6 +117,17 @@ fn folders(places: &Places) -> Check {
     }
 }
 
+/// What all pups of this user share: costs, rests, limits.
+fn shared(app: &App) -> Check {
+    match app.store() {
+        Ok(store) => match &store.note {
+            Some(note) => Check::new("state", State::Note, note.clone()),
+            None => Check::new("state", State::Ok, "costs, rests and limits are kept"),
+        },
+        Err(failure) => Check::wrong("state", &failure),
+    }
+}
+
 /// Keys (masked) and local servers.
 fn models(app: &App) -> Result<Vec<Check>, Failure> {
     let mut checks = Vec::new();
@@ -138,7 +150,8 @@ fn models(app: &App) -> Result<Vec<Check>, Failure> {
     if let Err(failure) = keys.vault() {
         checks.push(Check::wrong("vault", failure));
     }
-    checks.extend(keys.vault_notes().into_iter().filter(|_| keys.vault().is_ok()).map(|n| Check::new("vault", State::Note, n)));
+    let said = keys.file_notes().into_iter().filter(|_| keys.vault().is_ok()).chain(keys.exposed());
+    checks.extend(said.map(|n| Check::new("vault", State::Note, n)));
     if !checks.iter().any(|c| matches!(c.name, "key" | "login")) {
         checks.push(Check::new("key", State::Note, "no provider's key is set, and there is no login"));
     }

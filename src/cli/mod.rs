@@ -27,7 +27,7 @@ mod means;
 mod models;
 mod nursery;
 pub(crate) mod output;
-mod print;
+pub(crate) mod print;
 mod report;
 pub(crate) mod resume;
 pub(crate) mod run;

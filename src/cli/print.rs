@@ -32,3 +32,16 @@ pub fn table(out: &mut dyn Write, rows: &[Vec<String>]) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// Columns of the terminal; `None` where stdout is none, and lines are as long as they are.
+pub fn columns() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+    #[cfg(not(unix))]
+    {
+        std::io::IsTerminal::is_terminal(&std::io::stdout()).then_some(80)
+    }
+}

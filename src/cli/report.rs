@@ -37,7 +37,7 @@ impl Report {
             self.usage.add(&child.usage);
             self.attempts.extend(child.attempts.iter().cloned());
         }
-        self.cost_usd = self.attempts.iter().map(|a| a.cost_usd).sum();
+        self.cost_usd = Attempt::cost_of(&self.attempts);
         Self { children, ..self }
     }
 

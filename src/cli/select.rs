@@ -5,7 +5,7 @@ use super::doors::{self, Doors};
 use super::means::Means;
 use crate::auth::Access;
 use crate::base::redact::Redactor;
-use crate::base::{Cause, Failure};
+use crate::base::{Cause, Failure, text};
 use crate::catalog::{self, Capability, Closed, State, Usable, Why, WireId, Workload};
 use crate::model::aside::Kind;
 use crate::provider::cli::Setup;
@@ -60,12 +60,18 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
         (None, None) => {}
     }
     let mut refused: Vec<&Arc<catalog::Provider>> = Vec::new();
+    let mut paid = Vec::new();
     if first.is_none() || wanted.behind == Behind::Chain {
         for link in means.chain(&app.catalog, wanted.workload) {
             if let State::In { served_by, .. } = &link.state
                 && !links.iter().any(|l| l.id == link.id)
             {
                 links.extend(build(app, &doors, served_by, &link.id)?);
+            }
+            if let State::Out(closed) = &link.state
+                && closed.iter().any(|c| c.why == Why::PaidSkipped)
+            {
+                paid.push(link.id);
             }
         }
         let is_refused = |p: &&Arc<catalog::Provider>| matches!(doors.usable(p), Usable::KeysDisabled | Usable::LoginEnded);
@@ -79,9 +85,9 @@ pub fn links(app: &App, wanted: &Wanted, redactor: &Redactor) -> Result<Chosen, 
             .first()
             .and_then(|p| doors.access(p).err())
             .or_else(|| keys.vault().err().cloned())
-            .unwrap_or_else(|| nothing(app)));
+            .unwrap_or_else(|| if paid.is_empty() { nothing(app) } else { only_paid(&paid) }));
     }
-    let mut notes = keys.vault_notes();
+    let mut notes = keys.file_notes();
     let used = links.iter().filter_map(|l| app.catalog.provider(l.provider.id()));
     for note in used.chain(refused).flat_map(|p| doors.notes(p)) {
         if !notes.contains(&note) {
@@ -321,6 +327,13 @@ pub(super) fn wire(link: &catalog::Link) -> Result<Wire, Failure> {
 }
 
 /// Nothing to talk to: the three shortest ways to get something.
+/// All that could be used costs money, and the user wants none of that.
+fn only_paid(models: &[String]) -> Failure {
+    let some = text::one_line(&models.join(", "), 120);
+    Failure::new(Cause::Auth, format!("every model that there is a key for costs money ({some}), and `paid_models` is false"))
+        .hint("pup config set paid_models true   (or, where it is set, USE_PAID_MODELS=true); or start a local server, or set the key of a provider that is free")
+}
+
 fn nothing(app: &App) -> Failure {
     let first = app.catalog.providers().iter().find_map(|p| p.api_key_env.first()).map_or("OPENAI_API_KEY", String::as_str);
     Failure::new(Cause::Auth, "there is no model to talk to: no key is set and no local server answers").hint(format!(

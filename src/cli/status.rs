@@ -4,6 +4,7 @@ use super::app::App;
 use super::print;
 use crate::auth::Standings;
 use crate::base::{Failure, clock, text};
+use crate::model::money::Nanos;
 use crate::route::picture::{Allowance, Picture, Resting};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -42,11 +43,11 @@ pub fn run(view: View, args: &Args, app: &App, out: &mut dyn Write) -> Result<()
         let picture = Picture::take(&store, &standings, &caps, clock::unix_ms())
             .map_err(|e| Failure::config(format!("the shared state cannot be read: {e}")).hint("`pup doctor` says what is wrong"))?;
         if clear {
-            write!(out, "\x1b[H\x1b[J").map_err(|e| Failure::internal(e.to_string()))?;
+            let _ = write!(out, "\x1b[H\x1b[J");
         }
         match (args.json, view) {
-            (true, View::Status) if args.watch => super::output::json_line(&picture),
-            (true, View::Quota) if args.watch => super::output::json_line(&picture.allowances),
+            (true, View::Status) if args.watch => print::line(out, &serde_json::json!(picture).to_string())?,
+            (true, View::Quota) if args.watch => print::line(out, &serde_json::json!(picture.allowances).to_string())?,
             (true, View::Status) => print::json(out, &picture)?,
             (true, View::Quota) => print::json(out, &picture.allowances)?,
             (false, View::Status) => status(&picture, out)?,
@@ -55,7 +56,10 @@ pub fn run(view: View, args: &Args, app: &App, out: &mut dyn Write) -> Result<()
         if !args.watch {
             return Ok(());
         }
-        out.flush().map_err(|e| Failure::internal(e.to_string()))?;
+        if out.flush().is_err() {
+            // Whoever read has seen enough.
+            return Ok(());
+        }
         std::thread::sleep(AGAIN);
     }
 }
@@ -77,9 +81,13 @@ fn status(picture: &Picture, out: &mut dyn Write) -> Result<(), Failure> {
     section(out, "allowances", "none was reported lately", picture.allowances.iter().map(allowance).collect())?;
     let budgets = picture.budgets.iter().map(|s| {
         let share = 1.0 - s.spent_usd / s.limit_usd.max(f64::MIN_POSITIVE);
-        vec![s.cap.clone(), bar(share), format!("${:.2} of ${:.2} spent", s.spent_usd, s.limit_usd)]
+        vec![s.cap.clone(), bar(share), format!("{} of {} spent", dollars(s.spent_usd), dollars(s.limit_usd))]
     });
     section(out, "budgets", "no limit is set", budgets.collect())
+}
+
+fn dollars(amount: f64) -> String {
+    Nanos::at_least(amount).unwrap_or_default().to_string()
 }
 
 fn quota(allowances: &[Allowance], out: &mut dyn Write) -> Result<(), Failure> {

@@ -96,6 +96,10 @@ const SETUP: &str = "pup_setup";
 const LACKING: &str = "pup_lacking";
 /// The code of what [`ProviderError::over_budget`] makes.
 const BUDGET: &str = "pup_budget";
+/// There is a cap, and nobody knows what a call costs.
+pub const NO_PRICE: &str = "pup_budget_no_price";
+/// There is a cap, and what is spent cannot be written down.
+pub const NO_LEDGER: &str = "pup_budget_no_ledger";
 /// The code of what [`ProviderError::told`] makes.
 const TOLD: &str = "pup_told";
 
@@ -166,7 +170,7 @@ impl ProviderError {
 
     /// Whether it is one that [`Self::over_budget`] makes.
     pub fn is_budget(&self) -> bool {
-        self.code.as_deref() == Some(BUDGET)
+        self.code.as_deref().is_some_and(|code| code.starts_with(BUDGET))
     }
 
     /// `who` has no such operation, whatever the model.
@@ -187,7 +191,7 @@ impl ProviderError {
 
     /// Whether it says all that there is to say, as what comes from this side does.
     pub fn is_own(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| [SETUP, LACKING, BUDGET, TOLD].contains(&code))
+        self.code.as_deref().is_some_and(|code| [SETUP, LACKING, BUDGET, NO_PRICE, NO_LEDGER, TOLD].contains(&code))
     }
 
     /// Whether the same request to the same place may well succeed later without anybody doing anything.

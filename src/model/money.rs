@@ -46,6 +46,7 @@ impl fmt::Display for Nanos {
         let dollars = self.dollars();
         match dollars.abs() {
             0.0 => f.write_str("$0"),
+            d if d < 1e-6 => write!(f, "${}", format!("{dollars:.9}").trim_end_matches('0')),
             d if d < 0.1 => write!(f, "${}", format!("{dollars:.6}").trim_end_matches('0')),
             _ => write!(f, "${dollars:.2}"),
         }
@@ -67,7 +68,9 @@ mod tests {
 
     #[test]
     fn people_read_cents_or_what_there_is() {
-        for (dollars, shown) in [(0.0, "$0"), (12.5, "$12.50"), (0.0031, "$0.0031"), (0.05, "$0.05"), (1234.567, "$1234.57")] {
+        for (dollars, shown) in
+            [(0.0, "$0"), (12.5, "$12.50"), (0.0031, "$0.0031"), (0.05, "$0.05"), (1e-9, "$0.000000001"), (1234.567, "$1234.57")]
+        {
             assert_eq!(Nanos::at_least(dollars).unwrap().to_string(), shown);
         }
     }

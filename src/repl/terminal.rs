@@ -1,5 +1,6 @@
 //! The terminal's own settings: silent while a turn prints, and as they were when pup leaves.
 
+use crate::cli::print;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -92,11 +93,5 @@ pub fn forget_typed() {
 
 /// The width of the window in characters; 80 where nobody knows.
 pub fn columns() -> usize {
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdout())
-        && size.ws_col > 0
-    {
-        return usize::from(size.ws_col);
-    }
-    80
+    print::columns().unwrap_or(80)
 }

@@ -7,6 +7,8 @@
 use crate::base::clock;
 use crate::base::{Cause, Failure};
 use crate::catalog::{Billing, Price};
+use crate::model::ProviderError;
+use crate::model::fault::{NO_LEDGER, NO_PRICE};
 use crate::model::money::Nanos;
 use crate::store::{Cap, Over};
 
@@ -190,8 +192,17 @@ pub fn over(over: &Over, model: &str) -> Failure {
     Failure::new(Cause::Budget, message).hint(HINT)
 }
 
-/// What to do about a cap that stands in the way.
-pub const HINT: &str = "raise the cap (`--max-cost USD`, or `pup config set budget.daily USD`) and go on with `pup run --resume last`, or choose a cheaper model";
+/// What to do about a cap that stands in the way of this call.
+pub fn hint(refused: &ProviderError) -> &'static str {
+    match refused.code.as_deref() {
+        Some(NO_PRICE) => "set `budget.ceiling`, choose a model whose price is known, or run without a cap",
+        Some(NO_LEDGER) => "`pup doctor` says what keeps the ledger from being kept; without a cap pup works without one",
+        _ => HINT,
+    }
+}
+
+/// What to do about a cap that is reached.
+const HINT: &str = "raise the cap (`--max-cost USD`, or `pup config set budget.daily USD`) and go on with `pup run --resume last`, or choose a cheaper model";
 
 #[cfg(test)]
 mod tests {

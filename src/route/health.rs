@@ -125,7 +125,7 @@ impl Health {
         let mut error = ProviderError::new(
             Class::RateLimit,
             Scope::Key,
-            format!("by pup's own count the quota `{}` has no room for {tokens} tokens", quota.name),
+            format!("by pup's own count the quota `{}` has no room now for one more request of about {tokens} tokens", quota.name),
         );
         error.retry_after_s = Some(at.since(now).as_secs_f64());
         Some((at, error))

@@ -140,7 +140,7 @@ impl<'r> Live<'r> {
                 _ => {}
             }
         }
-        result.ok_or_else(|| Exhausted { errors: Vec::new(), soonest_s: None, attempts: self.plan.attempts() })
+        result.ok_or_else(|| Exhausted { errors: Vec::new(), soonest_s: None, attempts: self.plan.attempts(), held: false })
     }
 
     /// A link of the plan.

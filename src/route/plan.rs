@@ -112,6 +112,9 @@ pub struct Plan {
     napping: Option<usize>,
     attempts: u32,
     over: bool,
+    /// The user wants no other links than these.
+    #[serde(default)]
+    held: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -213,7 +216,7 @@ impl Plan {
                 link.first = first.unwrap_or(ix);
             }
         }
-        let mut plan = Self { rules, started: now, links, current: None, napping: None, attempts: 0, over: false };
+        let mut plan = Self { rules, started: now, links, current: None, napping: None, attempts: 0, over: false, held: false };
         plan.look(health, now);
         plan
     }
@@ -313,6 +316,7 @@ impl Plan {
     /// Links for which this does not hold are of no use for this call any more.
     pub fn keep(&mut self, stays: impl Fn(usize) -> bool) {
         for (ix, link) in self.links.iter_mut().enumerate() {
+            self.held |= !link.out && !stays(ix);
             link.out |= !stays(ix);
         }
     }
@@ -320,6 +324,15 @@ impl Plan {
     /// Why this link is not tried now.
     pub fn why(&self, link: usize) -> Option<&ProviderError> {
         self.links.get(link)?.last.as_ref().map(|(error, _)| error)
+    }
+
+    /// Why other links come before this one, where nothing else speaks against it.
+    pub fn behind(&self, link: usize) -> Option<&'static str> {
+        match self.links.get(link)?.rank {
+            Rank::Warm | Rank::Usual => None,
+            Rank::Low => Some("little is left of its allowance, or of the budget"),
+            Rank::NearlyOut => Some("its allowance is nearly used up"),
+        }
     }
 
     /// The links that are not `able` to take what is sent wait until no other one is left.
@@ -448,7 +461,7 @@ impl Plan {
         let errors = told.into_iter().map(|(link, error)| (link.name.clone(), error.clone())).collect();
         let left = |(e, at): &(ProviderError, Moment)| e.retry_after_s.map(|s| (s - now.since(*at).as_secs_f64()).max(0.0));
         let soonest_s = self.links.iter().filter_map(|l| l.last.as_ref().and_then(left)).min_by(f64::total_cmp);
-        Exhausted { errors, soonest_s, attempts: self.attempts }
+        Exhausted { errors, soonest_s, attempts: self.attempts, held: self.held }
     }
 }
 

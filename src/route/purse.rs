@@ -7,6 +7,7 @@ use super::notice::Notice;
 use super::shared::{Heard, Inquiry};
 use crate::base::clock;
 use crate::base::owner::Process;
+use crate::model::fault::{NO_LEDGER, NO_PRICE};
 use crate::model::money::Nanos;
 use crate::model::{Delta, ProviderError, StreamEvent, Usage};
 use crate::store::{self, Cap, Claim, Desk, Over, Owner, Receipt, Refusal, Store, Unusual};
@@ -252,14 +253,13 @@ impl Purse {
 }
 
 fn unpriced(link: &Link) -> ProviderError {
-    ProviderError::over_budget(format!(
-        "what {} costs is not known, and there is a cap; `budget.ceiling` sets a price to reckon with",
-        link.id
-    ))
+    let what = format!("what {} costs is not known, and there is a cap; `budget.ceiling` sets a price to reckon with", link.id);
+    ProviderError::over_budget(what).with_code(Some(NO_PRICE.to_owned()))
 }
 
 fn unkept(link: &Link, why: &str) -> ProviderError {
-    ProviderError::over_budget(format!("{} costs money, there is a cap, and the ledger cannot be kept: {why}", link.id))
+    let what = format!("{} costs money, there is a cap, and the ledger cannot be kept: {why}", link.id);
+    ProviderError::over_budget(what).with_code(Some(NO_LEDGER.to_owned()))
 }
 
 fn times(each: Nanos, tokens: u64) -> Nanos {

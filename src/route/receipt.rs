@@ -13,6 +13,8 @@ pub struct Exhausted {
     pub soonest_s: Option<f64>,
     /// How many attempts were made.
     pub attempts: u32,
+    /// The user's `failover` kept other links out.
+    pub held: bool,
 }
 
 impl Exhausted {
@@ -21,7 +23,7 @@ impl Exhausted {
         // Money is what the user can do something about at once.
         if let Some((_, over)) = self.errors.iter().find(|(_, e)| e.is_budget()) {
             let others: Vec<String> = self.errors.iter().filter(|(_, e)| !e.is_budget()).map(|(m, e)| format!("\n  {m}: {e}")).collect();
-            return Failure::new(Cause::Budget, format!("{}{}", over.message, others.concat())).hint(budget::HINT);
+            return Failure::new(Cause::Budget, format!("{}{}", over.message, others.concat())).hint(budget::hint(over));
         }
         // What may come back by itself decides before what somebody has to mend.
         let hopeful = self.errors.iter().find(|(_, e)| cause_of(e.class) == Cause::Exhausted);
@@ -42,7 +44,12 @@ impl Exhausted {
         if let Some(s) = self.soonest_s.filter(|s| *s >= 1.0) {
             message = format!("{message}; back in about {}", text::span(s.ceil() as u64));
         }
-        Failure { cause, message, hint: hint_for(last) }
+        let mut hint = hint_for(last);
+        if self.held && cause == Cause::Exhausted {
+            let others = "`failover` keeps other models out; `pup config set failover auto` lets them go on";
+            hint = Some(hint.map_or_else(|| others.to_owned(), |hint| format!("{hint}\n{others}")));
+        }
+        Failure { cause, message, hint }
     }
 }
 

@@ -162,7 +162,7 @@ impl Rotation {
 
     fn note(&self, change: Change) {
         if let Some(standings) = &self.standings {
-            standings.note(change);
+            standings.learn(change);
         }
     }
 

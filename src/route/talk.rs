@@ -20,7 +20,9 @@ impl Live<'_> {
     /// Why the link that is left cannot be used.
     fn why(&self, from: &str) -> Option<String> {
         let of = |ix: &usize| self.link(*ix).is_some_and(|l| l.id == from);
-        (0..self.order.len()).filter(of).find_map(|ix| self.plan.why(ix)).map(ToString::to_string)
+        let mut links = (0..self.order.len()).filter(of);
+        let failed = links.clone().find_map(|ix| self.plan.why(ix)).map(ToString::to_string);
+        failed.or_else(|| links.find_map(|ix| self.plan.behind(ix)).map(str::to_owned))
     }
 
     /// What the asker has to say before another model is tried.

@@ -207,6 +207,14 @@ pub struct Attempt {
     pub estimated: bool,
 }
 
+impl Attempt {
+    /// What they cost together in US dollars; none where that of one is not known.
+    pub fn cost_of<'a>(all: impl IntoIterator<Item = &'a Self>) -> Option<f64> {
+        // The standard library's sum of nothing is a negative zero.
+        all.into_iter().try_fold(0.0, |sum, one| Some(sum + one.cost_usd?))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageEntry {
     pub model: String,

@@ -55,15 +55,18 @@ pub fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// What `retry-after-ms` and `retry-after` ask for. The first wins, unless it says nothing.
+/// What `retry-after-ms`, `retry-after` and their like ask for. The first wins, unless it says nothing.
 pub fn retry_after(headers: &Headers, now: Now) -> Option<f64> {
+    const NAMES: [&str; 4] = ["retry-after", "x-retry-after", "x-ratelimit-reset-after", "x-ratelimit-timeremaining"];
     let ms = header(headers, "retry-after-ms").and_then(|v| v.parse::<f64>().ok()).filter(|ms| *ms > 0.0).and_then(|ms| sane(ms / 1000.0));
-    ms.or_else(|| header(headers, "retry-after").and_then(|v| seconds_or_date(v, now)))
+    ms.or_else(|| NAMES.iter().find_map(|name| seconds_or_date(header(headers, name)?, now)))
 }
 
-/// `7`, `1.5`, `2m59s`, `Wed, 19 Aug 2026 14:34:22 GMT`. A date that has passed means now.
+/// `7`, `1.5`, `2m59s`, `Wed, 19 Aug 2026 14:34:22 GMT`. A date that has passed means now. Proxies put numbers in quotes,
+/// and join the same header twice with a comma.
 fn seconds_or_date(value: &str, now: Now) -> Option<f64> {
-    match value.parse::<f64>() {
+    let first = value.split(',').next().unwrap_or_default().trim().trim_matches('"');
+    match first.parse::<f64>() {
         Ok(n) if n > 1e9 => epoch(n).and_then(|at| now.ahead(at)),
         Ok(seconds) => sane(seconds),
         Err(_) => whole_duration(value).and_then(sane).or_else(|| now.until(http_date_ms(value).or_else(|| rfc3339_ms(value))?)),
@@ -118,18 +121,43 @@ pub fn http_date_ms(value: &str) -> Option<u64> {
 /// The wait that a sentence names: "try again in 1.2s", "retry after 60 seconds", "will reset at 2026-09-09 05:38:28".
 /// A date without a zone is `zone` hours east of Greenwich.
 pub fn from_text(text: &str, now: Now, zone: i8) -> Option<f64> {
-    const LEADS: [&str; 9] =
-        ["try again in ", "retry in ", "retry after ", "reset after ", "resets in ", "reset in ", "available in ", "wait ", "after "];
+    const LEADS: [&str; 10] = [
+        "try again in ",
+        "retry in ",
+        "retry after ",
+        "reset after ",
+        "resets in ",
+        "reset in ",
+        "available in ",
+        "wait ",
+        "after ",
+        "in about ",
+    ];
+    // A header in the middle of a sentence: its number is seconds.
+    const HEADERS: [&str; 4] = ["retry-after: ", "retry-after=", "retry_after: ", "retry_after="];
     let lower = text.to_ascii_lowercase();
-    LEADS
-        .iter()
-        .flat_map(|lead| lower.match_indices(lead).map(|(at, lead)| at + lead.len()))
-        .find_map(|at| {
-            let rest = lower.get(at..)?;
-            leading_duration(rest.strip_prefix("about ").unwrap_or(rest)).map(|(s, _)| s)
-        })
+    let behind = |leads: &'static [&'static str]| {
+        leads.iter().flat_map(|lead| lower.match_indices(lead)).filter_map(|(at, lead)| lower.get(at + lead.len()..))
+    };
+    let named = || behind(&HEADERS).find_map(|rest| leading_duration(rest).map(|(s, _)| s).or_else(|| leading_seconds(rest)));
+    behind(&LEADS)
+        .find_map(|rest| leading_duration(rest.strip_prefix("about ").unwrap_or(rest)).map(|(s, _)| s))
+        .or_else(named)
         .and_then(sane)
         .or_else(|| date_in(text, now, zone))
+        .or_else(|| moment_in(text, now))
+}
+
+/// The number at the beginning of a text.
+fn leading_seconds(text: &str) -> Option<f64> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text.get(..end)?.trim_end_matches('.').parse().ok()
+}
+
+/// The first number in a text that is a moment ahead of us, in seconds or milliseconds since 1970.
+fn moment_in(text: &str, now: Now) -> Option<f64> {
+    let numbers = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| matches!(w.len(), 10 | 13));
+    numbers.filter_map(|w| w.parse::<u64>().ok()).find_map(|n| now.ahead(epoch(n as f64)?))
 }
 
 /// The first date with a time of day in a text that lies ahead.
@@ -181,6 +209,7 @@ fn leading_duration(text: &str) -> Option<(f64, &str)> {
     let mut found = false;
     loop {
         let from = rest.trim_start_matches(if found { &[' ', ','][..] } else { &[' '][..] });
+        let from = from.strip_prefix("and ").filter(|_| found).unwrap_or(from);
         let digits = from.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(from.len());
         let (number, after) = from.split_at(digits);
         let Ok(number) = number.trim_end_matches('.').parse::<f64>() else { break };

@@ -165,7 +165,9 @@ fn another_model_goes_on_only_where_the_user_wants_it() {
     };
     // Without a terminal nobody can be asked.
     for (name, policy) in [("PUP_FAILOVER", "never"), ("PUP_FAILOVER", "ask"), ("PUP_FAILOVER_CODING", "never")] {
-        pup(name, policy).run().expect_code(5);
+        let out = pup(name, policy).run().expect_code(5);
+        let hint = out.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
+        assert!(hint.contains("pup config set failover auto"), "{}", out.report());
         assert_eq!(good.requests().len(), 0, "{name}={policy}");
     }
     pup("PUP_FAILOVER_LIBRARIAN", "never").run().expect_code(0);
@@ -179,7 +181,7 @@ fn status_and_quota_show_what_rests_and_what_is_left() {
     let show = |args: &[&str]| env.pup().args(args).run().expect_code(0);
     let nothing = show(&["status"]).stdout;
     assert!(nothing.starts_with("health: 100 of 100, good\nresting: nothing rests\nbreakers: all closed\n"), "{nothing}");
-    assert!(nothing.contains("a day (budget.daily)") && nothing.contains("$0.00 of $50.00 spent"), "{nothing}");
+    assert!(nothing.contains("a day (budget.daily)") && nothing.contains("$0 of $50.00 spent"), "{nothing}");
     assert!(show(&["quota"]).stdout.contains("ask one something first"));
     assert_eq!(show(&["quota", "--json"]).json(), json!([]));
 

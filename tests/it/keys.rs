@@ -438,6 +438,8 @@ fn a_vault_that_cannot_be_used_is_named_and_in_nobody_s_way() {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&vault, std::fs::Permissions::from_mode(0o644)).unwrap();
         let refused = run(None).expect_code(4);
+        let status = env.pup().args(["auth", "status", "--json"]).run().expect_code(4).json();
+        assert!(status["problems"][0].as_str().is_some_and(|p| p.contains("chmod 600 ")), "{status}");
         assert!(refused.stderr.contains("can be used by others") && refused.stderr.contains("chmod 600 "), "{}", refused.report());
         let noted = run(Some("key-number-one-0001")).expect_code(0);
         assert!(noted.stderr.contains("chmod 600 "), "{}", noted.report());
@@ -452,6 +454,15 @@ fn a_vault_that_cannot_be_used_is_named_and_in_nobody_s_way() {
     assert!(run(Some("key-number-one-0001")).expect_code(0).stderr.contains("was damaged"));
     assert_eq!(run(Some("key-number-one-0001")).expect_code(0).stderr, "");
     assert!(files(&state).iter().any(|f| f.file_name().unwrap().to_string_lossy().starts_with("vault.json.corrupt-")));
+    // The same of what is known of keys, which no work depends on.
+    std::fs::write(state.join("keys.json"), "{\"v\":1,\n\0").unwrap();
+    let out = run(Some("key-number-one-0001")).expect_code(0);
+    assert!(out.stderr.contains("keys.json was damaged (line 2) and is now "), "{}", out.report());
+    assert_eq!(run(Some("key-number-one-0001")).expect_code(0).stderr, "");
+    std::fs::write(state.join("keys.json"), "{\"v\":7}").unwrap();
+    let out = run(Some("key-number-one-0001")).expect_code(0);
+    assert!(out.stderr.contains("keys.json was written by a newer pup"), "{}", out.report());
+    assert_eq!(std::fs::read_to_string(state.join("keys.json")).unwrap(), "{\"v\":7}");
     drop(server);
 }
 

@@ -112,8 +112,8 @@ fn a_no_a_silence_and_a_wrong_answer_each_say_what_they_are() {
 
     let json = "application/json";
     for (reply, said) in [
-        (Reply::html(200), "a web page instead of JSON: Gateway"),
-        (Reply::html(502), "a web page instead of JSON: Gateway"),
+        (Reply::html(200), "a web page instead of JSON (Gateway)"),
+        (Reply::html(502), "a web page instead of JSON (Gateway)"),
         (Reply::plain(200, json, "{\"token_type\": \"Bearer\"}"), "without an access token"),
         (Reply::plain(200, json, "{\"access_token\": \"canary-cut"), "broken JSON"),
         (Reply::plain(200, json, "[]"), "broken JSON"),

@@ -107,6 +107,9 @@ fn paid_models_can_be_left_out() {
     env.write_config("config.toml", "paid_models = false\n");
     let chain = keys(models(&env, &["chain", "librarian", "--json"])).run().expect_code(0).json();
     assert_eq!(open(&chain), free);
+    // Where nothing is left, that is the reason, and no key.
+    let out = env.pup().args(["run", "hi"]).env("CEREBRAS_API_KEY", "k").run().expect_code(4);
+    assert!(out.stderr.contains("costs money") && out.stderr.contains("pup config set paid_models true"), "{}", out.report());
 }
 
 #[test]

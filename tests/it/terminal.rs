@@ -107,6 +107,21 @@ fn a_broken_attempt_is_called_void_and_the_answer_follows_whole() {
 }
 
 #[test]
+fn a_wait_is_counted_down_in_its_line() {
+    let env = TestEnv::new();
+    let server =
+        Server::script([Reply::error(429, "rate_limit_exceeded", "slow down").header("retry-after", "4"), Reply::text("After the wait.")]);
+    let mut terminal = start(env.pup().args(["run", "x"]).model_server(&server), 80);
+    terminal.wait_for("again in 4 s").wait_for("again in 2 s");
+    terminal.wait_until("one line of it", |screen| screen.matches("again in").count() == 1);
+    terminal.wait_for("After the wait.");
+    assert_eq!(terminal.wait_exit(), 0);
+    let screen = terminal.screen();
+    assert_eq!(screen.matches("again in").count(), 1, "{screen}");
+    assert!(screen.contains("slow down"), "what stands above it stays: {screen}");
+}
+
+#[test]
 fn a_narrow_window_loses_nothing() {
     let env = TestEnv::new();
     let long = "A sentence that is a good deal longer than the forty columns of this window.";

@@ -40,7 +40,7 @@ impl Ended {
 
     /// US dollars; none where a price is unknown.
     pub fn cost_usd(&self) -> Option<f64> {
-        self.attempts.iter().map(|a| a.cost_usd).sum()
+        Attempt::cost_of(&self.attempts)
     }
 
     /// Whether there is an answer that can be used.

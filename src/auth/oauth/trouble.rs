@@ -95,7 +95,10 @@ pub fn not_json(body: &[u8]) -> String {
     let start = body.trim_ascii_start();
     if start.starts_with(b"<") {
         let title = classify::page_title(body);
-        return if title.is_empty() { "a web page instead of JSON".into() } else { format!("a web page instead of JSON: {title}") };
+        let title = if title.is_empty() { title } else { format!(" ({title})") };
+        return format!(
+            "a web page instead of JSON{title}: a proxy or the network's own sign-in may stand in between, or the address is wrong"
+        );
     }
     match start.first() {
         None => "nothing".into(),
@@ -158,7 +161,10 @@ mod tests {
             r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED","details":[{"reason":"SECURITY_POLICY_VIOLATED"}]}}"#;
         assert_eq!(of(403, google).1, "the server answered 403 security_policy_violated: no");
         assert_eq!(of(400, r#"{"detail":"bad"}"#).1, "the server answered 400: bad");
-        assert_eq!(of(502, "<title>Bad gateway</title>").1, "the server answered 502: a web page instead of JSON: Bad gateway");
+        assert_eq!(
+            of(502, "<title>Bad gateway</title>").1,
+            "the server answered 502: a web page instead of JSON (Bad gateway): a proxy or the network's own sign-in may stand in between, or the address is wrong"
+        );
         assert_eq!(of(500, "").1, "the server answered 500: nothing");
         assert_eq!(of(502, r#"{"access_token": "canary"#).1, "the server answered 502: broken JSON");
         assert_eq!(of(500, "oops").1, "the server answered 500: no JSON but oops");

@@ -171,7 +171,7 @@ fn user(book: &Book, id: &str) -> String {
     format!("{id}@{}", book.scope)
 }
 
-fn chmod(path: &std::path::Path) -> String {
+pub fn chmod(path: &std::path::Path) -> String {
     format!("chmod 600 {}", pasteable(path))
 }
 

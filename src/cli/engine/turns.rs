@@ -8,7 +8,7 @@ use crate::base::Failure;
 use crate::cli::begun::{Begun, bound};
 use crate::cli::nursery::{House, Nursery};
 use crate::cli::shared_face::{Own, SharedFace};
-use crate::route::{Outcome, Purse};
+use crate::route::{Attempt, Outcome, Purse};
 use crate::tool::Delegate;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -209,7 +209,7 @@ impl Engine {
             turns: turn.turns(),
             tool_calls: turn.tool_calls(),
             usage: *turn.usage(),
-            cost_usd: attempts.iter().map(|a| a.cost_usd).sum(),
+            cost_usd: Attempt::cost_of(&attempts),
             model: link.map(|l| l.id.clone()),
             provider: link.map(|l| l.provider.id().to_owned()),
             attempts,

@@ -1,5 +1,6 @@
 //! What people and scripts see of a run.
 
+mod countdown;
 mod result;
 mod stream;
 mod text;

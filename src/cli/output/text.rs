@@ -1,5 +1,6 @@
 //! `--output text`: for people at a terminal as it happens, for pipes the answer alone.
 
+use super::countdown::Countdown;
 use crate::agent::{AgentEvent, ChildEvent, EventSink};
 use crate::base::text;
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +48,8 @@ pub struct Screen {
     pub stdout: bool,
     pub stderr: bool,
     pub color: bool,
+    /// The cursor of the terminal behind stderr can be moved.
+    pub moves: bool,
 }
 
 impl Screen {
@@ -54,7 +57,8 @@ impl Screen {
         let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|t| t.is_empty() || t == "dumb");
         let stderr = io::stderr().is_terminal() && !quiet;
-        Self { stdout: io::stdout().is_terminal(), stderr, color: stderr && !no_color && !set("NO_COLOR") && !dumb }
+        let color = stderr && !no_color && !set("NO_COLOR") && !dumb;
+        Self { stdout: io::stdout().is_terminal(), stderr, color, moves: stderr && !dumb }
     }
 
     /// A line on stderr, if somebody watches it.
@@ -66,10 +70,14 @@ impl Screen {
 
     /// A line on stderr in any case.
     pub fn always(self, style: Style, line: &str) {
-        let clean = text::strip_controls(line);
+        let painted = self.painted(style, &text::strip_controls(line));
+        let _ = writeln!(io::stderr().lock(), "{painted}");
+    }
+
+    /// The text with the codes that set it off, where colour is allowed.
+    pub fn painted(self, style: Style, text: &str) -> String {
         let code = style.code();
-        let mut err = io::stderr().lock();
-        let _ = if self.color && !code.is_empty() { writeln!(err, "\u{1b}[{code}m{clean}\u{1b}[0m") } else { writeln!(err, "{clean}") };
+        if self.color && !code.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
@@ -86,15 +94,17 @@ pub struct TextFace {
     crowd: bool,
     warned_retry: bool,
     quiet: bool,
+    countdown: Option<Countdown>,
 }
 
 impl TextFace {
     pub fn new(screen: Screen, quiet: bool) -> Self {
-        Self { screen, mid_line: false, streamed: false, open: Vec::new(), crowd: false, warned_retry: false, quiet }
+        Self { screen, mid_line: false, streamed: false, open: Vec::new(), crowd: false, warned_retry: false, quiet, countdown: None }
     }
 
     /// The end of the run: the answer, where it has not been streamed.
     pub fn finish(&mut self, answer: &str) {
+        self.countdown = None;
         self.break_line();
         let streamed = self.screen.stdout && self.streamed;
         if !streamed && !answer.trim().is_empty() {
@@ -178,6 +188,7 @@ impl TextFace {
 
 impl EventSink for TextFace {
     fn emit(&mut self, event: AgentEvent<'_>) {
+        self.countdown = None;
         match event {
             AgentEvent::Text { text } => self.stream(text),
             AgentEvent::TurnStart { .. } => {
@@ -208,12 +219,14 @@ impl EventSink for TextFace {
                 self.screen.line(Style::Yellow, &format!("! {}: {error}.{void}", attempt.model));
             }
             AgentEvent::Waiting { pause, link } => {
-                let line = format!("! trying {link} again in {:.1} s", pause.as_secs_f64());
                 // A script's log should say once why nothing happens; a person sees each wait.
                 if self.screen.stderr {
-                    self.screen.line(Style::Yellow, &line);
+                    self.countdown = Countdown::begin(self.screen, link, pause);
                 } else if !self.quiet && pause.as_secs() >= 2 && !std::mem::replace(&mut self.warned_retry, true) {
-                    self.screen.always(Style::Plain, &format!("pup: {link} does not answer; retrying (see --timeout)"));
+                    self.screen.always(
+                        Style::Plain,
+                        &format!("pup: waiting {} before {link} is tried again (see --timeout)", text::span(pause.as_secs())),
+                    );
                 }
             }
             AgentEvent::Compacted { slimmed } => {

@@ -76,7 +76,7 @@ impl Blocks {
             return Read::Yes;
         }
         let Ok(block) = serde_json::from_str::<shape::Block<'_>>(raw.get()) else { return Read::No };
-        self.stop_open(index, out);
+        self.close_open(index, out);
         match block.kind.get() {
             Some("text") => {
                 let ix = self.begin(index, raw.get(), Body::Text, BlockKind::Text, out);
@@ -195,11 +195,11 @@ impl Blocks {
 
     /// A block is whole. One that is not open is passed over.
     pub fn stop(&mut self, index: Option<u64>, out: &mut Vec<StreamEvent>) {
-        self.stray |= !self.stop_open(index, out) && !self.stopped.contains(&index);
+        self.stray |= !self.close_open(index, out) && !self.stopped.contains(&index);
     }
 
     /// Stops the block of this number if one is open.
-    fn stop_open(&mut self, index: Option<u64>, out: &mut Vec<StreamEvent>) -> bool {
+    pub fn close_open(&mut self, index: Option<u64>, out: &mut Vec<StreamEvent>) -> bool {
         let Some(at) = self.open.iter().position(|b| b.index == index) else { return false };
         let block = self.open.remove(at);
         self.stopped.push(index);

@@ -6,7 +6,7 @@
 
 use super::block::{Blocks, Read};
 use super::finish;
-use super::shape::{Event, Message};
+use super::shape::{Block, Event, Message};
 use super::usage::WireUsage;
 use crate::model::{Class, ProviderError, Scope, Stop, StreamEvent, ToolSpec, Usage};
 use crate::wire::classify::{self, Sender};
@@ -28,6 +28,8 @@ pub struct ReplyDecoder {
     /// What was last said of it.
     told: Usage,
     stop: Option<String>,
+    /// The reason that stood in a beginning which brought the whole content; only the server's own end makes it one.
+    foretold: Option<String>,
     /// How many events could be read.
     events: usize,
     words: Told,
@@ -141,6 +143,7 @@ impl ReplyDecoder {
             }
             "message_stop" => return self.end(&End::Said, out),
             "message" => return self.whole(raw, out),
+            "" if event.error.is_none() && is_message(raw) => return self.whole(raw, out),
             "ping" => Read::Yes,
             "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
             _ if event.error.is_some() || named == "error" => return self.fail(classify::in_band_of(self.sender, raw), out),
@@ -162,7 +165,27 @@ impl ReplyDecoder {
         }
         self.start(message.id.into_owned(), message.model.into_owned(), out);
         self.usage(message.usage, out);
+        self.prefilled(message.content, message.stop_reason.into_owned(), out);
         Read::Yes
+    }
+
+    /// The content of a beginning, which is empty unless code that ran on the server called for more.
+    fn prefilled(&mut self, content: Option<&RawValue>, stop: Option<String>, out: &mut Vec<StreamEvent>) {
+        let blocks = content.and_then(|c| serde_json::from_str::<Vec<&RawValue>>(c.get()).ok()).unwrap_or_default();
+        // The same beginning once more brings nothing new.
+        if blocks.is_empty() || self.blocks.content {
+            return;
+        }
+        let reply = self.id.clone().unwrap_or_default();
+        for block in blocks {
+            // An empty text says only that text will come.
+            let bare = serde_json::from_str::<Block<'_>>(block.get()).is_ok_and(|b| b.kind.get() == Some("text") && b.text.get().is_none());
+            if !bare && self.blocks.start(None, block, &reply, out) == Read::No {
+                unknown(block.get().as_bytes(), out);
+            }
+            self.blocks.close_open(None, out);
+        }
+        self.foretold = stop;
     }
 
     fn start(&mut self, id: Option<String>, model: Option<String>, out: &mut Vec<StreamEvent>) {
@@ -214,7 +237,8 @@ impl ReplyDecoder {
         if self.over {
             return;
         }
-        let word = self.stop.take();
+        let foretold = self.foretold.take().filter(|_| matches!(end, End::Said));
+        let word = self.stop.take().or(foretold);
         let stop = match (&word, end) {
             (Some(word), _) => finish::read(word),
             // The event with the reason was lost or could not be read; the content is there.
@@ -258,6 +282,11 @@ impl ReplyDecoder {
             End::Body(nature) => pieces::cut(nature, "a message", self.events),
         }
     }
+}
+
+/// Whether this is a whole message that leaves out to say so.
+fn is_message(raw: &[u8]) -> bool {
+    serde_json::from_slice::<Message<'_>>(raw).is_ok_and(|m| m.content.is_some() && m.stop_reason.get().is_some())
 }
 
 #[cfg(test)]

@@ -219,6 +219,21 @@ fn a_doubled_start_is_one_and_a_second_answer_is_none() {
 }
 
 #[test]
+fn a_start_may_bring_the_whole_content_but_not_the_end() {
+    let content = r#""content":[{"type":"code_execution_tool_result","tool_use_id":"s"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"tool_use""#;
+    let full = START.replace(r#""content":[],"stop_reason":null"#, content);
+    let end = frame(r#"{"type":"message_stop"}"#);
+    let whole = reply(&(frame(&full) + &end));
+    assert_eq!((whole.complete, whole.stop, calls(&whole)), (true, Stop::ToolUse, vec![("t", "f", r#"{"a":1}"#)]));
+    assert_eq!(calls(&reply(&(frame(&full) + &frame(&full) + &end))).len(), 1, "twice is once");
+    assert!(!reply(&frame(&full)).complete, "cut");
+    // Other blocks may follow, and an empty text is none.
+    let bare = START.replace(r#""content":[]"#, r#""content":[{"type":"text","text":""}]"#);
+    let more = reply(&stream(&[&start(0, TEXT.0), &delta(0, TEXT.1[0]), &stop(0)], "end_turn").replace(START, &bare));
+    assert_eq!((more.complete, more.message.blocks.len()), (true, 1));
+}
+
+#[test]
 fn blocks_under_one_number_and_pieces_without_a_start_never_mix() {
     let args = |json: &str| format!(r#"{{"type":"input_json_delta","partial_json":{json:?}}}"#);
     let second = CALL.replace("toolu_1", "toolu_2");
@@ -269,6 +284,14 @@ fn a_whole_message_is_a_reply_however_it_is_labelled() {
     }
     assert!(!reply(body.split_at(300).0).complete, "cut");
     assert!(!reply(r#"{"id":"x","type":"message","content":7}"#).complete);
+}
+
+#[test]
+fn a_whole_message_may_leave_its_type_out() {
+    let body = r#"{"id":"m","role":"assistant","content":[{"type":"text","text":"a"}],"stop_reason":"end_turn"}"#;
+    let whole = reply(body);
+    assert_eq!((whole.complete, whole.message.joined_text().as_str()), (true, "a"));
+    assert!(!reply(&body.replace(r#","stop_reason":"end_turn""#, "")).complete);
 }
 
 #[test]

@@ -38,11 +38,13 @@ struct OutputDetails {
 impl WireUsage {
     pub fn replace_with(&mut self, later: &Self) {
         let newer = |new: Count, old: Count| Count(new.0.or(old.0));
+        // What was read once is never unread: a 0 that follows a count is a proxy's blank.
+        let said = |new: Count, old: Count| Count(new.0.filter(|n| *n > 0).or(old.0).or(new.0));
         *self = Self {
-            input_tokens: newer(later.input_tokens, self.input_tokens),
+            input_tokens: said(later.input_tokens, self.input_tokens),
             output_tokens: newer(later.output_tokens, self.output_tokens),
-            cache_read_input_tokens: newer(later.cache_read_input_tokens, self.cache_read_input_tokens),
-            cache_creation_input_tokens: newer(later.cache_creation_input_tokens, self.cache_creation_input_tokens),
+            cache_read_input_tokens: said(later.cache_read_input_tokens, self.cache_read_input_tokens),
+            cache_creation_input_tokens: said(later.cache_creation_input_tokens, self.cache_creation_input_tokens),
             cache_creation: later.cache_creation.or(self.cache_creation),
             output_tokens_details: later.output_tokens_details.or(self.output_tokens_details),
         };
@@ -111,6 +113,11 @@ mod tests {
         ]);
         assert_eq!((u.input, u.output, u.cache_read, u.cache_write, u.cache_write_1h), (Some(61), Some(2), Some(5), None, None));
         assert_eq!(merged(&[r#"{"output_tokens":"x"}"#]), Usage::default());
+        let u = merged(&[
+            r#"{"input_tokens":43,"output_tokens":1,"cache_read_input_tokens":5,"cache_creation_input_tokens":0}"#,
+            r#"{"input_tokens":0,"output_tokens":7,"cache_read_input_tokens":0,"cache_creation_input_tokens":0}"#,
+        ]);
+        assert_eq!((u.input, u.output, u.cache_read, u.cache_write), (Some(43), Some(7), Some(5), Some(0)));
     }
 
     #[test]

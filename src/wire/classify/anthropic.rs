@@ -12,7 +12,6 @@ const TEXTS: &[Row] = &[
     says(&["fast", "usage credits"]).is(Class::Quota, Scope::Request),
     says(&["extra usage", "long context"]).is(Class::Quota, Scope::Request),
     says(&["credit balance is too low"]).is(Class::Billing, Scope::Key),
-    says(&["only authorized for use with claude code"]).is(Class::Permission, Scope::Key),
     says(&["extra usage"]).is(Class::Quota, Scope::Key),
     says(&["usage limits"]).is(Class::Quota, Scope::Key),
     says(&["spend limit"]).is(Class::Quota, Scope::Key),

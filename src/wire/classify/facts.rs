@@ -5,6 +5,8 @@ use crate::base::text;
 use crate::wire::limits::Limits;
 use crate::wire::sse::{Frame, SseDecoder};
 use crate::wire::wait::{self, Headers, Now};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Map, Value};
 
 /// What a body is.
@@ -44,6 +46,8 @@ pub struct Facts {
     pub request_id: Option<String>,
     /// The error's own object, or what holds it where it is a bare string.
     pub error: Value,
+    /// What it stands in.
+    pub root: Value,
     /// Whether the body holds an error at all.
     pub found: bool,
     /// A good reply whose content was withheld.
@@ -57,7 +61,13 @@ const EMPTY_WORDS: [&str; 4] = ["error", "null", "none", "failed"];
 
 impl Facts {
     pub fn read(vendor: Vendor, local_ms: Option<u64>, http: u16, headers: &Headers, body: &[u8]) -> Self {
-        let (shape, documents) = documents(body);
+        let (mut shape, mut documents) = documents(body);
+        // A header may hold what the body leaves out.
+        if !documents.iter().any(|d| find_error(d).is_some())
+            && let Some(error) = in_header(headers)
+        {
+            (shape, documents) = (Shape::Json, vec![error]);
+        }
         let at = documents.iter().position(|d| find_error(d).is_some()).unwrap_or(0);
         let withheld = documents.iter().any(withheld);
         let alone = documents.len() == 1;
@@ -105,6 +115,7 @@ impl Facts {
             request_id: [error, outer, &root].into_iter().find_map(|v| v.get("request_id")?.as_str()).map(str::to_owned),
             found,
             withheld,
+            root: root.clone(),
             error: if error.is_string() { root.clone() } else { error.clone() },
         }
     }
@@ -161,6 +172,13 @@ fn documents(body: &[u8]) -> (Shape, Vec<Value>) {
     (if found.is_empty() { Shape::Text } else { Shape::Json }, found)
 }
 
+/// ChatGPT's backend puts an error into a header, in base64.
+fn in_header(headers: &Headers) -> Option<Value> {
+    let value = wait::header(headers, "x-error-json")?;
+    let bytes = STANDARD_NO_PAD.decode(value.trim_end_matches('=')).unwrap_or_else(|_| value.as_bytes().to_vec());
+    serde_json::from_slice::<Value>(&bytes).ok().filter(|doc| find_error(doc).is_some())
+}
+
 fn take_apart(document: Value, into: &mut Vec<Value>) {
     match document {
         Value::Array(items) => into.extend(items),
@@ -195,7 +213,7 @@ fn find_error(doc: &Value) -> Option<&Value> {
         "/x_groq/error",
         "/choices/0/error",
     ];
-    let inside = PLACES.iter().find_map(|place| doc.pointer(place).filter(|v| says_something(v)));
+    let inside = PLACES.iter().find_map(|place| doc.pointer(place).filter(|v| says_something(v))).or_else(|| numbered(doc));
     if let Some(mut error) = inside.or_else(|| exception(doc).map(|(_, error)| error)) {
         while let Some(inner) = error.get("error").filter(|v| v.is_object() && error.get("message").is_none()) {
             error = inner;
@@ -216,6 +234,11 @@ fn find_error(doc: &Value) -> Option<&Value> {
         || doc.get("__type").is_some_and(says_something)
         || ["code", "status", "status_code", "statusCode"].iter().any(|key| bad(key).is_some());
     flat.then_some(doc)
+}
+
+/// MiniMax has a number in every reply, which is 0 where nothing is wrong.
+fn numbered(doc: &Value) -> Option<&Value> {
+    doc.get("base_resp").filter(|told| told.get("status_code").and_then(Value::as_u64).is_some_and(|code| code != 0))
 }
 
 /// Amazon's events name the failure by their only key: `{"throttlingException":{"message":".."}}`.
@@ -279,7 +302,7 @@ fn salvage(text: &str) -> Option<Value> {
 
 /// The words of an error value, wherever it keeps them.
 pub fn sentence(error: &Value) -> Option<String> {
-    const PLACES: [&str; 7] = ["message", "Message", "detail", "msg", "error_description", "error", "title"];
+    const PLACES: [&str; 8] = ["message", "Message", "detail", "msg", "error_description", "error", "title", "status_msg"];
     match error {
         Value::String(s) if !s.trim().is_empty() => Some(s.clone()),
         Value::Object(map) => PLACES.iter().find_map(|key| match map.get(*key)? {

@@ -24,6 +24,7 @@ const REASONS: &[Row] = &[
     word(&["service_disabled", "iam_permission_denied", "consumer_suspended", "security_policy_violated"])
         .is(Class::Permission, Scope::Key),
     says(&["user location is not supported"]).is(Class::Permission, Scope::Provider),
+    says(&["free tier is not available"]).is(Class::Permission, Scope::Key),
 ];
 
 /// Who is out of what.
@@ -82,7 +83,10 @@ fn quota_ids(facts: &Facts) -> impl Iterator<Item = &str> {
 
 fn is_about_a_model(facts: &Facts) -> bool {
     let named = facts.details().any(|d| d.pointer("/metadata/model").is_some());
-    named || facts.says("on this model") || quota_ids(facts).next().is_some_and(|id| id.contains("PerModel"))
+    named
+        || facts.says("on this model")
+        || facts.says("per_base_model")
+        || quota_ids(facts).next().is_some_and(|id| id.contains("PerModel"))
 }
 
 /// "limit: 0": the plan does not have this model, and no time brings it.
@@ -96,9 +100,19 @@ fn none_on_this_plan(facts: &Facts) -> bool {
 /// The wait in the details: `RetryInfo` first, then `ErrorInfo`'s reset.
 pub fn asked(facts: &Facts) -> Option<f64> {
     let text = |place: &'static str| facts.details().find_map(move |d| d.pointer(place)?.as_str());
-    let delay = || text("/retryDelay").or_else(|| text("/metadata/quotaResetDelay")).and_then(wait::whole_duration).and_then(wait::sane);
+    let written = || text("/retryDelay").or_else(|| text("/metadata/quotaResetDelay")).and_then(wait::whole_duration);
+    let delay = || written().or_else(|| facts.details().find_map(|d| in_parts(d.get("retryDelay")?))).and_then(wait::sane);
     let stamp = || facts.now.ahead(wait::rfc3339_ms(text("/metadata/quotaResetTimeStamp")?)?);
     (!none_on_this_plan(facts)).then(|| delay().or_else(stamp)).flatten()
+}
+
+/// A duration as libraries write it: whole seconds, and billionths.
+fn in_parts(delay: &Value) -> Option<f64> {
+    let number = |key: &str| {
+        let part = delay.get(key)?;
+        part.as_f64().or_else(|| part.as_str()?.parse().ok())
+    };
+    Some(number("seconds")? + number("nanos").unwrap_or(0.0) / 1e9)
 }
 
 /// Where no time is given: a limit by the minute opens within one.

@@ -25,8 +25,8 @@ use crate::base::text;
 use crate::model::{Class, ProviderError, Scope};
 use facts::{Facts, Shape};
 
-/// How much of a body's text is shown to a person.
-const MAX_MESSAGE: usize = 400;
+/// How much of a body's text is shown to a person. Google's longest lists of limits, which end with the time, are nearly that.
+const MAX_MESSAGE: usize = 1000;
 
 /// Who sent a reply, and what the time is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

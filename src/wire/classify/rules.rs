@@ -9,6 +9,8 @@ use crate::wire::wait;
 
 pub fn judge(facts: &Facts) -> Ruling {
     edge(facts)
+        // A login that its provider honours from its own programs alone, whatever it calls that.
+        .or_else(|| first(&[says(&["only authorized for use with"]).is(Permission, Key)], facts))
         .or_else(|| own_rules(facts))
         .or_else(|| (facts.succeeded() && anthropic::plan_is_spent(facts)).then(|| (Quota, anthropic::plan_scope(facts))))
         .or_else(|| google::judge(facts))
@@ -55,13 +57,23 @@ use Scope::{Key, Model, Provider, Request};
 
 /// Codes, types and reasons that say it all.
 const WORDS: &[Row] = &[
+    // Alibaba's word for a pace that is too fast.
+    word(&["insufficient_quota"]).and_says(&["allocated quota exceeded"]).is(RateLimit, Key),
     // Money and allowances.
     word(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "billing_error"])
         .is(Billing, Key),
     word(&["payment_required", "insufficient_credits", "billing_disabled", "insufficientquota"]).is(Billing, Key),
-    word(&["exceeded_current_quota_error", "arrearage", "credit_limit"]).is(Billing, Key),
+    word(&["exceeded_current_quota_error", "arrearage", "credit_limit", "insufficient_funds", "insufficient_balance_error"])
+        .is(Billing, Key),
+    word(&["not_enough_balance", "insufficient_user_quota", "accountoverdueerror"]).is(Billing, Key),
+    word(&["workspace_owner_credits_depleted", "workspace_member_credits_depleted"]).is(Billing, Key),
     word(&["usage_limit_reached", "quota_exceeded", "request_quota_exceeded", "servicequotaexceededexception"]).is(Quota, Key),
+    word(&["workspace_owner_usage_limit_reached", "workspace_member_usage_limit_reached"]).is(Quota, Key),
+    word(&["budget_exceeded", "accountquotaexceeded"]).is(Quota, Key),
+    word(&["access_terminated_error"]).and_says(&["usage limit"]).is(Quota, Key),
+    word(&["allocationquota.freetieronly"]).is(Quota, Model),
     // Refused for this use.
+    word(&["accessdeniedexception"]).and_says(&["model with the specified model id"]).is(Permission, Model),
     word(&["usage_not_included", "permission_error", "account_deactivated", "organization_restricted", "access_terminated"])
         .is(Permission, Key),
     word(&["access_denied", "missing_codex_entitlement", "insufficient_scope", "invalid_scope"]).is(Permission, Key),
@@ -71,6 +83,7 @@ const WORDS: &[Row] = &[
     // No capacity.
     word(&["server_is_overloaded", "slow_down", "overloaded_error", "engine_overloaded_error", "engine_overloaded"]).is(Overloaded, Model),
     word(&["service_unavailable_error", "capacity_exceeded", "service_tier_capacity_exceeded", "nocapacity"]).is(Overloaded, Model),
+    word(&["serveroverloaded"]).is(Overloaded, Model),
     word(&["queue_exceeded", "model_overloaded", "model_capacity_exhausted", "model_capacity_exceeded"]).is(Overloaded, Model),
     word(&["overloaded", "serviceunavailableexception", "modelnotreadyexception"]).is(Overloaded, Model),
     word(&["temporarily_unavailable"]).is(Overloaded, Provider),
@@ -79,6 +92,7 @@ const WORDS: &[Row] = &[
         .is(ContentFilter, Request),
     word(&["cyber_policy", "bio_policy", "moderation_blocked", "content_policy", "data_inspection_failed"]).is(ContentFilter, Request),
     word(&["content_policy_violated", "content_policy_error", "datainspectionfailed"]).is(ContentFilter, Request),
+    word(&["inputtextsensitivecontentdetected", "outputtextsensitivecontentdetected"]).is(ContentFilter, Request),
     // Too long.
     word(&["context_length_exceeded", "model_context_window_exceeded", "exceed_context_size_error", "request_too_large"])
         .is(ContextTooLong, Request),
@@ -93,6 +107,7 @@ const WORDS: &[Row] = &[
     word(&["authorization_pending"]).is(Server, Request),
     // The model.
     word(&["model_not_found", "not_found_error", "deploymentnotfound", "model_not_supported", "invalid_model"]).is(NotFound, Model),
+    word(&["unknown_model", "operationnotsupported", "modelnotopen"]).is(NotFound, Model),
     word(&["model_deprecated", "model_decommissioned", "model_not_available", "unsupported_api_for_model"]).is(NotFound, Model),
     word(&["resource_not_found_error", "resourcenotfoundexception"]).is(NotFound, Model),
     // The model wrote a call or JSON that the server refused; the same request may well go right the next time.
@@ -140,14 +155,32 @@ const TEXTS: &[Row] = &[
     says(&["used all available credits"]).is(Billing, Key),
     says(&["doesn't have any credits"]).is(Billing, Key),
     says(&["billing hard limit"]).is(Billing, Key),
+    says(&["balance is insufficient"]).is(Billing, Key),
+    says(&["suspended", "spending limit"]).is(Billing, Key),
     says(&["enqueued token limit"]).is(Quota, Key),
     says(&["invalid prompt", "usage policy"]).is(ContentFilter, Request),
     says(&["content management policy"]).is(ContentFilter, Request),
+    says(&["content exists risk"]).is(ContentFilter, Request),
+    says(&["violates usage guidelines"]).is(ContentFilter, Request),
     // Another model may have what this one lacks.
     says(&["does not support tools"]).is(BadRequest, Model),
+    says(&["\" does not support chat"]).is(BadRequest, Model),
+    says(&["\" does not support thinking"]).is(BadRequest, Model),
+    says(&["tool calling` is not supported"]).is(BadRequest, Model),
+    says(&["function calling is not enabled"]).is(BadRequest, Model),
+    says(&["requires --jinja"]).is(BadRequest, Model),
+    says(&["image input is not supported"]).is(BadRequest, Model),
+    says(&["is not a multimodal model"]).is(BadRequest, Model),
     says(&["auto\" tool choice requires"]).is(BadRequest, Model),
     says(&["not a valid model"]).is(NotFound, Model),
     says(&["model is not supported when using codex"]).is(NotFound, Model),
+    says(&["model identifier is invalid"]).is(NotFound, Model),
+    says(&["invocation of model id", "on-demand throughput"]).is(NotFound, Model),
+    says(&["is not supported by provider"]).is(NotFound, Model),
+    // A server of one's own that lost its model.
+    says(&["the model has crashed"]).is(Server, Model),
+    says(&["failed to load model"]).is(Server, Model),
+    says(&["model unloaded"]).is(Server, Model),
     says(&["organization has been disabled"]).is(Permission, Key),
 ];
 
@@ -159,7 +192,19 @@ fn long_text(facts: &Facts) -> bool {
 
 /// Whether the text says that the conversation is longer than the model takes.
 pub fn overflows(facts: &Facts) -> bool {
-    const SIGNS: [&str; 22] = [
+    const SIGNS: [&str; 34] = [
+        "exceed max message tokens",
+        "must be less than max_seq_len",
+        "range of input length should be",
+        "model's context length is only",
+        "loaded with context length of only",
+        "reached context length of",
+        "exceeded max context length",
+        "exceeded context length",
+        "larger than the max context size",
+        "longer than the maximum model length",
+        "`inputs` must have less than",
+        "number of input tokens exceeds",
         "request payload size exceeds the limit",
         "prompt exceeds max length",
         "prompt is too long",
@@ -204,8 +249,24 @@ pub fn is_about_pace(facts: &Facts) -> bool {
 
 /// Whether the message speaks of a day's, a week's or a plan's allowance.
 pub fn counts_days(facts: &Facts) -> bool {
-    const LONG: [&str; 9] =
-        ["per day", "(rpd)", "(tpd)", "per-day", "daily", "subscription rate limits", "usage limit", "weekly", "monthly"];
+    const LONG: [&str; 16] = [
+        "hour allocated quota",
+        "week allocated quota",
+        "month allocated quota",
+        "per day",
+        "per-day",
+        "/ day",
+        "per 86400s",
+        "(rpd)",
+        "(tpd)",
+        "daily",
+        "subscription rate limits",
+        "usage limit",
+        "weekly",
+        "monthly",
+        "per month",
+        "/ month",
+    ];
     LONG.iter().any(|sign| facts.says(sign))
 }
 
@@ -219,6 +280,14 @@ fn too_many(facts: &Facts) -> Option<Ruling> {
         "credit balance is too low",
         "used all available credits",
         "doesn't have any credits",
+    ];
+    const BUSY: [&str; 6] = [
+        "currently overloaded",
+        "over capacity",
+        "capacity exceeded",
+        "capacity temporarily exceeded",
+        "at maximum capacity",
+        "model busy",
     ];
     if facts.status != 429 && !facts.is_called(LIMITS) && !is_about_pace(facts) {
         return None;
@@ -236,7 +305,7 @@ fn too_many(facts: &Facts) -> Option<Ruling> {
     if MONEY.iter().any(|sign| facts.says(sign)) {
         return Some((Billing, Key));
     }
-    if facts.says("currently overloaded") || facts.says("over capacity") || facts.says("capacity exceeded") {
+    if BUSY.iter().any(|sign| facts.says(sign)) {
         return Some((Overloaded, Model));
     }
     // A subscription's window that is used up, in ChatGPT's headers.
@@ -258,7 +327,7 @@ fn by_status(facts: &Facts) -> Ruling {
         402 => (Billing, Key),
         403 => (Permission, Key),
         404 | 410 => (NotFound, Model),
-        407 | 511 => (Network, Provider),
+        407 | 421 | 511 => (Network, Provider),
         408 | 504 | 524 => (Timeout, Provider),
         409 | 425 if again != Some("false") => (Server, Request),
         413 => (ContextTooLong, Request),

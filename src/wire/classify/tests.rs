@@ -47,6 +47,7 @@ fn bodies_decide_before_statuses_whoever_sends_them() {
         - 413 {"error":{"message":"Request too large for model m","type":"tokens","code":"rate_limit_exceeded"}} => context_too_long request
         - 429 {"error":{"code":"1302","message":"High concurrency usage"}} => rate_limit key
         - 429 {"error":{"code":"1113","message":"Insufficient balance"}} => billing key
+        - 401 {"error":{"type":"authentication_error","message":"This login is only authorized for use with Acme Code."}} => permission key
         - 429 maximum context length is 5 tokens => rate_limit key
         - 429 {"error":{"message":"The engine is currently overloaded, please try again later"}} => overloaded model
         - 400 {"error":{"message":"This model's maximum context length is 8192 tokens.","code":"context_length_exceeded"}} => context_too_long request
@@ -55,6 +56,31 @@ fn bodies_decide_before_statuses_whoever_sends_them() {
         - 400 {"error":{"message":"The input token count (9) exceeds the maximum number of tokens allowed (8)."}} => context_too_long request
         - 400 {"error":{"message":"prompt token count of 135168 exceeds the limit of 128000"}} => context_too_long request
         - 400 {"error":{"message":"max_tokens exceeds the limit of 8192"}} => bad_request request
+        - 400 {"error":{"message":"You passed 5000 input tokens. However, the model's context length is only 4096 tokens."}} => context_too_long request
+        - 400 {"error":{"message":"The decoder prompt (length 9) is longer than the maximum model length of 8."}} => context_too_long request
+        - 400 {"error":"Trying to keep the first 9000 tokens. However, the model is loaded with context length of only 4096 tokens"} => context_too_long request
+        - 400 {"error":"prompt too long; exceeded max context length by 4 tokens"} => context_too_long request
+        - 400 {"error":"`inputs` must have less than 1024 tokens. Given: 2000"} => context_too_long request
+        - 400 {"error":"The model has crashed without additional information. (Exit code: 1)"} => server model
+        - 400 {"error":{"message":"Budget has been exceeded!","type":"budget_exceeded","code":"400"}} => quota key
+        - 400 {"code":20015,"message":"length of prompt_tokens (40000) must be less than max_seq_len (32768)."} => context_too_long request
+        - 400 {"error":{"message":"`tool calling` is not supported with this model"}} => bad_request model
+        - 400 {"error":{"message":"\"gemma3:latest\" does not support thinking"}} => bad_request model
+        - 400 {"error":{"message":"x is not a multimodal model","type":"BadRequestError","code":400}} => bad_request model
+        - 500 {"error":{"code":500,"message":"tools param requires --jinja flag","type":"server_error"}} => bad_request model
+        - 500 {"error":{"code":500,"message":"image input is not supported - hint: you may need to provide the mmproj"}} => bad_request model
+        - 400 {"error":"Model unloaded."} => server model
+        - 400 {"error":{"message":"Failed to load model \"qwen\". Error: Insufficient system resources."}} => server model
+        - 429 {"detail":{"error":"Model busy, retry later"}} => overloaded model
+        - 429 {"detail":"Infrastructure is at maximum capacity, try again later"} => overloaded model
+        - 403 {"code":403,"reason":"NOT_ENOUGH_BALANCE","message":"x"} => billing key
+        - 403 {"error":{"message":"x","type":"new_api_error","code":"insufficient_user_quota"}} => billing key
+        - 412 {"error":{"code":"PRECONDITION_FAILED","message":"Account x is suspended, possibly due to reaching the monthly spending limit"}} => billing key
+        - 403 {"code":30001,"message":"Sorry, your account balance is insufficient"} => billing key
+        - 429 {"message":"You are using a Trial key, which is limited to 1000 API calls / month."} => quota key
+        - 429 {"error":{"code":"RateLimitReached","message":"Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 400 seconds"}} => quota key 400
+        - 200 {"base_resp":{"status_code":1008,"status_msg":"insufficient balance"},"choices":null} => billing key
+        - 200 {"base_resp":{"status_code":1002,"status_msg":"rate limit exceeded(RPM)"}} => rate_limit key
         - 400 {"error":{"message":"Invalid 'input': string too long.","code":"string_above_max_length","param":"input"}} => context_too_long request
         - 400 {"error":{"message":"Invalid id: string too long.","code":"string_above_max_length","param":"messages[1].tool_calls[0].id"}} => bad_request request
         - 403 {"error":{"message":"input tokens plus max_tokens exceed the maximum context length"}} => context_too_long request
@@ -103,6 +129,7 @@ fn statuses_decide_where_nothing_else_does() {
         - 410 => not_found model
         - 413 => context_too_long request
         - 418 (x-should-retry: true) => server request
+        - 421 Misdirected Request => network provider
         - 422 {"detail":[{"loc":["body"],"msg":"field required"}]} => bad_request request
         - 425 => server request
         - 429 => rate_limit key
@@ -172,6 +199,7 @@ fn a_good_reply_is_no_refusal_unless_it_carries_bad_news() {
     let chat = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"error":null}"#;
     assert_eq!(good("", chat), None);
     assert_eq!(good("x-ratelimit-remaining-requests: 0|x-ratelimit-reset-requests: 5s", chat), None);
+    assert_eq!(good("", r#"{"choices":[],"base_resp":{"status_code":0,"status_msg":""}}"#), None);
     let spent =
         "anthropic-ratelimit-unified-status: rejected|anthropic-ratelimit-unified-reset: 1787148060|date: Wed, 19 Aug 2026 14:00:00 GMT";
     assert_eq!(good(spent, chat).as_deref(), Some("quota key 60"));
@@ -241,7 +269,9 @@ fn a_message_is_short_and_says_what_the_upstream_said_and_what_to_do() {
     let moved = http(Sender::default(), 307, &headers("Location: https://login.example/a"), b"");
     assert_eq!(moved.message, "the server redirects to https://login.example/a; is the base URL right?");
     assert!(shown(502, "<html><title>502 Bad Gateway</title>").contains("502 Bad Gateway"));
-    assert!(shown(400, &"x".repeat(9000)).len() < 500);
+    assert!(shown(400, &"x".repeat(9000)).len() < 1100);
+    let limits = format!("{}Please retry in 48.9s.", "* Quota exceeded for metric: m, limit: 20, model: g\n".repeat(12));
+    assert_eq!(shown(429, &serde_json::json!({"error": {"message": limits}}).to_string()), limits, "the time comes last");
     for red in ["\u{1b}[31mred", r#"{"error":{"message":"\u001b[31mred"}}"#] {
         assert_eq!(shown(500, red), "red");
     }
@@ -261,6 +291,12 @@ fn waits_come_from_wherever_they_stand_and_only_where_waiting_helps() {
         r#"
         - 429 {"error":{"message":"Please try again in 9s"}} => rate_limit key 9
         - 429 {"error":{"message":"slow","metadata":{"retry_after_seconds":3.5}}} => rate_limit key 3.5
+        - 429 {"error":{"message":"slow","metadata":{"retry_after":"8"}}} => rate_limit key 8
+        - 429 {"error":{"message":"slow","retry_after_ms":1500}} => rate_limit key 1.5
+        - 429 {"error":{"message":"slow","retryAfter":"30s"}} => rate_limit key 30
+        - 429 {"error":{"message":"slow","reset_at":"2026-08-19T14:02:00Z"}} => rate_limit key 120
+        - 429 {"error":{"message":"slow"},"retry_after":11} => rate_limit key 11
+        - 429 {"error":"slow","retry_after":11} => rate_limit key 11
         - 429 (retry-after: -3) {"error":{"message":"Please try again in 9s"}} => rate_limit key 9
         - 429 (retry-after: 0) => rate_limit key 0
         - 429 (retry-after: 4000000) => rate_limit key

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::{anthropic, google, openrouter, zai};
 use crate::model::Class;
-use crate::wire::wait;
+use crate::wire::wait::{self, Now};
 use serde_json::Value;
 
 /// The wait, where one helps.
@@ -41,17 +41,29 @@ pub fn asked(facts: &Facts) -> Option<f64> {
     })
 }
 
-/// Seconds before dates: those need no clock.
+/// The fields of the error, of what it tells besides, and of what it stands in.
 fn fields(facts: &Facts) -> Option<f64> {
-    let number = |key: &str| match facts.error.get(key)? {
+    let places = [Some(&facts.error), facts.error.get("metadata"), Some(&facts.root)];
+    places.into_iter().flatten().find_map(|place| fields_of(place, facts.now))
+}
+
+/// Seconds before dates: those need no clock.
+fn fields_of(place: &Value, now: Now) -> Option<f64> {
+    const SECONDS: [&str; 5] = ["resets_in_seconds", "retry_after", "retry_after_seconds", "retryAfter", "estimated_time"];
+    const MILLISECONDS: [&str; 2] = ["retry_after_ms", "retryAfterMs"];
+    const MOMENTS: [&str; 2] = ["resets_at", "reset_at"];
+    let number = |key: &str| match place.get(key)? {
         Value::Number(n) => n.as_f64(),
-        Value::String(s) => s.parse().ok(),
+        Value::String(s) => s.parse().ok().or_else(|| wait::whole_duration(s)),
         _ => None,
     };
-    let deeper = || wait::sane(facts.error.pointer("/metadata/retry_after_seconds")?.as_f64()?);
-    let seconds =
-        ["resets_in_seconds", "retry_after", "retry_after_seconds", "estimated_time"].iter().find_map(|key| wait::sane(number(key)?));
-    seconds.or_else(deeper).or_else(|| facts.now.ahead(wait::epoch(number("resets_at")?)?))
+    let moment = |key: &str| match place.get(key)? {
+        Value::String(date) if date.contains('-') => wait::rfc3339_ms(date),
+        _ => wait::epoch(number(key)?),
+    };
+    let seconds = SECONDS.iter().find_map(|key| wait::sane(number(key)?));
+    let milliseconds = || MILLISECONDS.iter().find_map(|key| wait::sane(number(key)? / 1000.0));
+    seconds.or_else(milliseconds).or_else(|| MOMENTS.iter().find_map(|key| now.ahead(moment(key)?)))
 }
 
 /// What is known of a limit that names no time.

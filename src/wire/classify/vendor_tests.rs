@@ -69,6 +69,26 @@ fn compatible_vendors() {
         azure 429 {"error":{"code":"429","message":"exceeded token rate limit. Please retry after 26 seconds."}} => rate_limit key 26
         azure 404 {"error":{"code":"DeploymentNotFound","message":"x"}} => not_found model
         deepseek 402 {"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}} => billing key
+        xai 403 {"code":"The caller does not have permission","error":"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"} => content_filter request
+        deepseek 400 {"error":{"message":"Content Exists Risk","type":"invalid_request_error"}} => content_filter request
+        dashscope 429 {"error":{"message":"Allocated quota exceeded, please increase your quota limit.","code":"insufficient_quota"}} => rate_limit key
+        dashscope 403 {"error":{"message":"The free tier of the model has been exhausted.","code":"AllocationQuota.FreeTierOnly"}} => quota model
+        dashscope 400 {"error":{"code":"invalid_parameter_error","message":"<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]"}} => context_too_long request
+        dashscope 429 {"error":{"message":"week allocated quota exceeded.","code":"throttling"}} => quota key
+        moonshot 403 {"error":{"message":"You've reached your usage limit for this billing cycle.","type":"access_terminated_error"}} => quota key
+        moonshot 403 {"error":{"message":"currently only available for Coding Agents","type":"access_terminated_error"}} => permission key
+        volcengine 429 {"error":{"code":"AccountQuotaExceeded","message":"You have exceeded the 5-hour usage quota. It will reset at 2026-08-19 22:30:00 +0800 CST."}} => quota key 1800
+        volcengine 429 {"error":{"code":"ServerOverloaded","message":"m","type":"TooManyRequests"}} => overloaded model
+        volcengine 403 {"error":{"code":"AccountOverdueError","message":"m"}} => billing key
+        volcengine 404 {"error":{"code":"ModelNotOpen","message":"m"}} => not_found model
+        volcengine 400 {"error":{"code":"InputTextSensitiveContentDetected","message":"m"}} => content_filter request
+        volcengine 400 {"error":{"code":"InvalidParameter","message":"Total tokens of image and text exceed max message tokens."}} => context_too_long request
+        azure 400 {"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model"}} => not_found model
+        gemini 400 {"error":{"code":400,"status":"INVALID_ARGUMENT","message":"Function calling is not enabled for models/gemma-3-27b-it"}} => bad_request model
+        gemini 400 {"error":{"code":400,"status":"FAILED_PRECONDITION","message":"Gemini API free tier is not available in your country."}} => permission key
+        vertex 429 {"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota exceeded for aiplatform.googleapis.com/online_prediction_requests_per_base_model with base model: x."}} => rate_limit model
+        github 400 {"error":{"code":"unknown_model","message":"Unknown model: x"}} => not_found model
+        huggingface 400 {"error":"Model x is not supported by provider groq."} => not_found model
         xai 403 {"code":"permission-denied","error":"Your newly created team doesn't have any credits yet."} => billing key
         copilot 402 {"error":{"message":"over","code":"quota_exceeded"}} => quota key
         llamacpp 400 {"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}} => context_too_long request
@@ -91,6 +111,15 @@ fn openai_and_chatgpt() {
         chatgpt 429 (x-spark-primary-used-percent: 100|x-spark-primary-reset-after-seconds: 77) => quota model 77
         chatgpt 503 {"error":{"code":"server_is_overloaded","message":"m"}} => overloaded model
         chatgpt 503 {"error":{"code":"slow_down","message":"m"}} => overloaded model
+        // {"error":{"code":"usage_limit_reached","message":"m","resets_in_seconds":60}}, with and without its padding; and plain.
+        chatgpt 429 (x-error-json: eyJlcnJvciI6eyJjb2RlIjoidXNhZ2VfbGltaXRfcmVhY2hlZCIsIm1lc3NhZ2UiOiJtIiwicmVzZXRzX2luX3NlY29uZHMiOjYwfX0=) => quota key 60
+        chatgpt 429 (x-error-json: eyJlcnJvciI6eyJjb2RlIjoidXNhZ2VfbGltaXRfcmVhY2hlZCIsIm1lc3NhZ2UiOiJtIiwicmVzZXRzX2luX3NlY29uZHMiOjYwfX0) => quota key 60
+        chatgpt 429 {"error":{"type":"workspace_member_credits_depleted","message":"m"}} => billing key
+        chatgpt 429 {"error":{"type":"workspace_member_usage_limit_reached","message":"m"}} => quota key
+        chatgpt 403 (x-error-json: {"error":{"code":"deactivated_workspace"}}) => permission key
+        chatgpt 429 (x-error-json: !!) => rate_limit key
+        // What the body says goes first.
+        chatgpt 400 (x-error-json: {"error":{"code":"token_expired"}}) {"error":{"code":"context_length_exceeded","message":"m"}} => context_too_long request
         "#,
     );
 }
@@ -111,6 +140,9 @@ fn bedrock_whoever_passes_it_on() {
         - 400 {"__type":"ValidationException","message":"Input is too long for requested model."} => context_too_long request
         - 400 {"__type":"ValidationException","message":"too many tokens: 9 > 8"} => context_too_long request
         - 400 {"__type":"ValidationException","message":"Malformed input request"} => bad_request request
+        - 400 {"__type":"ValidationException","message":"The provided model identifier is invalid."} => not_found model
+        - 400 {"message":"Invocation of model ID x with on-demand throughput isn’t supported."} => not_found model
+        - 403 {"__type":"AccessDeniedException","message":"You don't have access to the model with the specified model ID."} => permission model
         - 503 {"__type":"ServiceUnavailableException","message":"m"} => overloaded model
         - 403 {"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."} => auth key
         - 403 {"Message":"User is not authorized"} => permission key
@@ -180,6 +212,17 @@ fn google_by_its_details() {
             429,
             google(429, "RESOURCE_EXHAUSTED", "m", &format!("{},{}", quota("TokensPerModelPerMinute"), retry("48s"))),
             "rate_limit model 48",
+        ),
+        (
+            "gemini",
+            429,
+            google(
+                429,
+                "RESOURCE_EXHAUSTED",
+                "m",
+                &retry("").replace(r#""retryDelay":"""#, r#""retryDelay":{"seconds":"5","nanos":500000000}"#),
+            ),
+            "rate_limit key 5.5",
         ),
         (
             "gemini",

@@ -14,6 +14,7 @@ use crate::wire::last_chunk::{self, LastChunk, Seen};
 use crate::wire::names::{self, ToolNames};
 use crate::wire::pieces::{self, Found, Told, unknown};
 use crate::wire::sniff::{Nature, Piece};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// The state of one reply.
@@ -36,6 +37,9 @@ pub struct ReplyDecoder {
     sender: Sender,
     last: LastChunk,
     words: Told,
+    /// The body was one JSON document, and nothing in it says that it is not all.
+    alone: bool,
+    unended: bool,
     /// A terminal event or an error was handed on; nothing follows it.
     over: bool,
 }
@@ -59,6 +63,11 @@ impl Decode for ReplyDecoder {
             Found::Json { event, text } => self.document(event, text, out),
             Found::Broken(bytes) => unknown(bytes, out),
         });
+        if let Piece::Json(body) = piece
+            && self.finish.is_none()
+        {
+            self.alone = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -72,12 +81,16 @@ impl Decode for ReplyDecoder {
         if let Some(blocked) = self.blocked.take().filter(|_| self.finish.is_none()) {
             return self.fail(blocked, out);
         }
-        let Some(word) = self.finish.take() else {
-            let said = self.words.instead(self.chunks);
-            return self.fail(said.unwrap_or_else(|| pieces::cut(&nature, "a generated content", self.chunks)), out);
+        let word = self.finish.take();
+        let seen = match &word {
+            Some(word) => finish::read(word),
+            None if self.is_one_object(&nature) => finish::Finish::Stop(Stop::End),
+            None => {
+                let said = self.words.instead(self.chunks);
+                return self.fail(said.unwrap_or_else(|| pieces::cut(&nature, "a generated content", self.chunks)), out);
+            }
         };
-        let seen = finish::read(&word);
-        if let Some(failure) = finish::failure(seen, &word, self.finish_message.as_deref()) {
+        if let Some(failure) = finish::failure(seen, word.as_deref().unwrap_or_default(), self.finish_message.as_deref()) {
             return self.fail(failure, out);
         }
         self.parts.close(out);
@@ -90,11 +103,18 @@ impl Decode for ReplyDecoder {
             finish::Finish::Stop(stop) => stop,
             finish::Finish::BadCall | finish::Finish::Unsigned => Stop::Error,
         };
-        out.push(StreamEvent::End { stop, reason: Some(word) });
+        out.push(StreamEvent::End { stop, reason: word });
     }
 }
 
 impl ReplyDecoder {
+    /// Whether the body was one JSON object with an answer, which ends by itself; old models give no reason in it. A list's
+    /// elements, and events, are never known to be the last.
+    fn is_one_object(&self, nature: &Nature<'_>) -> bool {
+        let object = matches!(nature, Nature::Json { head } if head.starts_with(b"{"));
+        object && self.alone && !self.unended && self.parts.content
+    }
+
     fn document(&mut self, event: &[u8], json: &str, out: &mut Vec<StreamEvent>) {
         match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(Chunk { response: Some(inner), error: None, .. }) => match serde_json::from_str::<Chunk<'_>>(inner.get()) {
@@ -166,6 +186,7 @@ impl ReplyDecoder {
                 unknown(part.get().as_bytes(), out);
             }
         }
+        self.unended |= candidate.finish_reason.get().is_some() && reason(&candidate).is_none();
         self.finish = reason(&candidate).map(str::to_owned).or(self.finish.take());
         self.finish_message = candidate.finish_message.into_owned().or(self.finish_message.take());
     }

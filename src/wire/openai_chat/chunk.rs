@@ -108,6 +108,9 @@ pub struct CallPiece<'a> {
     pub id: Text<'a>,
     #[serde(borrow, default)]
     pub function: Lenient<Function<'a>>,
+    /// The form of a call whose argument is free text.
+    #[serde(borrow, default)]
+    pub custom: Lenient<Function<'a>>,
     #[serde(borrow)]
     pub extra_content: Option<&'a RawValue>,
 }
@@ -117,7 +120,7 @@ pub struct Function<'a> {
     #[serde(borrow, default)]
     pub name: Text<'a>,
     /// A string by the rules; some servers send the object itself, or null.
-    #[serde(borrow)]
+    #[serde(borrow, alias = "input")]
     pub arguments: Option<&'a RawValue>,
 }
 

@@ -112,6 +112,7 @@ impl ReplyDecoder {
         }
         match serde_json::from_slice::<Chunk<'_>>(data) {
             Ok(chunk) => self.chunk(chunk, data, out),
+            Err(_) if data.starts_with(b"[") && std::str::from_utf8(data).is_ok_and(|json| self.list(json, out)) => {}
             // Events that lack the blank line between them arrive as one, a line each.
             Err(_) if data.contains(&b'\n') => data.split(|b| *b == b'\n').for_each(|line| {
                 if !self.over {
@@ -143,19 +144,22 @@ impl ReplyDecoder {
         if self.over {
             return;
         }
-        // Google wraps its errors in a list.
-        if json.starts_with('[')
-            && let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json)
-        {
-            for item in items {
-                self.document(item.get(), out);
-            }
+        if json.starts_with('[') && self.list(json, out) {
             return;
         }
         match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(chunk) => self.chunk(chunk, json.as_bytes(), out),
             Err(_) => unknown(json.as_bytes(), out),
         }
+    }
+
+    /// Google wraps its errors in a list. Whether it is one.
+    fn list(&mut self, json: &str, out: &mut Vec<StreamEvent>) -> bool {
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) else { return false };
+        for item in items {
+            self.document(item.get(), out);
+        }
+        true
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, raw: &[u8], out: &mut Vec<StreamEvent>) {
@@ -219,7 +223,8 @@ impl ReplyDecoder {
     }
 
     fn choice(&mut self, choice: Choice<'_>, out: &mut Vec<StreamEvent>) {
-        self.whole |= choice.message.is_some();
+        // Beside a piece, the message so far says nothing of an end.
+        self.whole |= choice.message.is_some() && choice.delta.is_none();
         match (choice.delta, choice.message) {
             (Some(piece), _) => {
                 self.message(&piece, out);
@@ -331,9 +336,18 @@ impl ReplyDecoder {
     }
 
     fn usage(&mut self, raw: &RawValue, out: &mut Vec<StreamEvent>) {
-        if let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) {
-            self.usage_of(wire.neutral(self.total), out);
+        let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) else { return };
+        let mut later = wire.neutral(self.total);
+        if later.output == Some(0) && later.input.unwrap_or(0) == 0 && self.usage.output.is_some_and(|n| n > 0) {
+            // What was written is never unwritten: a proxy's blank.
+            return;
         }
+        if later.cache_read.is_none() {
+            // A count of the whole prompt, which had been taken apart before.
+            let cached = self.usage.cache_read.unwrap_or(0).saturating_add(self.usage.cache_write.unwrap_or(0));
+            later.input = later.input.map(|prompt| prompt.saturating_sub(cached));
+        }
+        self.usage_of(later, out);
     }
 
     /// Counts that tell what came from the cache are the better ones; those that do not leave it out.

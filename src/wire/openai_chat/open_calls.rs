@@ -41,7 +41,7 @@ impl OpenCalls {
     /// Takes a piece. `next_ix` is the next free block number.
     pub fn piece(&mut self, piece: &CallPiece<'_>, reply: &str, next_ix: &mut usize, out: &mut Vec<StreamEvent>) {
         let none = Function::default();
-        let function = piece.function.0.as_ref().unwrap_or(&none);
+        let function = piece.function.0.as_ref().or(piece.custom.0.as_ref()).unwrap_or(&none);
         let signature = piece.extra_content.and_then(google_signature);
         self.take(piece.index.0, piece.id.get(), function, signature, reply, next_ix, out);
     }

@@ -20,6 +20,9 @@ pub struct WireUsage {
     total_tokens: Option<u64>,
     #[serde(default, deserialize_with = "lenient::or_none")]
     prompt_tokens_details: Option<PromptDetails>,
+    /// Mistral's older name for the same.
+    #[serde(default, deserialize_with = "lenient::or_none")]
+    prompt_token_details: Option<PromptDetails>,
     #[serde(default, deserialize_with = "lenient::or_none")]
     completion_tokens_details: Option<CompletionDetails>,
     /// DeepSeek's place for the same count.
@@ -31,6 +34,11 @@ pub struct WireUsage {
     /// Mistral's.
     #[serde(default, deserialize_with = "count")]
     num_cached_tokens: Option<u64>,
+    /// Anthropic's names, from proxies that count these tokens as a part of the prompt.
+    #[serde(default, deserialize_with = "count")]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    cache_creation_input_tokens: Option<u64>,
     /// The names of OpenAI's other wire, from proxies.
     #[serde(default, deserialize_with = "count")]
     input_tokens: Option<u64>,
@@ -47,6 +55,9 @@ struct PromptDetails {
     cached_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     cache_write_tokens: Option<u64>,
+    /// Alibaba's name for it.
+    #[serde(default, deserialize_with = "count")]
+    cache_creation_input_tokens: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,12 +72,13 @@ fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 
 impl WireUsage {
     pub fn neutral(&self, total: Total) -> Usage {
-        let details = self.prompt_tokens_details.as_ref();
+        let details = self.prompt_tokens_details.as_ref().or(self.prompt_token_details.as_ref());
         let (prompt, completion) = (self.prompt_tokens.or(self.input_tokens), self.completion_tokens.or(self.output_tokens));
         let said = |count: Option<u64>| count.filter(|n| *n > 0);
         let cache_read = details.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens);
-        let cache_read = cache_read.or(said(self.cached_tokens)).or(said(self.num_cached_tokens));
-        let cache_write = details.and_then(|d| d.cache_write_tokens);
+        let cache_read = cache_read.or(said(self.cached_tokens)).or(said(self.num_cached_tokens)).or(said(self.cache_read_input_tokens));
+        let cache_write = details.and_then(|d| d.cache_write_tokens.or(said(d.cache_creation_input_tokens)));
+        let cache_write = cache_write.or(said(self.cache_creation_input_tokens));
         let reasoning = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens).or(said(self.reasoning_tokens));
         let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
         // What the total counts beside prompt and completion.
@@ -168,6 +180,12 @@ mod tests {
         assert_eq!((u.input, u.cache_read, u.output), (Some(40), Some(60), Some(9)));
         let u = read(r#"{"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":[],"completion_tokens_details":"none"}"#);
         assert_eq!((u.input, u.output), (Some(7), Some(2)));
+        let u = read(
+            r#"{"prompt_tokens":100,"prompt_token_details":{"cached_tokens":10},"cache_read_input_tokens":10,"cache_creation_input_tokens":30}"#,
+        );
+        assert_eq!((u.input, u.cache_read, u.cache_write), (Some(60), Some(10), Some(30)));
+        let u = read(r#"{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":0,"cache_creation_input_tokens":40}}"#);
+        assert_eq!((u.input, u.cache_read, u.cache_write), (Some(60), Some(0), Some(40)));
         let u = read(r#"{"input_tokens":9,"output_tokens":2,"num_cached_tokens":4,"reasoning_tokens":1}"#);
         assert_eq!((u.input, u.cache_read, u.output, u.reasoning), (Some(5), Some(4), Some(2), Some(1)));
     }

@@ -111,6 +111,35 @@ fn a_whole_message_behind_its_pieces_is_not_read_twice() {
 }
 
 #[test]
+fn the_message_so_far_beside_each_piece_is_no_end() {
+    let both = |piece: &str, so_far: &str, finish: &str| {
+        format!(r#"{{"finish_reason":{finish},"message":{{"role":"assistant","content":"{so_far}"}},"delta":{{"content":"{piece}"}}}}"#)
+    };
+    let (first, second, last) = (both("He", "He", "null"), both("llo", "Hello", "null"), both("", "Hello", r#""stop""#));
+    let cut = read(&[], &chunks(&[&first, &second]));
+    assert_eq!((cut.complete, cut.message.joined_text().as_str()), (false, "Hello"));
+    let whole = read(&[], &chunks(&[&first, &second, &last]));
+    assert_eq!((whole.complete, whole.message.joined_text().as_str()), (true, "Hello"));
+}
+
+#[test]
+fn a_call_with_free_text_is_a_call() {
+    let pieces = [
+        r#"{"tool_calls":[{"index":0,"id":"c","type":"custom","custom":{"name":"code","input":""}}]}"#,
+        r#"{"tool_calls":[{"index":0,"custom":{"input":"print"}}]}"#,
+        r#"{"tool_calls":[{"index":0,"custom":{"input":"(1)"}}]}"#,
+    ];
+    assert_eq!(calls(&stream(&pieces, "tool_calls")), pairs(&[("code", "print(1)")]));
+}
+
+#[test]
+fn an_error_in_a_list_ends_a_stream() {
+    let words = chunks(&[r#"{"delta":{"content":"a"}}"#]);
+    let body = format!("{words}data: [{{\"error\":{{\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}}}]\n\n");
+    assert_eq!(failed(&body), (Class::Overloaded, "m".to_owned()));
+}
+
+#[test]
 fn usage_wherever_it_stands() {
     let end = r#""finish_reason":"stop""#;
     let in_choice =
@@ -138,6 +167,17 @@ fn usage_wherever_it_stands() {
     let u = read(&["thoughts-in-total"], &google).usage;
     assert_eq!((u.output, u.reasoning), (Some(74), Some(62)));
     assert_eq!(read(&[], &google).usage.output, Some(12));
+}
+
+#[test]
+fn a_later_count_that_says_less_takes_nothing_away() {
+    let counts = |usage: &str| format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+    let words = chunks(&[r#"{"delta":{"content":"a"},"finish_reason":"stop"}"#]);
+    let split = counts(r#"{"prompt_tokens":100,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":60}}"#);
+    for later in [r#"{"prompt_tokens":100,"completion_tokens":7}"#, r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#] {
+        let u = read(&[], &format!("{words}{split}{}data: [DONE]\n\n", counts(later))).usage;
+        assert_eq!((u.input, u.cache_read, u.output), (Some(40), Some(60), Some(7)), "{later}");
+    }
 }
 
 #[test]

@@ -218,6 +218,17 @@ fn items_are_told_apart_whatever_their_ids_and_indexes() {
 }
 
 #[test]
+fn pieces_that_name_no_item_are_those_of_the_whole_form_that_begins_like_them() {
+    let nameless = |text: &str| json!({"type": "response.output_text.delta", "delta": text});
+    for output in [vec![], vec![message("msg_1", "hey")]] {
+        let r = reply(&bare(&[created(), nameless("he"), nameless("y"), completed(&output)]));
+        assert_eq!((r.complete, r.message.joined_text().as_str()), (true, "hey"), "{output:?}");
+    }
+    let r = reply(&bare(&[created(), nameless("he"), done(0, &message("msg_1", "hey")), completed(&[message("msg_1", "hey")])]));
+    assert_eq!((r.complete, r.message.joined_text().as_str()), (true, "hey"));
+}
+
+#[test]
 fn arguments_that_contradict_their_whole_form_are_never_run() {
     let pieces = |whole: &str| {
         let middle = [added(0, &call(1, "")), piece("function_call_arguments", 0, "fc_1", "{\"a\": 1}"), done(0, &call(1, whole))];

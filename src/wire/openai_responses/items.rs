@@ -219,7 +219,7 @@ impl Items {
         let Ok(shape) = serde_json::from_str::<Shape<'_>>(raw.get()) else { return Read::No };
         let Some(kind) = Kind::of(&shape) else { return Read::No };
         let at = At { id: shape.id.get().or(at.id), ..at };
-        let n = match self.find(at, kind, shape.call_id.get()) {
+        let n = match self.find(at, kind, shape.call_id.get()).or_else(|| self.nameless(kind, &shape)) {
             Some(n) => n,
             None if self.is_again(at, source, kind, &shape, raw) => return Read::Yes,
             None => self.open(at, kind, &shape, raw, reply, out),
@@ -229,6 +229,13 @@ impl Items {
         self.reasoning_lost |= late && !self.returned;
         self.fill(n, &shape, raw, reply, out);
         Read::Yes
+    }
+
+    /// The open item that came in pieces which said of no item that they are its, if this may be the whole of it.
+    fn nameless(&self, kind: Kind, shape: &Shape<'_>) -> Option<usize> {
+        self.items.iter().position(|item| {
+            !item.done && item.kind == kind && item.index.is_none() && item.id.is_none() && item.call_id.is_none() && item.begins(shape)
+        })
     }
 
     /// Whether a whole item is one that is done already.
@@ -334,6 +341,18 @@ impl Item {
             Body::Prose(prose) => prose.hold(),
             Body::Call(call) => call.hold(),
             Body::Opaque(..) => {}
+        }
+    }
+
+    /// Whether what has come of it is how the whole form begins.
+    fn begins(&self, whole: &Shape<'_>) -> bool {
+        match &self.body {
+            Body::Prose(prose) => {
+                let whole: String = parts(whole, self.kind).into_iter().map(|(_, text)| text).collect();
+                whole.starts_with(&prose.text())
+            }
+            Body::Call(call) => call.ix.is_none(),
+            Body::Opaque(..) => false,
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Tracked {
     pub oid: Hex<20>,
     /// Seconds and nanoseconds.
     mtime: (u32, u32),
+    /// The same; where the system has no such time, git has another meaning for it.
+    ctime: (u32, u32),
     /// The low 32 bits of each.
     inode: u32,
     size: u32,
@@ -50,9 +52,11 @@ impl GitIndex {
     /// The object that has the content of `rel`, if git would say without reading the file that it is unchanged.
     pub fn clean(&self, rel: &Rel, stat: &Stat) -> Option<Hex<20>> {
         let tracked = self.files.get(rel).filter(|t| t.usable)?;
-        let mtime = seconds(stat.mtime);
-        let same = tracked.mtime == mtime && tracked.size == stat.size as u32 && tracked.inode == stat.inode as u32;
-        (same && mtime < self.written).then_some(tracked.oid)
+        let (mtime, ctime) = (seconds(stat.mtime), seconds(stat.ctime));
+        // A program can put the time of the last change of a file back, but not the one at which it did so.
+        let changed = cfg!(unix) && tracked.ctime != ctime;
+        let same = tracked.mtime == mtime && !changed && tracked.size == stat.size as u32 && tracked.inode == stat.inode as u32;
+        (same && mtime.max(ctime) < self.written).then_some(tracked.oid)
     }
 }
 
@@ -103,7 +107,7 @@ fn parse(bytes: &[u8]) -> Option<Vec<(Vec<u8>, Tracked)>> {
     let mut last: Vec<u8> = Vec::new();
     for _ in 0..count {
         let before = at.rest.len();
-        at.take(8)?;
+        let ctime = (at.u32()?, at.u32()?);
         let mtime = (at.u32()?, at.u32()?);
         at.take(4)?;
         let (inode, mode) = (at.u32()?, at.u32()?);
@@ -125,7 +129,7 @@ fn parse(bytes: &[u8]) -> Option<Vec<(Vec<u8>, Tracked)>> {
         };
         let plain_file = mode & 0o170_000 == 0o100_000;
         let usable = plain_file && flags & (ASSUME_VALID | STAGE) == 0 && extended & UNUSABLE == 0;
-        files.push((path, Tracked { oid, mtime, inode, size, usable }));
+        files.push((path, Tracked { oid, mtime, ctime, inode, size, usable }));
     }
     while at.rest.len() >= 8 {
         let name = at.take(4)?.to_vec();
@@ -215,7 +219,11 @@ mod tests {
             let below = GitIndex::read(&dir.path().join("dir")).unwrap();
             assert!(below.files.len() == 3 && below.clean(&rel("sub/d"), &stat("dir/sub/d")).is_some());
         }
+        let before = stat("a");
         fs::write(dir.path().join("a"), "b").unwrap();
+        let file = fs::File::options().write(true).open(dir.path().join("a")).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(before.mtime.cast_unsigned())).unwrap();
+        assert_eq!((stat("a").mtime, stat("a").size), (before.mtime, before.size), "the old time is put back");
         let index = GitIndex::read(dir.path()).unwrap();
         assert_eq!((index.clean(&rel("a"), &stat("a")), index.clean(&rel("b"), &stat("a"))), (None, None));
     }
