@@ -188,7 +188,7 @@ proptest! {
                 want.push("new\n".to_owned());
             } else if let Some(line) = rest.next() {
                 let kept = side == Side::Both;
-                hunks.push_str(&format!("{}{}\n", if kept { ' ' } else { '-' }, super::super::lines::body(line)));
+                hunks.extend([if kept { " " } else { "-" }, super::super::lines::body(line), "\n"]);
                 want.extend(kept.then(|| line.clone()));
             }
         }
