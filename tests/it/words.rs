@@ -25,7 +25,10 @@ fn a_question_is_asked_and_answered_by_number_or_in_words() {
     terminal.send("set it up").key(Key::Enter).wait_for("own words>");
     let screen = terminal.screen();
     assert!(screen.contains("? Which store?") && screen.contains("  1. sqlite") && screen.contains("  2. postgres"), "{screen}");
-    terminal.key(Key::Enter).wait_for("please say something").send("2").key(Key::Enter);
+    terminal.key(Key::Enter).wait_for("please say something");
+    // What is typed before the second prompt is there is for the model, not an answer.
+    terminal.wait_until("the prompt again", |screen| screen.matches("own words>").count() == 2);
+    terminal.send("2").key(Key::Enter);
     terminal.wait_for("answer>").send("8417, only here").key(Key::Enter);
     ready(&mut terminal, "code-puppy", "Both are noted.");
     terminal.key(Key::Ctrl('d'));
