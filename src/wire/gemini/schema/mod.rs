@@ -223,6 +223,8 @@ impl Converter<'_> {
         };
         let mut all = vec![Value::Object(self.finish(first, map, nullable))];
         all.extend(options.map(Value::Object));
+        // With what is said of it, the first may be what another one was already.
+        let mut all = distinct(all);
         match all.as_mut_slice() {
             [Value::Object(one)] => std::mem::take(one),
             _ => Map::from_iter([("anyOf".to_owned(), Value::Array(all))]),

@@ -297,6 +297,14 @@ proptest! {
 }
 
 #[test]
+fn options_that_become_the_same_are_one() {
+    let document = json!({"title": "a", "anyOf": [{"type": "string"}, {"$ref": "#"}], "$defs": {"A": {"type": "string"}}});
+    let once = plain(&document);
+    assert_eq!(once["anyOf"].as_array().map(Vec::len), Some(2), "{once}");
+    assert_eq!(plain(&once), once);
+}
+
+#[test]
 fn the_generator_makes_each_interesting_shape() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
