@@ -9,7 +9,7 @@ use super::key::{Key, Source};
 use super::oauth::Login;
 use super::secret::Secret;
 use super::standing::{KeyId, Standing, Standings};
-use super::vault::{Held, Kept, Vault};
+use super::vault::{self, Held, Kept, Vault};
 use crate::base::clock::rfc3339;
 use crate::base::places::Places;
 use crate::base::redact::Redactor;
@@ -260,19 +260,10 @@ impl<'e> Keys<'e> {
 
     /// That others can read the `.env` file, where they can. It is the user's own file, so this is said where keys are
     /// looked at, not with each run.
-    #[cfg(unix)]
     pub fn exposed(&self) -> Option<String> {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(&self.file_path).ok()?.permissions().mode() & 0o777;
-        let open = mode & 0o077 != 0 && !self.file.is_empty();
-        open.then(|| {
-            format!("{} can be read by others (its mode is {mode:03o}): {}", self.file_path.display(), super::vault::chmod(&self.file_path))
-        })
-    }
-
-    #[cfg(not(unix))]
-    pub fn exposed(&self) -> Option<String> {
-        None
+        let path = &self.file_path;
+        let mode = vault::open_to_others(&std::fs::metadata(path).ok()?).filter(|_| !self.file.is_empty())?;
+        Some(format!("{} can be read by others (its mode is {mode:03o}): {}", path.display(), vault::chmod(path)))
     }
 
     /// The vault, or why there is none.

@@ -281,11 +281,8 @@ pub fn end_now() {
 
 /// Lets the process go on where a signal has stopped it.
 pub fn wake(pid: u32) {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    if stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['T', 't']))
-        && let Some(pid) = to_pid(pid)
-    {
-        let _ = rustix::process::kill_process(pid, Signal::CONT);
+    if let Some(process) = Process::read(pid).filter(|p| p.stopped) {
+        process.signal(Signal::CONT);
     }
 }
 
@@ -300,6 +297,8 @@ pub struct Process {
     name: String,
     /// A zombie, or on its way out.
     pub ended: bool,
+    /// A signal has stopped it.
+    stopped: bool,
 }
 
 /// A variable of a process's environment.
@@ -327,7 +326,8 @@ impl Process {
         let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
         let start = fields.nth(15)?.parse().ok()?;
-        Some(Self { pid, parent, session, start, name: name.to_owned(), ended: matches!(state, "Z" | "X" | "x") })
+        let (ended, stopped) = (matches!(state, "Z" | "X" | "x"), matches!(state, "T" | "t"));
+        Some(Self { pid, parent, session, start, name: name.to_owned(), ended, stopped })
     }
 
     pub fn stray(&self) -> Stray {

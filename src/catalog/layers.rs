@@ -135,7 +135,7 @@ impl Layer {
         let Some(Value::Object(providers)) = value.get_mut("providers") else { return Ok(value) };
         for (id, entry) in providers.iter_mut() {
             let Value::Object(entry) = entry else { continue };
-            let known = below.get("providers").and_then(|p| p.get(id)).is_some();
+            let known = self::entry(below, "providers", id).is_some();
             if let Some(field) = ["login", "opt_in"].into_iter().find(|f| known && entry.contains_key(*f)) {
                 let what = "cannot be set by a project: only you log in, and agree to a provider's terms";
                 return Err(self.refuse(&["providers", id, field], what));
@@ -164,24 +164,22 @@ impl Layer {
 
     /// Nor does it say what the user pays where the user pays: caps and the gate of paid models reckon with that.
     fn guard_money(&self, value: &Value, below: &Value) -> Result<(), Failure> {
-        let of = |root: &Value, list: &str, id: &str| root.get(list).and_then(|all| all.get(id)).cloned();
         // One that the file brings itself, or gives a key of its own.
-        let is_own = |id: &str| match of(value, "providers", id) {
-            Some(entry) => entry.get("api_key_env").is_some() || of(below, "providers", id).is_none(),
-            None => false,
+        let is_own = |id: &str| {
+            entry(value, "providers", id).is_some_and(|p| p.get("api_key_env").is_some() || entry(below, "providers", id).is_none())
         };
         let entries = |list: &str| value.get(list).and_then(Value::as_object).into_iter().flatten();
-        for (id, entry) in entries("providers").filter(|(id, _)| !is_own(id)) {
-            self.refuse_money(&["providers", id], id, entry, &["billing", "paid", "realtime_multiplier"])?;
+        for (id, said) in entries("providers").filter(|(id, _)| !is_own(id)) {
+            self.refuse_money(&["providers", id], id, said, &["billing", "paid", "realtime_multiplier"])?;
         }
-        for (id, entry) in entries("models") {
-            let known = of(below, "models", id);
-            let provider = entry.get("provider").or_else(|| known.as_ref()?.get("provider")).and_then(Value::as_str).unwrap_or_default();
+        for (id, said) in entries("models") {
+            let known = entry(below, "models", id);
+            let provider = said.get("provider").or_else(|| known?.get("provider")).and_then(Value::as_str).unwrap_or_default();
             if !is_own(provider) {
                 // The price of one model must not stand at another one.
                 let fields: &[&str] =
                     if known.is_some() { &["price", "billing", "paid", "name", "provider"] } else { &["price", "billing", "paid"] };
-                self.refuse_money(&["models", id], provider, entry, fields)?;
+                self.refuse_money(&["models", id], provider, said, fields)?;
             }
         }
         Ok(())
@@ -204,6 +202,10 @@ impl Layer {
         let hint = "set it in your own models.json (`pup config path` shows the folder), or give the project's provider an id and an `api_key_env` of its own";
         self.source.failure(at, path, what, Some(hint.into()))
     }
+}
+
+fn entry<'v>(layer: &'v Value, list: &str, id: &str) -> Option<&'v Value> {
+    layer.get(list)?.get(id)
 }
 
 /// Marks an entry whose guarded fields replace those below; never written by people (the key check refuses it).

@@ -17,8 +17,16 @@ pub fn line(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
 
 /// Writes a value as indented JSON.
 pub fn json<T: Serialize + ?Sized>(out: &mut dyn Write, value: &T) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Failure::internal(format!("cannot write JSON: {e}")))?;
-    line(out, &text)
+    line(out, &serde_json::to_string_pretty(value).map_err(|e| unwritable(&e))?)
+}
+
+/// Writes a value as JSON in one line.
+pub fn json_line<T: Serialize + ?Sized>(out: &mut dyn Write, value: &T) -> Result<(), Failure> {
+    line(out, &serde_json::to_string(value).map_err(|e| unwritable(&e))?)
+}
+
+fn unwritable(e: &serde_json::Error) -> Failure {
+    Failure::internal(format!("cannot write JSON: {e}"))
 }
 
 /// Rows in columns two spaces apart; the last column is not padded.

@@ -326,7 +326,6 @@ pub(super) fn wire(link: &catalog::Link) -> Result<Wire, Failure> {
     })
 }
 
-/// Nothing to talk to: the three shortest ways to get something.
 /// All that could be used costs money, and the user wants none of that.
 fn only_paid(models: &[String]) -> Failure {
     let some = text::one_line(&models.join(", "), 120);
@@ -334,6 +333,7 @@ fn only_paid(models: &[String]) -> Failure {
         .hint("pup config set paid_models true   (or, where it is set, USE_PAID_MODELS=true); or start a local server, or set the key of a provider that is free")
 }
 
+/// Nothing to talk to: the three shortest ways to get something.
 fn nothing(app: &App) -> Failure {
     let first = app.catalog.providers().iter().find_map(|p| p.api_key_env.first()).map_or("OPENAI_API_KEY", String::as_str);
     Failure::new(Cause::Auth, "there is no model to talk to: no key is set and no local server answers").hint(format!(

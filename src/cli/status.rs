@@ -46,8 +46,8 @@ pub fn run(view: View, args: &Args, app: &App, out: &mut dyn Write) -> Result<()
             let _ = write!(out, "\x1b[H\x1b[J");
         }
         match (args.json, view) {
-            (true, View::Status) if args.watch => print::line(out, &serde_json::json!(picture).to_string())?,
-            (true, View::Quota) if args.watch => print::line(out, &serde_json::json!(picture.allowances).to_string())?,
+            (true, View::Status) if args.watch => print::json_line(out, &picture)?,
+            (true, View::Quota) if args.watch => print::json_line(out, &picture.allowances)?,
             (true, View::Status) => print::json(out, &picture)?,
             (true, View::Quota) => print::json(out, &picture.allowances)?,
             (false, View::Status) => status(&picture, out)?,

@@ -191,7 +191,7 @@ impl ProviderError {
 
     /// Whether it says all that there is to say, as what comes from this side does.
     pub fn is_own(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| [SETUP, LACKING, BUDGET, NO_PRICE, NO_LEDGER, TOLD].contains(&code))
+        self.is_budget() || self.code.as_deref().is_some_and(|code| [SETUP, LACKING, TOLD].contains(&code))
     }
 
     /// Whether the same request to the same place may well succeed later without anybody doing anything.

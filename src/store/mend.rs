@@ -40,6 +40,8 @@ pub(super) fn suspect(path: &Path) -> PathBuf {
 
 /// Looks whether it is damaged behind its first page: into each table, and where somebody came upon damage, everywhere.
 pub(super) fn examine(path: &Path, connection: &Connection) -> rusqlite::Result<()> {
+    const PLACES: [&str; 8] =
+        ["totals", "reservations", "reserved", "receipts", "receipts INDEXED BY receipts_at WHERE at > 0", "state", "used", "counter"];
     if suspect(path).exists() {
         let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found != "ok" {
@@ -47,11 +49,8 @@ pub(super) fn examine(path: &Path, connection: &Connection) -> rusqlite::Result<
         }
         let _ = std::fs::remove_file(suspect(path));
     }
-    for table in ["totals", "reservations", "reserved", "receipts", "receipts INDEXED BY receipts_at", "state", "used", "counter"] {
-        connection
-            .prepare(&format!("SELECT * FROM {table} WHERE {} LIMIT 1", if table.ends_with("at") { "at > 0" } else { "1" }))?
-            .query([])?
-            .next()?;
+    for place in PLACES {
+        connection.prepare(&format!("SELECT * FROM {place} LIMIT 1"))?.query([])?.next()?;
     }
     Ok(())
 }

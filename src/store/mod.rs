@@ -19,6 +19,7 @@ pub use ledger::{Cap, Claim, Granted, Over, Owner, Receipt, Refusal, Totals};
 pub use state::{Cursor, Entry, News, Used, Wins};
 
 use crate::base::Failure;
+use crate::base::atomic::FileId;
 use crate::base::places::Places;
 use owed::Owed;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -59,7 +60,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Place {
     path: PathBuf,
-    id: Option<(u64, u64)>,
+    id: Option<FileId>,
 }
 
 /// Why a database cannot be used.
@@ -145,7 +146,7 @@ impl Store {
 
     /// Changes all of it, or nothing; what is owed first.
     fn change<T>(&self, what: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.owed();
         let done = self.watched(|connection| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             owed.iter().try_for_each(|one| one.pay(&change))?;
@@ -242,17 +243,9 @@ fn damage(what: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(what.to_owned()))
 }
 
-/// Which file this is, whatever its name.
-#[cfg(unix)]
-fn file_id(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    path.metadata().ok().map(|m| (m.dev(), m.ino()))
-}
-
-/// A file that is open cannot be replaced there.
-#[cfg(not(unix))]
-fn file_id(_: &Path) -> Option<(u64, u64)> {
-    None
+/// Which file is there; where nobody can tell, one that is open cannot be replaced.
+fn file_id(path: &Path) -> Option<FileId> {
+    FileId::of(&path.metadata().ok()?)
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

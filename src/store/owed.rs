@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 /// A call that is over.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,29 +33,33 @@ impl Owed {
 }
 
 impl Store {
+    pub(super) fn owed(&self) -> MutexGuard<'_, Vec<Owed>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps it until it can be written.
     pub(super) fn owe(&self, one: Owed) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+        self.owed().push(one);
     }
 
     /// How many receipts could not be written yet.
     pub fn owing(&self) -> usize {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.owed().len()
     }
 
     /// What another one of this place could not write, but for its first ones.
     pub(super) fn inherit(&self, from: &Self, but_first: usize) {
-        let taken = std::mem::take(&mut *from.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        let taken = std::mem::take(&mut *from.owed());
         // A reservation of the other one means nothing here.
         let taken = taken.into_iter().skip(but_first).map(|one| Owed { id: None, ..one });
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
+        self.owed().extend(taken);
     }
 
     /// Leaves what is still owed to whoever comes next.
     pub(super) fn leave_owed(&self) {
         let Some(place) = self.file.as_ref().filter(|_| self.owing() > 0) else { return };
         if self.change(|_| Ok(())).is_err() {
-            let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            let owed = self.owed();
             let left = append(&tailed(&place.path, ".owed"), &owed);
             let _ = left.inspect_err(|e| tracing::warn!(%e, "what calls cost is not in the ledger; the journals have it"));
         }

@@ -34,9 +34,8 @@ fn stands_for_others(line: &str) -> bool {
     let marks = |c: char| !c.is_alphanumeric() && !matches!(c, '"' | '\'' | '`' | '.' | '\u{2026}');
     let inner = line.trim_matches(marks);
     let said = inner.trim_matches(['.', '\u{2026}', ' ', '\t']);
-    let dots = |part: Option<&str>| part.is_some_and(|p| p.contains("...") || p.contains('\u{2026}'));
-    let (before, after) = (inner.find(said), inner.find(said).map(|at| at + said.len()));
-    if !dots(before.and_then(|at| inner.get(..at))) && !dots(after.and_then(|at| inner.get(at..))) {
+    let dots = |part: &str| part.contains("...") || part.contains('\u{2026}');
+    if !inner.split_once(said).is_some_and(|(before, after)| dots(before) || dots(after)) {
         return false;
     }
     let said = said.to_lowercase();

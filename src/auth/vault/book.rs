@@ -160,21 +160,10 @@ impl Shelf {
     }
 
     /// A secret that others can read is none any more; the owner has to know.
-    #[cfg(unix)]
     fn refuse_if_public(&self, file: &File) -> Result<(), Failure> {
-        use std::os::unix::fs::PermissionsExt;
         let about = file.metadata().map_err(|e| Failure::io("read", &self.path, &e))?;
-        let mode = about.permissions().mode() & 0o777;
-        if mode & 0o700 == mode || !about.is_file() {
-            return Ok(());
-        }
+        let Some(mode) = super::open_to_others(&about).filter(|_| about.is_file()) else { return Ok(()) };
         Err(Failure::new(Cause::Auth, format!("{} can be used by others (its mode is {mode:03o})", self.path.display()))
             .hint(format!("{}   (and replace keys that others may have read)", super::chmod(&self.path))))
-    }
-
-    #[cfg(not(unix))]
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-    fn refuse_if_public(&self, _: &File) -> Result<(), Failure> {
-        Ok(())
     }
 }

@@ -171,6 +171,18 @@ fn user(book: &Book, id: &str) -> String {
     format!("{id}@{}", book.scope)
 }
 
+/// The mode of a file that others can use, if they can.
+#[cfg(unix)]
+pub fn open_to_others(file: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(file.permissions().mode() & 0o777).filter(|mode| mode & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+pub fn open_to_others(_: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
 pub fn chmod(path: &std::path::Path) -> String {
     format!("chmod 600 {}", pasteable(path))
 }

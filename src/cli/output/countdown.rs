@@ -24,7 +24,7 @@ impl Countdown {
         // A line that wraps is more than one to rewrite.
         let fits = whole(link, pause).chars().count() < print::columns().unwrap_or(80);
         let counts = pause >= WORTH_IT && screen.moves && fits;
-        let line = if counts { whole(link, pause) } else { format!("! trying {link} again in {:.1} s", pause.as_secs_f64()) };
+        let line = if counts { whole(link, pause) } else { briefly(link, pause) };
         screen.line(Style::Yellow, &line);
         if !counts {
             return None;
@@ -55,6 +55,11 @@ impl Drop for Countdown {
             let _ = thread.join();
         }
     }
+}
+
+/// A wait that is not counted down.
+pub fn briefly(link: &str, pause: Duration) -> String {
+    format!("! trying {link} again in {:.1} s", pause.as_secs_f64())
 }
 
 fn whole(link: &str, left: Duration) -> String {

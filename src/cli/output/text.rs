@@ -1,6 +1,6 @@
 //! `--output text`: for people at a terminal as it happens, for pipes the answer alone.
 
-use super::countdown::Countdown;
+use super::countdown::{self, Countdown};
 use crate::agent::{AgentEvent, ChildEvent, EventSink};
 use crate::base::text;
 use std::io::{self, IsTerminal, Write};
@@ -157,7 +157,7 @@ impl TextFace {
                 line(Style::Yellow, &format!("! {}: {error}", attempt.model));
             }
             ChildEvent::Inner(AgentEvent::Waiting { pause, link }) => {
-                line(Style::Yellow, &format!("! trying {link} again in {:.1} s", pause.as_secs_f64()));
+                line(Style::Yellow, &countdown::briefly(link, *pause));
             }
             ChildEvent::Inner(AgentEvent::Warning { text }) => line(Style::Yellow, text),
             ChildEvent::Inner(AgentEvent::Compacted { slimmed }) => line(Style::Dim, &slimmed.words()),

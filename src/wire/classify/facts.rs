@@ -63,15 +63,15 @@ impl Facts {
     pub fn read(vendor: Vendor, local_ms: Option<u64>, http: u16, headers: &Headers, body: &[u8]) -> Self {
         let (mut shape, mut documents) = documents(body);
         // A header may hold what the body leaves out.
-        if !documents.iter().any(|d| find_error(d).is_some())
+        let mut at = documents.iter().position(|d| find_error(d).is_some());
+        if at.is_none()
             && let Some(error) = in_header(headers)
         {
-            (shape, documents) = (Shape::Json, vec![error]);
+            (shape, documents, at) = (Shape::Json, vec![error], Some(0));
         }
-        let at = documents.iter().position(|d| find_error(d).is_some()).unwrap_or(0);
         let withheld = documents.iter().any(withheld);
         let alone = documents.len() == 1;
-        let root = documents.into_iter().nth(at).unwrap_or(Value::Null);
+        let root = documents.into_iter().nth(at.unwrap_or(0)).unwrap_or(Value::Null);
         // Between the events of a stream a bare message may be anything; as the whole answer it is why there is none.
         let outer = find_error(&root).or_else(|| (alone && is_bare(&root)).then_some(&root));
         let found = outer.is_some();

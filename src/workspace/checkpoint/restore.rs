@@ -6,7 +6,8 @@ use super::capture::{self, Limits};
 use super::node::{Content, Node};
 use super::plan::Op;
 use super::rel::{self, Rel};
-use crate::base::{atomic, digest};
+use crate::base::atomic::{self, FileId};
+use crate::base::digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -117,10 +118,10 @@ impl Restorer<'_> {
     /// too, as they got the one that is taken back: the file is written in place, by the first of its names; those that go to
     /// something else leave it.
     fn shared<'o>(&self, ops: &'o [Op]) -> BTreeMap<Rel, Way<'o>> {
-        let mut files: BTreeMap<(u64, u64), (u64, Vec<&Op>)> = BTreeMap::new();
+        let mut files: BTreeMap<Option<FileId>, (u64, Vec<&Op>)> = BTreeMap::new();
         for op in ops.iter().filter(|op| matches!(op.to, Some(Node::File { .. } | Node::Link { .. }))) {
             if let Some(meta) = op.path.under(self.root).symlink_metadata().ok().filter(|m| m.is_file() && names(m) > 1) {
-                files.entry(file_id(&meta)).or_insert_with(|| (names(&meta), Vec::new())).1.push(op);
+                files.entry(FileId::of(&meta)).or_insert_with(|| (names(&meta), Vec::new())).1.push(op);
             }
         }
         let mut ways = BTreeMap::new();
@@ -217,8 +218,13 @@ fn in_place(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 fn named(file: &Path, path: &Path) -> io::Result<()> {
     let temp = temp(path);
     fs::hard_link(file, &temp)?;
-    fs::rename(&temp, path).inspect_err(|_| {
-        let _ = fs::remove_file(&temp);
+    take_place(&temp, path)
+}
+
+/// Puts what was made beside `path` in its place, or away.
+fn take_place(temp: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temp, path).inspect_err(|_| {
+        let _ = fs::remove_file(temp);
     })
 }
 
@@ -238,9 +244,10 @@ fn file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         }
         file.sync_all()
     });
-    written.and_then(|()| fs::rename(&temp, path)).inspect_err(|_| {
+    if written.is_err() {
         let _ = fs::remove_file(&temp);
-    })
+    }
+    written.and_then(|()| take_place(&temp, path))
 }
 
 /// How a path gets its content.
@@ -280,9 +287,7 @@ fn temp(path: &Path) -> PathBuf {
 fn link(to: &[u8], path: &Path) -> io::Result<()> {
     let temp = temp(path);
     std::os::unix::fs::symlink(rel::os(to), &temp)?;
-    fs::rename(&temp, path).inspect_err(|_| {
-        let _ = fs::remove_file(&temp);
-    })
+    take_place(&temp, path)
 }
 
 #[cfg(not(unix))]
@@ -312,18 +317,6 @@ fn names(meta: &fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn names(_: &fs::Metadata) -> u64 {
     1
-}
-
-/// Which file it is, whatever its names.
-#[cfg(unix)]
-fn file_id(meta: &fs::Metadata) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-    (meta.dev(), meta.ino())
-}
-
-#[cfg(not(unix))]
-fn file_id(_: &fs::Metadata) -> (u64, u64) {
-    (0, 0)
 }
 
 #[cfg(unix)]

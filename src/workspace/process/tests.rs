@@ -26,13 +26,17 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+/// Nothing, which is done in this folder; the rest of a command that differs in little.
+fn plain(cwd: &Path) -> Command<'_> {
+    Command { line: "", cwd, timeout: LONG, hidden: &[], session: None, tty: false, supervisor: None, keep: 1000 }
+}
+
 /// Runs a line; `MARK` in it becomes a text that no other process on this machine has in its arguments.
 fn run_line(line: &str, limit: Duration) -> (Finished, String) {
     let mark = format!("31{}", id::fresh(12).chars().map(|c| char::from(b'0' + (c as u8) % 10)).collect::<String>());
     let line = line.replace("MARK", &format!("0.{mark}"));
     let dir = tempfile::tempdir().unwrap();
-    let command =
-        Command { line: &line, cwd: dir.path(), timeout: limit, hidden: &[], session: None, tty: false, supervisor: None, keep: 30_000 };
+    let command = Command { line: &line, timeout: limit, keep: 30_000, ..plain(dir.path()) };
     let finished = block_on(run(&command, &CancellationToken::new(), &mut Ears::default())).unwrap();
     (finished, mark)
 }
@@ -87,8 +91,7 @@ fn the_environment_is_quiet_and_without_what_is_hidden() {
     let dir = tempfile::tempdir().unwrap();
     let line = "echo $TERM $NO_COLOR $PAGER $GIT_PAGER $GIT_TERMINAL_PROMPT [$CI] [$HOME] ${#PUP_CALL}; pwd";
     let hidden = ["HOME".to_owned()];
-    let command =
-        Command { line, cwd: dir.path(), timeout: LONG, hidden: &hidden, session: None, tty: false, supervisor: None, keep: 1000 };
+    let command = Command { line, hidden: &hidden, ..plain(dir.path()) };
     let f = block_on(run(&command, &CancellationToken::new(), &mut Ears::default())).unwrap();
     assert_eq!(text(&f), format!("dumb 1 cat cat 0 [] [] 16\n{}\n", dir.path().canonicalize().unwrap().display()));
 }
@@ -155,8 +158,7 @@ fn cancelling_ends_the_tree() {
     let mark = format!("0.77{}", std::process::id());
     let line = format!("echo ready; setsid sleep 31{mark} & sleep 31{mark}");
     let cancel = CancellationToken::new();
-    let command =
-        Command { line: &line, cwd: dir.path(), timeout: LONG, hidden: &[], session: None, tty: false, supervisor: None, keep: 1000 };
+    let command = Command { line: &line, ..plain(dir.path()) };
     let f = block_on(run(&command, &cancel, &mut CancelAtOutput(cancel.clone()))).unwrap();
     assert_eq!((f.ended, text(&f).as_str()), (Ended::Cancelled, "ready\n"));
     assert_eq!(survivors(&mark), Vec::<String>::new());
@@ -174,16 +176,7 @@ impl Watch for Refuses {
 fn a_refusal_to_record_ends_the_command() {
     let dir = tempfile::tempdir().unwrap();
     let mark = format!("0.78{}", std::process::id());
-    let command = Command {
-        line: &format!("sleep 31{mark}; :"),
-        cwd: dir.path(),
-        timeout: LONG,
-        hidden: &[],
-        session: None,
-        tty: false,
-        supervisor: None,
-        keep: 1000,
-    };
+    let command = Command { line: &format!("sleep 31{mark}; :"), ..plain(dir.path()) };
     let e = block_on(run(&command, &CancellationToken::new(), &mut Refuses)).unwrap_err();
     assert_eq!(e.to_string(), "journal is gone");
     assert_eq!(survivors(&mark), Vec::<String>::new());
@@ -197,16 +190,7 @@ fn dropping_the_call_kills_its_tree() {
         let mark = format!("0.{tag}{}", std::process::id());
         let line = line.replace("MARK", &mark);
         block_on(async {
-            let command = Command {
-                line: &line,
-                cwd: dir.path(),
-                timeout: LONG,
-                hidden: &[],
-                session: None,
-                tty: false,
-                supervisor: None,
-                keep: 1000,
-            };
+            let command = Command { line: &line, ..plain(dir.path()) };
             let cancel = CancellationToken::new();
             let mut ears = Ears::default();
             assert!(timeout(Duration::from_millis(patience), run(&command, &cancel, &mut ears)).await.is_err());
@@ -220,7 +204,7 @@ fn the_journal_gets_what_finds_the_process_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut ears = Ears::default();
     let line = "echo $$ $PUP_CALL $(cut -d' ' -f5,6,22 /proc/$$/stat)";
-    let command = Command { line, cwd: dir.path(), timeout: LONG, hidden: &[], session: None, tty: false, supervisor: None, keep: 1000 };
+    let command = Command { line, ..plain(dir.path()) };
     let f = block_on(run(&command, &CancellationToken::new(), &mut ears)).unwrap();
     let s = ears.spawned.unwrap();
     assert_eq!(text(&f), format!("{0} {1} {0} {0} {2}\n", s.pid, s.marker, s.start_time.unwrap()));
@@ -241,8 +225,7 @@ fn a_gigabyte_is_counted_not_kept() {
 #[test]
 fn two_calls_do_not_take_each_others_processes() {
     let dir = tempfile::tempdir().unwrap();
-    let command =
-        |line| Command { line, cwd: dir.path(), timeout: LONG, hidden: &[], session: None, tty: false, supervisor: None, keep: 1000 };
+    let command = |line| Command { line, ..plain(dir.path()) };
     let (short, long) = (command("sleep 300 & echo short"), command("( setsid sh -c 'sleep 1; echo late' ) ; echo long"));
     let cancel = CancellationToken::new();
     let (mut a, mut b) = (Ears::default(), Ears::default());
