@@ -138,6 +138,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_learned_late_stands_in_its_place() {
+        let mut window = Window::default();
+        window.learn(10, at(5));
+        window.learn(20, at(3));
+        window.learn(40, at(4));
+        assert_eq!(window.used(at(24 * 3600 + 3)).2, 50);
+        assert_eq!(window.used(at(24 * 3600 + 4)).2, 10);
+        assert_eq!(window.used(at(24 * 3600 + 5)).2, 0);
+    }
+
+    #[test]
     fn a_call_waits_for_the_minute_and_the_day_to_move_on() {
         let limits = Limits { rpm: Some(3), tpm: Some(1_000), tpd: Some(5_000) };
         let mut window = Window::default();

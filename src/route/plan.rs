@@ -475,3 +475,7 @@ fn backoff(rules: Rules, failures: u32, jitter: f64) -> Duration {
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "plan_choice_tests.rs"]
+mod choice_tests;

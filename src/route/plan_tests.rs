@@ -3,25 +3,25 @@
 use super::*;
 use proptest::prelude::*;
 
-fn error(class: Class, after: Option<f64>) -> ProviderError {
+pub(super) fn error(class: Class, after: Option<f64>) -> ProviderError {
     let mut e = ProviderError::new(class, Scope::Provider, "x");
     e.retry_after_s = after;
     e
 }
 
 /// A plan over links of different providers, with its cooldowns.
-struct Run {
-    plan: Plan,
+pub(super) struct Run {
+    pub(super) plan: Plan,
     cooldowns: Health,
 }
 
 impl Run {
-    fn next(&mut self, now: Moment) -> Step {
+    pub(super) fn next(&mut self, now: Moment) -> Step {
         self.plan.next(now)
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "the tests make an error for each call")]
-    fn failed(&mut self, error: ProviderError, now: Moment, jitter: f64) {
+    pub(super) fn failed(&mut self, error: ProviderError, now: Moment, jitter: f64) {
         self.plan.failed(&error, &mut self.cooldowns, now, jitter);
     }
 
@@ -31,11 +31,11 @@ impl Run {
     }
 }
 
-fn names(links: usize) -> impl Iterator<Item = (String, Identity)> {
+pub(super) fn names(links: usize) -> impl Iterator<Item = (String, Identity)> {
     (0..links).map(|n| (format!("m{n}"), Identity { provider: format!("p{n}"), account: None, upstream: format!("u{n}") }))
 }
 
-fn plan(links: usize) -> Run {
+pub(super) fn plan(links: usize) -> Run {
     let cooldowns = Health::default();
     Run { plan: Plan::new(Rules::default(), names(links), &cooldowns, Moment(0)), cooldowns }
 }
@@ -241,7 +241,7 @@ fn keyed(keys: &[&str]) -> Run {
     Run { plan: Plan::new(Rules::default(), links, &cooldowns, Moment(0)), cooldowns }
 }
 
-fn scoped(class: Class, scope: Scope) -> ProviderError {
+pub(super) fn scoped(class: Class, scope: Scope) -> ProviderError {
     ProviderError::new(class, scope, "x")
 }
 
@@ -335,7 +335,7 @@ fn a_link_that_cannot_take_it_all_is_the_last_resort() {
 }
 
 /// Two keys of one model, and nothing else.
-fn sisters(health: &Health, now: Moment) -> Plan {
+pub(super) fn sisters(health: &Health, now: Moment) -> Plan {
     let key = |n: usize| (format!("k{n}"), Identity { provider: "p".into(), account: Some(format!("k{n}")), upstream: "u".into() });
     Plan::new(Rules::default(), (0..2).map(key), health, now)
 }

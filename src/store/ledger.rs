@@ -145,13 +145,9 @@ fn fit(change: &Transaction<'_>, claim: &Claim<'_>, caps: &[Cap]) -> rusqlite::R
     for cap in caps {
         let Totals { spent, reserved } = totals(change, &cap.scope)?;
         let left = cap.limit.minus(spent).minus(reserved).minus(claim.input);
-        let fits = match claim.per_output {
-            Nanos(..=0) if left >= Nanos::ZERO => claim.output,
-            Nanos(1..) if left >= Nanos::ZERO => u64::try_from(left.0 / claim.per_output.0).unwrap_or(0),
-            Nanos(_) => 0,
-        };
+        let fits = if claim.per_output.0 > 0 { u64::try_from(left.0 / claim.per_output.0).unwrap_or(0) } else { claim.output };
         let least = claim.least.min(claim.output);
-        if fits < least || left < Nanos::ZERO {
+        if left < Nanos::ZERO || fits < least {
             return Ok(Err(Over { cap: cap.clone(), spent, reserved, wanted: cost(claim, least) }));
         }
         output = output.min(fits);
