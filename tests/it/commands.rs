@@ -305,13 +305,22 @@ fn what_a_background_command_changes_is_undone_as_a_step_of_its_own() {
     let env = TestEnv::new();
     env.write("mine", "mine\n");
     env.write("watched", "0\n");
-    let server = Server::script([
-        // It goes on changing files after its call, beside an edit, and until the session ends.
-        shell(json!({"command": "n=0; while :; do n=$((n+1)); echo $n > watched; sleep 0.05; done", "background": true})),
-        Reply::tool_call("create_file", json!({"path": "made", "content": "made\n"})),
-        shell(json!({"command": "sleep 0.5; rm mine"})),
-        Reply::text("Done."),
-    ]);
+    // It goes on changing files after its call, beside an edit, and until the session ends. An answer comes only when it has
+    // written once more: between two calls there is a change, however slow the machine is.
+    let watched = env.project().join("watched");
+    let server = Server::respond(move |request| {
+        let read = || fs::read_to_string(&watched).unwrap();
+        let (before, start) = (read(), Instant::now());
+        while request.turn() > 0 && read() == before && start.elapsed() < BOUND {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        match request.turn() {
+            0 => shell(json!({"command": "n=0; while :; do n=$((n+1)); echo $n > watched; sleep 0.05; done", "background": true})),
+            1 => Reply::tool_call("create_file", json!({"path": "made", "content": "made\n"})),
+            2 => shell(json!({"command": "sleep 0.5; rm mine"})),
+            _ => Reply::text("Done."),
+        }
+    });
     agent(&env, &server).run().expect_code(0);
     server.finish();
     let listed = env.pup().args(["checkpoints", "--json"]).run().expect_code(0).json();
