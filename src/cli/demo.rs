@@ -100,6 +100,7 @@ fn demo(args: &Args) -> Result<u8, Failure> {
     let parts = Parts {
         root: root.clone(),
         home: None,
+        session: None,
         below: None,
         agent: Agents::load(&places, None, tool::NAMES)?.get(DEFAULT_AGENT)?,
         links: vec![link("first", OUT), link("second", CUT)],

@@ -18,7 +18,7 @@ use crate::catalog::Agent;
 use crate::config::{self, Failover, Settings};
 use crate::model::money::Nanos;
 use crate::route::{Link, Purse, Rules};
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::tool;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -73,11 +73,14 @@ pub struct Args {
     /// For the whole run, e.g. 90s or 10m
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
+    /// Give the new session this id: up to 64 letters, digits, `-` and `_`
+    #[arg(long, value_name = "ID", conflicts_with = "resume")]
+    pub session: Option<String>,
     /// Go on with this session: an id, its beginning, or `last`
     #[arg(long, value_name = "ID")]
     pub resume: Option<String>,
     /// Record nothing
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with_all = ["resume", "session"])]
     pub no_session: bool,
     /// Never make the conversation smaller: when it is too long for the model, the run ends
     #[arg(long)]
@@ -104,6 +107,9 @@ fn prepare(args: Args) -> Result<Job, Failure> {
         Some(wanted) => Some(Taken::open(&Places::from_env()?, wanted, super::app::redactor())?),
         None => None,
     };
+    if let Some(id) = &args.session {
+        session::check_new(&Places::from_env()?, id)?;
+    }
     let root = match &taken {
         Some(taken) => taken.root(args.cwd.as_deref())?,
         None => root(args.cwd.as_deref())?,
@@ -143,7 +149,7 @@ fn prepare(args: Args) -> Result<Job, Failure> {
     let notes = note.into_iter().chain(app.notes()).chain(left_out).chain(other_model).chain(of_keys).collect();
     let places = (!args.no_session).then(|| app.places.clone());
     let purse = app.purse(run_cap);
-    let parts = parts(home, agent, links, redactor, approve, places, purse);
+    let parts = Parts { session: args.session, ..parts(home, agent, links, redactor, approve, places, purse) };
     Ok(Job { task, parts, timeout, notes, format: args.output, quiet: args.quiet, no_color: args.no_color })
 }
 
@@ -183,6 +189,7 @@ pub fn parts(
     let settings = &app.settings;
     Parts {
         home: Some(home),
+        session: None,
         below: None,
         limits: limits(settings, &agent),
         rules: rules(settings),

@@ -48,8 +48,7 @@ impl Journal {
         let file = match options().create_new(true).open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Failure::usage(format!("there is a session {id} already"))
-                    .hint(format!("continue it with --resume {id}, or use another id")));
+                return Err(shelf::taken(&id));
             }
             Err(e) => return Err(failed("create", &path, &e)),
         };

@@ -21,7 +21,7 @@ pub use entry::{
 };
 pub use journal::Journal;
 pub use load::{Dangling, Line, Loaded};
-pub use shelf::{Status, Summary, find, journal_path, list, recent};
+pub use shelf::{Status, Summary, check_new, find, journal_path, list, recent};
 
 /// The version that is written. Files of every version up to it load for ever.
 pub const VERSION: u64 = 1;

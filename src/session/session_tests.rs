@@ -193,7 +193,7 @@ fn what_people_see() {
     drop(held);
     insta::assert_snapshot!(create("mine"), @r#"
     usage: there is a session mine already
-    hint: continue it with --resume mine, or use another id
+    hint: go on with it by `--resume mine`, or use another id
     "#);
     insta::assert_snapshot!(open("other"), @r#"
     usage: there is no session other

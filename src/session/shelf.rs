@@ -84,6 +84,20 @@ pub fn check_id(id: &str) -> Result<(), Failure> {
     })
 }
 
+/// Whether a user can name a session so that does not exist yet. A point stands before what works for a session, so there is none.
+pub fn check_new(places: &Places, id: &str) -> Result<(), Failure> {
+    check_id(id)?;
+    if id.contains('.') {
+        return Err(Failure::usage(format!("`{id}` cannot be a new session's id: `.` marks the sessions that work for another"))
+            .hint("use up to 64 letters, digits, `-` and `_`"));
+    }
+    if journal_path(places, id).exists() { Err(taken(id)) } else { Ok(()) }
+}
+
+pub(super) fn taken(id: &str) -> Failure {
+    Failure::usage(format!("there is a session {id} already")).hint(format!("go on with it by `--resume {id}`, or use another id"))
+}
+
 /// Ids with the time of their last write in milliseconds since 1970, latest first.
 fn ids(places: &Places) -> Result<Vec<(String, u64)>, Failure> {
     let root = places.state.join("sessions");

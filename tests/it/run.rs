@@ -248,6 +248,28 @@ fn turns_and_time_are_limits_with_their_own_code() {
 }
 
 #[test]
+fn a_new_session_gets_the_id_that_was_asked_for() {
+    let env = TestEnv::new();
+    let server = Server::script([Reply::text("ok"), Reply::text("more")]);
+    let out = env.pup().args(["run", "--session", "nightly_1", "--output", "json", "x"]).model_server(&server).run();
+    assert_eq!(assert_end(&out, 0, "done")["session"], "nightly_1");
+    assert!(env.pup_home().join("state/sessions/nightly_1/journal.jsonl").is_file());
+    // It is never begun twice, and no request is made for what cannot be.
+    for (id, why) in
+        [("nightly_1", "--resume nightly_1"), ("a.b", "`.` marks"), ("last", "`last`"), ("", "cannot be"), ("../x", "cannot be")]
+    {
+        let out = env.pup().args(["run", "--session", id, "--output", "json", "x"]).model_server(&server).run();
+        let error = assert_end(&out, 2, "usage")["error"].to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    let both = env.pup().args(["run", "--session", "b", "--no-session", "x"]).model_server(&server).run().expect_code(2);
+    assert!(both.stderr.contains("--no-session"), "{}", both.report());
+    let out = env.pup().args(["run", "--resume", "nightly_1", "--output", "json", "y"]).model_server(&server).run();
+    assert_eq!(assert_end(&out, 0, "done")["session"], "nightly_1");
+    server.finish();
+}
+
+#[test]
 fn no_session_leaves_no_trace_and_quiet_says_nothing() {
     let env = TestEnv::new();
     let server = Server::script([Reply::text("ok"), Reply::text("ok")]);

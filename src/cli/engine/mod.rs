@@ -40,6 +40,8 @@ pub use parts::{Audience, Below, Parts, offered, registry};
 pub struct Engine {
     /// Its id, if it is recorded.
     pub session: Option<String>,
+    /// The id of the first session to come, if it is not to get a fresh one.
+    wanted: Option<String>,
     /// What a person should know before the first turn.
     pub notes: Vec<String>,
     pub agent: Agent,
@@ -148,6 +150,7 @@ impl Engine {
         };
         Self {
             session: None,
+            wanted: parts.session,
             notes: context.workspace.warn(crate::cli::app::home().as_deref()).into_iter().chain(taken_back).collect(),
             agent: parts.agent,
             limits: parts.limits,
@@ -256,7 +259,10 @@ impl Engine {
     /// Starts the journal, where there is to be one.
     fn record(&mut self, prompt: &str) -> Result<(), Failure> {
         let Some(places) = &self.places else { return Ok(()) };
-        let (id, parent) = self.below.as_ref().map_or_else(|| (id::session(), None), |b| (b.id.clone(), Some(b.parent.clone())));
+        let (id, parent) = match &self.below {
+            Some(below) => (below.id.clone(), Some(below.parent.clone())),
+            None => (self.wanted.take().unwrap_or_else(id::session), None),
+        };
         let entry = header(id, &self.agent, self.router.links().first(), &self.context.workspace, Some(prompt));
         let journal = Journal::create(places, Session { parent, ..entry }, Redactor::clone(&self.context.redactor))?;
         self.name(Some(journal.id().to_owned()));

@@ -24,6 +24,8 @@ pub struct Parts {
     pub agent: Agent,
     /// What other agents' sessions are made from; none where no work is handed on.
     pub home: Option<Home>,
+    /// The id of the session that begins with the first prompt, if it is not to get a fresh one.
+    pub session: Option<String>,
     /// Where this session stands, if it works for another one.
     pub below: Option<Below>,
     pub links: Vec<Link>,
