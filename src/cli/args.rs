@@ -54,7 +54,7 @@ const AFTER: &str = "Without a command, pup opens a chat in the current folder.\
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Do one task, then exit
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Show the whole loop on a throw-away project, without an account or a network
     Demo(demo::Args),
     /// List the models, show one, show how a chain stands for you, test one, or update what is known of them

@@ -96,7 +96,7 @@ fn dispatch(command: Command) -> u8 {
     let done = match command {
         Command::Run(args) => {
             drop(out);
-            return run::run(args);
+            return run::run(*args);
         }
         Command::Demo(args) => {
             drop(out);
