@@ -138,18 +138,7 @@ impl Call {
                 ours.insert(p.pid);
             }
         }
-        // Descendants of members are members, whatever they did to their session and environment.
-        loop {
-            let more: Vec<u32> = all
-                .values()
-                .filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid) && !live.shells.contains_key(&p.pid))
-                .map(|p| p.pid)
-                .collect();
-            if more.is_empty() {
-                break;
-            }
-            ours.extend(more);
-        }
+        with_descendants(&mut ours, &all.values().filter(|p| !live.shells.contains_key(&p.pid)));
         ours.remove(&self.shell);
         let (dead, alive): (Vec<&Process>, Vec<&Process>) = ours.iter().filter_map(|pid| all.get(pid)).partition(|p| p.ended);
         for process in dead.into_iter().filter(|p| p.parent == me) {
@@ -247,6 +236,66 @@ pub async fn end_all(call: &Call, child: &mut Shell) -> Ending {
     ending
 }
 
+/// Descendants of members are members, whatever they did to their session and environment: adds those among `all`.
+pub fn with_descendants<'a>(ours: &mut BTreeSet<u32>, all: &(impl Iterator<Item = &'a Process> + Clone)) {
+    loop {
+        let more: Vec<u32> = all.clone().filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid)).map(|p| p.pid).collect();
+        if more.is_empty() {
+            return;
+        }
+        ours.extend(more);
+    }
+}
+
+/// Ends what `look` finds, first asked, then forced, until it finds nothing for so long. A process that just becomes another
+/// program shows no environment for a moment: one look is never enough.
+pub async fn end_found(mut look: impl FnMut() -> Vec<Process>, quiet: Duration) -> Ending {
+    let mut seen: BTreeSet<Stray> = BTreeSet::new();
+    let mut asked: BTreeSet<u32> = BTreeSet::new();
+    let mut clear: Option<Instant> = None;
+    let started = Instant::now();
+    let left = loop {
+        let found = look();
+        if !found.is_empty() {
+            clear = None;
+        } else if clear.get_or_insert_with(Instant::now).elapsed() >= quiet {
+            break Vec::new();
+        }
+        seen.extend(found.iter().map(Process::stray));
+        if started.elapsed() > GRACE + INSIST + quiet {
+            break found.iter().map(Process::stray).collect();
+        }
+        for process in &found {
+            if started.elapsed() > GRACE {
+                process.signal(Signal::KILL);
+            } else if asked.insert(process.pid) {
+                process.signal(Signal::TERM);
+                process.signal(Signal::CONT);
+            }
+        }
+        sleep(POLL).await;
+    };
+    Ending { stopped: seen.into_iter().filter(|s| !left.contains(s)).collect(), left }
+}
+
+/// Ends the call that this process belongs to and leads the session of, for a supervisor whose pup is gone: everything but
+/// this process itself.
+pub async fn end_own_call() {
+    let me = std::process::id();
+    let mark = std::env::var(MARKER).map(|value| format!("{MARKER}={value}").into_bytes());
+    let marked = |p: &Process| matches!((p.variable(MARKER), &mark), (Mark::Value(value), Ok(mark)) if value == *mark);
+    // Nobody waits for it.
+    let quiet = UNCLEAR;
+    let look = || {
+        let all = scan();
+        let mut ours: BTreeSet<u32> = all.values().filter(|p| p.session == me || marked(p)).map(|p| p.pid).chain([me]).collect();
+        with_descendants(&mut ours, &all.values());
+        ours.remove(&me);
+        all.into_values().filter(|p| ours.contains(&p.pid) && !p.ended).collect()
+    };
+    end_found(look, quiet).await;
+}
+
 /// How long [`end_now`] looks for what is left.
 const LAST_LOOK: Duration = Duration::from_millis(300);
 
@@ -263,11 +312,7 @@ pub fn end_now() {
     while std::time::Instant::now() < until {
         let all = scan();
         let mut ours = BTreeSet::from([me]);
-        while let more = all.values().filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid)).map(|p| p.pid).collect::<Vec<_>>()
-            && !more.is_empty()
-        {
-            ours.extend(more);
-        }
+        with_descendants(&mut ours, &all.values());
         let alive: Vec<&Process> = all.values().filter(|p| ours.contains(&p.pid) && Some(p.session) != session && !p.ended).collect();
         if alive.is_empty() {
             return;

@@ -2,7 +2,7 @@
 //! output is on the disk and can be read; what runs in the background is shown, waited for, stopped, and ends with its session.
 #![cfg(target_os = "linux")]
 
-use crate::resume::{entries, session, survivors};
+use crate::resume::{entries, kill_with_supervisors, session, survivors};
 use crate::support::{Launch, Reply, Server, TestEnv};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -279,6 +279,43 @@ fn no_background_command_survives_its_session() {
     assert_eq!(left(&mark, &env.project()), Vec::<String>::new());
 }
 
+/// However it was called, a command ends with its pup, also where that is killed and nobody goes on.
+#[test]
+fn a_killed_pups_commands_end_with_it() {
+    let patient = "trap '' TERM HUP; while :; do sleep NAP; done";
+    let strays = "setsid sleep NAP & (nohup sleep NAP &) ; env -i sleep NAP & python3 -c 'import time; time.sleep(NAP)' & wait";
+    for (command, more) in [
+        (patient, json!({})),
+        (strays, json!({})),
+        (patient, json!({"background": true})),
+        (strays, json!({"background": true})),
+        (patient, json!({"tty": true})),
+        (strays, json!({"tty": true})),
+    ] {
+        let env = TestEnv::new();
+        let mark = nap();
+        let mut args = json!({"command": format!("touch ready; {}", command.replace("NAP", &mark))});
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let server = Server::respond(move |request| match request.turn() {
+            0 => shell(args.clone()),
+            _ => Reply::text("never heard").stall_after(3),
+        });
+        let running = agent(&env, &server).spawn();
+        let (started, wanted) = (Instant::now(), if command == patient { 2 } else { 5 });
+        while !env.exists("ready") || left(&mark, &env.project()).len() < wanted {
+            assert!(started.elapsed() < BOUND / 2, "{command} {more}: {} {:?}", env.exists("ready"), left(&mark, &env.project()));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.signal(Signal::KILL);
+        running.wait();
+        let killed = Instant::now();
+        while !left(&mark, &env.project()).is_empty() {
+            assert!(killed.elapsed() < BOUND, "{more}: {:?}", left(&mark, &env.project()));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 #[test]
 fn a_killed_pups_background_commands_are_ended_at_the_next_resume() {
     let env = TestEnv::new();
@@ -291,9 +328,8 @@ fn a_killed_pups_background_commands_are_ended_at_the_next_resume() {
     });
     let running = agent(&env, &server).spawn();
     server.wait_for(2);
-    running.signal(Signal::KILL);
-    running.wait();
-    assert!(env.exists("ready") && !survivors(&env).is_empty(), "the command outlives its pup");
+    kill_with_supervisors(&env, running);
+    assert!(env.exists("ready") && !survivors(&env).is_empty(), "without its supervisor the command outlives its pup");
     let server = Server::script([Reply::text("Done.")]);
     let out = env.pup().args(["run", "--yolo", "--resume", "last", "go on"]).model_server(&server).limit(BOUND).run().expect_code(0);
     assert!(out.stderr.contains("stopped what the killed run had left running"), "{}", out.report());

@@ -107,10 +107,10 @@ pub async fn run(command: &Command<'_>, cancel: &CancellationToken, watch: &mut 
     tree::adopt_orphans();
     let marker = id::fresh(16);
     let (mut out, sink) = if command.tty { output::terminal() } else { output::pipe() }.map_err(ProcessError::Spawn)?;
-    let (child, call) = spawn(command, &marker, &sink).map_err(ProcessError::Spawn)?;
+    let (child, call, lifeline) = spawn(command, &marker, &sink).map_err(ProcessError::Spawn)?;
     // The end of output comes when the last writer is gone, and this is one.
     drop(sink);
-    let mut guard = Guarded { child, call, ended: false };
+    let mut guard = Guarded { child, call, ended: false, _lifeline: lifeline };
     if let Err(failure) = watch.spawned(&guard.call.spawned(marker)) {
         guard.end().await;
         return Err(ProcessError::Watch(failure));
@@ -169,9 +169,16 @@ fn take(capture: &mut Capture, watch: &mut dyn Watch, buffer: &[u8], n: usize) {
 /// Lets a shell, which leads a session, make the terminal `$1` its own by opening it, and then become the command's shell.
 const ON_TERMINAL: &str = r#"{ : <"$1"; } 2>/dev/null; exec "$2" -c "$0""#;
 
-fn spawn(command: &Command<'_>, marker: &str, sink: &Sink) -> io::Result<(tree::Shell, tree::Call)> {
-    let start = |program: &OsStr| -> io::Result<(tree::Shell, tree::Call)> {
+/// The end that pup holds of the pipe that a supervisor reads.
+type Lifeline = Option<io::PipeWriter>;
+
+fn spawn(command: &Command<'_>, marker: &str, sink: &Sink) -> io::Result<(tree::Shell, tree::Call, Lifeline)> {
+    let start = |program: &OsStr| -> io::Result<(tree::Shell, tree::Call, Lifeline)> {
         let [stdin, stdout, stderr] = sink.stdio()?;
+        let (stdin, lifeline) = match command.supervisor {
+            Some(_) => io::pipe().map(|(reader, writer)| (reader.into(), Some(writer)))?,
+            None => (stdin, None),
+        };
         let mut wrap = CommandWrap::with_new(program, |c| {
             match (command.supervisor, sink.device()) {
                 (Some(_), device) => c.args(supervisor::call(device, command.line)),
@@ -183,7 +190,8 @@ fn spawn(command: &Command<'_>, marker: &str, sink: &Sink) -> io::Result<(tree::
         });
         wrap.wrap(ProcessSession);
         // The wrapper's own `wait` waits for the whole group; only the shell decides when a command has ended.
-        tree::Call::start(marker, || Ok(wrap.spawn()?.into_inner()))
+        let (shell, call) = tree::Call::start(marker, || Ok(wrap.spawn()?.into_inner()))?;
+        Ok((shell, call, lifeline))
     };
     match command.supervisor.map_or_else(|| start("bash".as_ref()), |supervisor| start(supervisor.as_ref())) {
         Err(e) if e.kind() == io::ErrorKind::NotFound && command.supervisor.is_none() => start("sh".as_ref()),
@@ -210,6 +218,7 @@ struct Guarded {
     child: tree::Shell,
     call: tree::Call,
     ended: bool,
+    _lifeline: Lifeline,
 }
 
 impl Guarded {

@@ -6,7 +6,9 @@
 //! shell lives, through the session which that shell leads; what did both, `env -i` and a double fork, is lost from sight.
 
 use crate::base::clock;
-use crate::base::tree::{Ending, GRACE, INSIST, Mark, POLL, Process, Stray, own_session, scan, signal_group, to_pid};
+use crate::base::tree::{
+    Ending, GRACE, INSIST, Mark, POLL, Process, Stray, end_found, own_session, scan, signal_group, to_pid, with_descendants,
+};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -36,32 +38,7 @@ pub async fn end(session: &str, recorded: &[Recorded]) -> Ending {
 
 async fn end_marked(session: &str, recorded: &[Recorded]) -> Ending {
     let mark = format!("{MARKER}={session}").into_bytes();
-    let mut seen: BTreeSet<Stray> = BTreeSet::new();
-    let mut asked: BTreeSet<u32> = BTreeSet::new();
-    let mut clear = false;
-    let started = Instant::now();
-    let left = loop {
-        let members = members(&scan(), &mark, recorded);
-        // A process that just becomes another program shows no environment for a moment: one look is not enough.
-        if members.is_empty() && std::mem::replace(&mut clear, true) {
-            break Vec::new();
-        }
-        clear = members.is_empty();
-        seen.extend(members.iter().map(Process::stray));
-        if started.elapsed() > GRACE + INSIST {
-            break members.iter().map(Process::stray).collect();
-        }
-        for process in &members {
-            if started.elapsed() > GRACE {
-                process.signal(Signal::KILL);
-            } else if asked.insert(process.pid) {
-                process.signal(Signal::TERM);
-                process.signal(Signal::CONT);
-            }
-        }
-        sleep(POLL).await;
-    };
-    Ending { stopped: seen.into_iter().filter(|s| !left.contains(s)).collect(), left }
+    end_found(|| members(&scan(), &mark, recorded), POLL).await
 }
 
 /// The session's processes among `all`. This process, those above it and those of its own session are never among them:
@@ -84,13 +61,7 @@ fn members(all: &BTreeMap<u32, Process>, mark: &[u8], recorded: &[Recorded]) -> 
     };
     let led: BTreeSet<u32> = candidates.iter().filter(|p| is_recorded(p)).map(|p| p.pid).collect();
     let mut ours: BTreeSet<u32> = candidates.iter().filter(|p| led.contains(&p.session) || marked(p)).map(|p| p.pid).collect();
-    loop {
-        let more: Vec<u32> = candidates.iter().filter(|p| ours.contains(&p.parent) && !ours.contains(&p.pid)).map(|p| p.pid).collect();
-        if more.is_empty() {
-            break;
-        }
-        ours.extend(more);
-    }
+    with_descendants(&mut ours, &candidates.iter().copied());
     candidates.into_iter().filter(|p| ours.contains(&p.pid)).cloned().collect()
 }
 
