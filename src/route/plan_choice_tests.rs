@@ -60,6 +60,15 @@ fn what_stands_behind_says_why() {
 }
 
 #[test]
+fn what_failed_says_why() {
+    let mut p = plan(2);
+    p.next(Moment(0));
+    p.failed(error(Class::RateLimit, Some(30.0)), Moment(0), 0.0);
+    assert_eq!(p.plan.why(0).map(|e| e.class), Some(Class::RateLimit));
+    assert!(p.plan.why(1).is_none() && p.plan.why(2).is_none());
+}
+
+#[test]
 fn an_open_breaker_is_heeded_while_another_provider_can_be_asked_now() {
     let mut health = Health::default();
     for _ in 0..5 {

@@ -192,6 +192,7 @@ fn damage_behind_the_first_page_is_found_wherever_it_is() {
         std::fs::write(&path, &bytes).unwrap();
         let use_it = |store: &Store| {
             let claimed = store.reserve(&claim(&scopes(&["day:x"]), 1, 1, 1), &[cap("day:x", 1 << 40)]).map(|_| ());
+            assert_eq!(matches!(claimed, Err(Refusal::Spoiled(_))), claimed.is_err(), "page {page}: the refusal says what is wrong");
             let settled = store.settle(None, &scopes(&["day:x"]), &receipt(1), &[]).map(|_| ());
             let read = store.costs(By::Model, 0).map(|_| ());
             let news = store.news(&mut Cursor::default(), 0).map(|_| ());
