@@ -80,6 +80,19 @@ fn an_open_breaker_is_heeded_while_another_provider_can_be_asked_now() {
 }
 
 #[test]
+fn a_provider_that_fails_all_the_time_is_asked_in_its_usual_order_where_the_others_rest() {
+    let mut health = Health::default();
+    for _ in 0..5 {
+        health.failed(&who(0), Class::Server, Moment(0));
+    }
+    left(&mut health, 15);
+    health.cooldowns.note(&who(1), &error(Class::RateLimit, Some(100.0)), Moment(0));
+    let sister = Identity { upstream: "other".into(), ..who(0) };
+    let mut p = Plan::new(Rules::default(), [who(0), sister, who(1)].map(|who| (who.upstream.clone(), who)), &health, Moment(0));
+    assert_eq!(p.next(Moment(0)), Step::Try { link: 1 }, "little is left of the first");
+}
+
+#[test]
 fn a_link_without_room_is_waited_for_if_that_is_short() {
     let full = error(Class::RateLimit, Some(1.0));
     for (ms, step) in [(1, None), (2_000, None), (2_001, Some(Step::Try { link: 1 })), (30_000, Some(Step::Try { link: 1 }))] {
