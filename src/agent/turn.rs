@@ -352,9 +352,17 @@ impl Turn {
         let texts: Vec<String> = results.iter().map(ToolResult::joined).collect();
         let seen = calls.iter().zip(&texts).map(|(c, t)| (c.name.as_str(), c.args_raw.as_str(), t.as_str()));
         let verdict = self.guard.round(seen, self.limits.loop_guard);
-        if let (Loop::Tell(n), Some(last)) = (verdict, results.last_mut()) {
-            let note = format!("[Nothing new, {n} times in a row: you had this result before. Use it, do something else, or finish.]");
-            last.parts.push(crate::model::Part::Text { text: format!("\n{note}") });
+        let repeats = match verdict {
+            Loop::Tell(n) => {
+                Some(format!("[Nothing new, {n} times in a row: you had this result before. Use it, do something else, or finish.]"))
+            }
+            Loop::None | Loop::Stop(_) => None,
+        };
+        // Who is cut off in the middle has said nothing; who knows it in time can say what is done and what is not.
+        let final_call = self.turns + 1 == self.limits.max_turns && !matches!(verdict, Loop::Stop(_));
+        let ends = final_call.then(|| "[One answer is left and no tool runs any more: say what is done and what is not.]".to_owned());
+        if let Some(result) = results.last_mut() {
+            result.parts.extend(repeats.into_iter().chain(ends).map(|note| crate::model::Part::Text { text: format!("\n{note}") }));
         }
         self.history.push(Message::results(results));
         self.phase = Phase::Ready;

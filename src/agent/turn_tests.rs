@@ -190,6 +190,22 @@ fn the_limit_of_model_calls_runs_no_further_tools() {
 }
 
 #[test]
+fn the_model_is_told_of_the_last_call_that_is_left() {
+    let mut t = Turn::new([Message::user("u")].into_iter().collect(), Limits { max_turns: 3, loop_guard: 6 });
+    for (id, said) in [("a", false), ("b", true)] {
+        t.step();
+        t.replied(reply(vec![call(id, "{}")], Stop::ToolUse));
+        t.step();
+        t.tool_done(done(id), Ran::Allowed(None));
+        let last = format!("{:?}", t.history().iter().last());
+        assert_eq!(last.contains("One answer is left"), said, "{last}");
+    }
+    t.step();
+    t.replied(reply(text("half of it"), Stop::End));
+    assert_eq!(ended(&mut t).cause, Cause::Done);
+}
+
+#[test]
 fn stops_map_to_causes() {
     for (stop, cause) in [
         (Stop::End, Cause::Done),
