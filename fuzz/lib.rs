@@ -95,7 +95,9 @@ pub fn edit(data: &[u8]) {
         let replacement = Replacement { old: old.to_owned(), new: new.to_owned(), scope };
         let Ok(edited) = edit::apply(text, &[replacement]) else { continue };
         assert_ne!(edited.text, text, "an edit changes something");
-        if scope == Scope::Once && text.matches(old).count() == 1 {
+        // Places that overlap are several.
+        let places = text.char_indices().filter(|(at, _)| text.get(*at..).is_some_and(|rest| rest.starts_with(old))).take(2).count();
+        if scope == Scope::Once && places == 1 {
             let (before, after) = text.split_once(old).expect("it is there");
             let before = if old.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
             let after = if old.ends_with('\r') { after.strip_prefix('\n').unwrap_or(after) } else { after };

@@ -120,6 +120,8 @@ struct Books {
     /// Charged, in nano-dollars.
     charged: i64,
     requests: u64,
+    /// When the call of each task hangs up.
+    until: BTreeMap<u64, u64>,
     /// When each key was asked, and the most tokens that it may have used.
     asked: BTreeMap<(usize, usize), Vec<u64>>,
     wrong: Vec<String>,
@@ -206,9 +208,11 @@ impl Answers for Door1 {
             |bytes: &[u8]| bytes.chunks(bytes.len() / 3 + 1).map(|c| Piece::Bytes(Bytes::copy_from_slice(c), Duration::ZERO)).collect();
         let refusal = |status: u16, headers: Vec<(String, String)>, text: &str| Answer { status, headers, body: pieces(text.as_bytes()) };
         let Some(Episode { fault, until, .. }) = fault else {
-            books.charged += charge(output);
             let mut headers = Vec::new();
             let wait = if rng.chance(20) { rng.below(3_000) } else { 0 };
+            // Who hangs up before anything of the answer came pays for what was asked.
+            let hung_up = books.until.get(&task).is_some_and(|until| now + wait >= *until);
+            books.charged += charge(if hung_up { 0 } else { output });
             if rng.chance(4) {
                 let reset = 1 + rng.below(40);
                 books.told.entry(door).or_default().push((now + wait, now + wait + reset * 1000));
@@ -413,12 +417,13 @@ impl Schedule {
     }
 
     /// One model call; the text and the calls of its answer, or none where it gave up.
-    async fn call(&self, history: &History, rng: &mut Rng) -> Result<Option<crate::model::Reply>, String> {
+    async fn call(&self, task: usize, history: &History, rng: &mut Rng) -> Result<Option<crate::model::Reply>, String> {
         let tool = ToolSpec { name: "note".into(), description: "notes".into(), parameters: serde_json::json!({"type": "object"}) };
         let request = Request { messages: history.clone(), tools: vec![tool].into(), stream: true, ..Request::default() };
         let deadline = [Duration::from_secs(30), Duration::from_mins(2), Duration::from_mins(9)][rng.below(3) as usize];
         let began = self.world.now();
         let until = began + u64::try_from(deadline.as_millis()).unwrap();
+        self.world.books().until.insert(task as u64, until);
         let mut live = self.router.start(Ask { operation: Operation::Generate(request), deadline: Some(deadline) });
         let (mut reply, mut shown, mut attempts, mut answered) = (Accumulator::default(), false, 0u32, None);
         while let Some(event) = live.next().await {
@@ -474,7 +479,7 @@ impl Schedule {
         let (mut ran, mut gave_up): (Vec<String>, u32) = (Vec::new(), 0);
         loop {
             match turn.step() {
-                Step::CallModel => match self.call(turn.history(), &mut rng).await? {
+                Step::CallModel => match self.call(task, turn.history(), &mut rng).await? {
                     Some(reply) => {
                         let (text, at) = (
                             reply.message.joined_text(),
