@@ -135,8 +135,10 @@ fn show_message(message: &Message, out: &mut dyn Write) -> Result<(), Failure> {
             Block::Thinking { text, .. } => format!("(thinking) {}", clean(text, 120)),
             Block::ToolCall(call) => format!("> {} {}", clean(&call.name, 80), clean(&call.args_raw, 200)),
             Block::ToolResult(result) => {
-                let mark = if result.is_error { "error: " } else { "" };
-                format!("{mark}{}", shortened(&text::strip_controls(&result.joined())))
+                let said = result.joined();
+                // What pup itself tells the model of a failure begins so.
+                let mark = if result.is_error && !said.starts_with("Error: ") { "Error: " } else { "" };
+                format!("{mark}{}", shortened(&text::strip_controls(&said)))
             }
             Block::Image { .. } => "(image)".to_owned(),
             Block::Document { name, .. } => format!("(document {})", clean(name.as_deref().unwrap_or(""), 80)),
