@@ -159,6 +159,7 @@ mod tests {
         assert_eq!(window.fit(&limits, 1, at(30)), Fit::At(at(60)), "three requests in the minute");
         assert_eq!(window.fit(&limits, 500, at(30)), Fit::At(at(70)), "two have to be older than a minute");
         assert_eq!(window.used(at(30)), (3, 900, 900));
+        assert_eq!(window.used(at(60)), (2, 600, 900), "a minute old is no longer of this minute");
         let last = window.book(4_100, at(200));
         assert_eq!(window.fit(&limits, 1, at(300)), Fit::At(at(86_400)), "the day is full until the first call is a day old");
         window.correct(last, 50);
