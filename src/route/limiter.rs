@@ -36,7 +36,7 @@ pub struct Window {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Call {
-    id: u64,
+    id: Option<u64>,
     at: Moment,
     tokens: u64,
 }
@@ -74,24 +74,23 @@ impl Window {
         self.forget(now);
         let id = self.next;
         self.next += 1;
-        self.calls.push_back(Call { id, at: now, tokens });
+        self.calls.push_back(Call { id: Some(id), at: now, tokens });
         self.tokens_day = self.tokens_day.saturating_add(tokens);
         Booking(id)
     }
 
     /// A call of another process went then and used so many tokens.
     pub fn learn(&mut self, tokens: u64, at: Moment) {
-        let id = self.next;
-        self.next += 1;
         let place = self.calls.partition_point(|c| c.at <= at);
-        self.calls.insert(place, Call { id, at, tokens });
+        // Only its own process corrects it.
+        self.calls.insert(place, Call { id: None, at, tokens });
         self.tokens_day = self.tokens_day.saturating_add(tokens);
     }
 
     /// What a booked call did use; when it went, if it still counts.
     pub fn correct(&mut self, Booking(id): Booking, used: u64) -> Option<Moment> {
         // The latest calls are at the end, and those are corrected.
-        let call = self.calls.iter_mut().rev().find(|c| c.id == id)?;
+        let call = self.calls.iter_mut().rev().find(|c| c.id == Some(id))?;
         self.tokens_day = self.tokens_day.saturating_sub(call.tokens).saturating_add(used);
         call.tokens = used;
         Some(call.at)
