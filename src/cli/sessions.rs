@@ -137,7 +137,7 @@ fn show_message(message: &Message, out: &mut dyn Write) -> Result<(), Failure> {
             Block::ToolResult(result) => {
                 let said = result.joined();
                 // What pup itself tells the model of a failure begins so.
-                let mark = if result.is_error && !said.starts_with("Error: ") { "Error: " } else { "" };
+                let mark = if result.is_error && !said.starts_with("Error: ") { "error: " } else { "" };
                 format!("{mark}{}", shortened(&text::strip_controls(&said)))
             }
             Block::Image { .. } => "(image)".to_owned(),
