@@ -284,8 +284,6 @@ pub async fn end_own_call() {
     let me = std::process::id();
     let mark = std::env::var(MARKER).map(|value| format!("{MARKER}={value}").into_bytes());
     let marked = |p: &Process| matches!((p.variable(MARKER), &mark), (Mark::Value(value), Ok(mark)) if value == *mark);
-    // Nobody waits for it.
-    let quiet = UNCLEAR;
     let look = || {
         let all = scan();
         let mut ours: BTreeSet<u32> = all.values().filter(|p| p.session == me || marked(p)).map(|p| p.pid).chain([me]).collect();
@@ -293,7 +291,8 @@ pub async fn end_own_call() {
         ours.remove(&me);
         all.into_values().filter(|p| ours.contains(&p.pid) && !p.ended).collect()
     };
-    end_found(look, quiet).await;
+    // Nobody waits for this, so it can look longer.
+    end_found(look, UNCLEAR).await;
 }
 
 /// How long [`end_now`] looks for what is left.

@@ -45,13 +45,10 @@ pub fn main(args: &[OsString]) -> Option<ExitCode> {
 }
 
 fn supervise(device: &OsStr, line: &OsStr) -> ExitCode {
-    std::thread::spawn({
-        let watch = watch();
-        move || end_with_pup(watch)
-    });
+    let watch = watch();
+    std::thread::spawn(move || end_with_pup(watch));
     // Opened by a process that leads a session, a terminal becomes that session's own.
-    let open = || File::options().read(true).write(true).open(device);
-    let terminal = if device.is_empty() { None } else { open().ok() };
+    let terminal = if device.is_empty() { None } else { File::options().read(true).write(true).open(device).ok() };
     let shell = |name: &str| {
         let input = terminal.as_ref().and_then(|t| t.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
         Command::new(name).arg("-c").arg(line).stdin(input).status()
