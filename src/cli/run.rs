@@ -73,7 +73,7 @@ pub struct Args {
     /// For the whole run, e.g. 90s or 10m
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// Give the new session this id: up to 64 letters, digits, `-` and `_`
+    /// Give the new session this id: up to 36 letters, digits, `-` and `_`
     #[arg(long, value_name = "ID", conflicts_with = "resume")]
     pub session: Option<String>,
     /// Go on with this session: an id, its beginning, or `last`

@@ -84,12 +84,18 @@ pub fn check_id(id: &str) -> Result<(), Failure> {
     })
 }
 
+/// As long as a UUID. The sessions that work for one begin with its id, four levels of them with seven characters each.
+const NEW_ID: usize = 36;
+
 /// Whether a user can name a session so that does not exist yet. A point stands before what works for a session, so there is none.
 pub fn check_new(places: &Places, id: &str) -> Result<(), Failure> {
     check_id(id)?;
+    let hint = format!("use up to {NEW_ID} letters, digits, `-` and `_`");
     if id.contains('.') {
-        return Err(Failure::usage(format!("`{id}` cannot be a new session's id: `.` marks the sessions that work for another"))
-            .hint("use up to 64 letters, digits, `-` and `_`"));
+        return Err(Failure::usage(format!("`{id}` cannot be a new session's id: `.` marks the sessions that work for another")).hint(hint));
+    }
+    if id.len() > NEW_ID {
+        return Err(Failure::usage(format!("`{id}` is too long for a new session's id")).hint(hint));
     }
     if journal_path(places, id).exists() { Err(taken(id)) } else { Ok(()) }
 }

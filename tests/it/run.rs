@@ -255,9 +255,15 @@ fn a_new_session_gets_the_id_that_was_asked_for() {
     assert_eq!(assert_end(&out, 0, "done")["session"], "nightly_1");
     assert!(env.pup_home().join("state/sessions/nightly_1/journal.jsonl").is_file());
     // It is never begun twice, and no request is made for what cannot be.
-    for (id, why) in
-        [("nightly_1", "--resume nightly_1"), ("a.b", "`.` marks"), ("last", "`last`"), ("", "cannot be"), ("../x", "cannot be")]
-    {
+    let long = "a".repeat(37);
+    for (id, why) in [
+        ("nightly_1", "--resume nightly_1"),
+        ("a.b", "`.` marks"),
+        ("last", "`last`"),
+        ("", "cannot be"),
+        ("../x", "cannot be"),
+        (&long, "up to 36"),
+    ] {
         let out = env.pup().args(["run", "--session", id, "--output", "json", "x"]).model_server(&server).run();
         let error = assert_end(&out, 2, "usage")["error"].to_string();
         assert!(error.contains(why), "{error}");
